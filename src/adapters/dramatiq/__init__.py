@@ -1,0 +1,11 @@
+"""Dramatiq over Redis: hints from those who know of work to those who do it.
+
+A message carries a run's id and nothing else. It is never retried, its loss costs about
+a second (the dispatcher announces the row again), and a second delivery finds the run
+claimed. So of Dramatiq's middleware only what runs and stops coroutines is used.
+"""
+
+from adapters.dramatiq.queue import DramatiqJobQueue, open_broker
+from adapters.dramatiq.worker import RunWorker
+
+__all__ = ["DramatiqJobQueue", "RunWorker", "open_broker"]

@@ -1,0 +1,54 @@
+"""Sending hints."""
+
+import asyncio
+
+import redis
+import structlog
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionError as BrokerConnectionError
+
+from domain.shared.ids import RunId
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "runs"
+ACTOR = "execute_run"
+
+_HEARTBEAT_MS = 5_000
+"""After this silence a worker process counts as gone, and its messages go back."""
+
+_ALWAYS = 100_000
+"""Dramatiq's chance, in a million, that a command also does maintenance: one in ten. By
+default it is one in a thousand, and messages of a killed process then wait minutes."""
+
+
+def open_broker(redis_url: str) -> RedisBroker:
+    """A broker without middleware, for sending; a worker adds its own. Connects lazily."""
+    client = redis.Redis.from_url(
+        redis_url, socket_connect_timeout=1.0, socket_timeout=10.0, protocol=2
+    )
+    return RedisBroker(
+        client=client,
+        middleware=[],
+        heartbeat_timeout=_HEARTBEAT_MS,
+        maintenance_chance=_ALWAYS,
+    )
+
+
+class DramatiqJobQueue:
+    """The ``JobQueue`` over a broker."""
+
+    def __init__(self, broker: RedisBroker) -> None:
+        self._broker = broker
+        self._broker.declare_queue(QUEUE)
+
+    async def announce_run(self, run_id: RunId) -> None:
+        """Send the hint; when it cannot be sent, say so in the log and go on."""
+        message: Message[None] = Message(
+            queue_name=QUEUE, actor_name=ACTOR, args=(str(run_id),), kwargs={}, options={}
+        )
+        try:
+            await asyncio.to_thread(self._broker.enqueue, message)
+        except (redis.RedisError, BrokerConnectionError, OSError) as error:
+            log.warning("hint not sent", run_id=str(run_id), error=type(error).__name__)

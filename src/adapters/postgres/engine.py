@@ -1,0 +1,99 @@
+"""Connections: the engine, how errors are told apart, and the health probe."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from application.ports.health import ProbeFailed
+from application.ports.persistence import DatabaseUnavailable
+
+T = TypeVar("T")
+
+_RETRY_DELAYS = (0.1, 0.4, 1.0, 2.0)
+"""Seconds between tries to open a transaction: a restart of the local server takes 0.2 s."""
+
+
+def open_engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
+    """An engine on asyncpg for a ``postgresql://`` address. Connects lazily.
+
+    ``application`` is what ``pg_stat_activity`` shows. A statement may take 30 s.
+    """
+    return create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_recycle=1800,
+        json_serializer=lambda value: msgspec.json.encode(value).decode(),
+        json_deserializer=msgspec.json.decode,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 30,
+            "server_settings": {"application_name": application, "timezone": "UTC"},
+        },
+    )
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error says that the server is away, rather than that we asked wrongly."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
+        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        # Class 08 connection, 53 resources, 57P operator intervention (PostgreSQL
+        # documentation, appendix A).
+        return state.startswith(("08", "53", "57P"))
+    return isinstance(error, (ConnectionError, TimeoutError, OSError))
+
+
+async def with_retries(operation: Callable[[], Awaitable[T]]) -> T:
+    """Do what changes nothing until it succeeds, through a short outage of the server.
+
+    Raises:
+        DatabaseUnavailable: it did not come back within about four seconds.
+    """
+    for delay in (*_RETRY_DELAYS, None):
+        try:
+            return await operation()
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            if delay is None:
+                raise DatabaseUnavailable(
+                    "The database does not answer. Nothing was changed; try again shortly."
+                ) from error
+            await asyncio.sleep(delay)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+class DatabaseProbe:
+    """Whether the database answers, and which version it is."""
+
+    name = "database"
+    required = True
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def check(self) -> str:
+        """Ask for the version and the schema's revision.
+
+        Raises:
+            ProbeFailed: no answer, or no schema yet.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                version = await connection.scalar(text("SHOW server_version"))
+        except Exception as error:
+            if is_unavailable(error):
+                raise ProbeFailed("the database does not answer") from error
+            raise ProbeFailed(f"the database refused: {type(error).__name__}") from error
+        return f"PostgreSQL {version}"

@@ -1,0 +1,67 @@
+"""People."""
+
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.constraints import violated
+from adapters.postgres.tables import users
+from domain.identity.user import EmailTaken, Role, User
+from domain.shared.ids import UserId
+
+
+class PostgresUsers:
+    """The ``UserRepository`` of one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, user: User) -> None:
+        try:
+            await self._connection.execute(
+                insert(users).values(
+                    id=user.id,
+                    email=user.email,
+                    name=user.name,
+                    password=user.password_hash,
+                    role=user.role,
+                    is_active=user.is_active,
+                    created_at=user.created_at,
+                )
+            )
+        except IntegrityError as error:
+            if violated(error) == "users_email_key":
+                raise EmailTaken(
+                    "An account with this email exists. Sign in instead.", field="email"
+                ) from error
+            raise
+
+    async def get(self, user_id: UserId) -> User | None:
+        rows = await self._connection.execute(select(users).where(users.c.id == user_id))
+        return _user(rows.one_or_none())
+
+    async def by_email(self, email: str) -> User | None:
+        rows = await self._connection.execute(select(users).where(users.c.email == email))
+        return _user(rows.one_or_none())
+
+    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
+        await self._connection.execute(
+            update(users).where(users.c.id == user_id).values(password=password_hash)
+        )
+
+
+def _user(row: Row[Any] | None) -> User | None:
+    if row is None:
+        return None
+    return User(
+        id=UserId(row.id),
+        email=row.email,
+        name=row.name,
+        password_hash=row.password,
+        role=Role(row.role),
+        is_active=row.is_active,
+        created_at=row.created_at,
+    )

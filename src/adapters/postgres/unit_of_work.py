@@ -1,0 +1,72 @@
+"""Transactions, each as one person."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres.billing import PostgresLedger, PostgresModelCalls
+from adapters.postgres.engine import is_unavailable, with_retries
+from adapters.postgres.identity import PostgresUsers
+from adapters.postgres.projects import PostgresDocuments, PostgresProjects
+from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from application.ports.persistence import DatabaseUnavailable, Transaction
+from domain.shared.ids import UserId
+
+_NOBODY = UserId(UUID(int=0))
+_AS = text("SELECT set_config('app.user_id', :user_id, true)")
+
+
+class PostgresTransaction:
+    """The repositories of one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
+        self.users = PostgresUsers(connection)
+        self.projects = PostgresProjects(connection, user_id)
+        self.runs = PostgresRuns(connection, user_id)
+        self.tasks = PostgresAgentTasks(connection, user_id)
+        self.documents = PostgresDocuments(connection, user_id)
+        self.calls = PostgresModelCalls(connection, user_id)
+        self.ledger = PostgresLedger(connection, user_id)
+
+
+class PostgresUnitOfWork:
+    """The ``UnitOfWork`` over the ``app`` role's engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    def begin(self, user_id: UserId | None) -> AbstractAsyncContextManager[Transaction]:
+        return self._begin(_NOBODY if user_id is None else user_id)
+
+    @asynccontextmanager
+    async def _begin(self, user_id: UserId) -> AsyncIterator[Transaction]:
+        connection = await with_retries(lambda: self._opened(user_id))
+        try:
+            try:
+                yield PostgresTransaction(connection, user_id)
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
+        except DBAPIError as error:
+            if is_unavailable(error):
+                raise DatabaseUnavailable(
+                    "The database went away in the middle. Look whether the change is there "
+                    "before trying again."
+                ) from error
+            raise
+        finally:
+            await connection.close()
+
+    async def _opened(self, user_id: UserId) -> AsyncConnection:
+        connection = await self._engine.connect()
+        try:
+            await connection.execute(_AS, {"user_id": str(user_id)})
+        except BaseException:
+            await connection.close()
+            raise
+        return connection

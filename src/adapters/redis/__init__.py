@@ -1,0 +1,24 @@
+"""What lives in Redis (or Valkey): stream tickets and the nudges of live progress.
+
+Nothing here is the truth. A lost nudge costs a watcher one poll of the log, a lost ticket one
+more request, so errors are answered quickly rather than hidden behind long retries.
+
+Pub/sub is followed over one connection per process, whatever the number of runs watched, owned
+by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
+``PubSub``, whose own silent reconnection would hide the very moment at which watchers must read
+the log again. Subscribing is a matter of comparing what is wanted with what was asked of this
+connection, so a new connection and a changed wish are the same case.
+
+A follower is told ``Nudge(seq=0)``, "read the log, whatever you know", whenever its channel's
+subscription is confirmed anew: what was published in between is lost to it, the log is not.
+
+RESP2 is spoken: it does all that is needed here, and Valkey has no maintenance notifications,
+which redis-py asks for under RESP3.
+"""
+
+from adapters.redis.connection import open_redis
+from adapters.redis.live_updates import RedisLiveUpdates
+from adapters.redis.probe import RedisProbe
+from adapters.redis.stream_tickets import RedisStreamTickets
+
+__all__ = ["RedisLiveUpdates", "RedisProbe", "RedisStreamTickets", "open_redis"]

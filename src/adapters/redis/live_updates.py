@@ -1,0 +1,132 @@
+"""Live progress over pub/sub."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from adapters.redis.inbox import Inbox
+from adapters.redis.subscriber import Subscriber
+from application.ports.live import Nudge, StepProgress
+from domain.shared.ids import RunId
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("live_updates")
+
+_PUBLISH_SECONDS = 1.0
+_SUBSCRIBE_SECONDS = 1.0
+
+
+class RedisLiveUpdates:
+    """Publishes to, and follows, a run's watchers, over the channel ``run:{id}``.
+
+    Publishing needs nothing more than the client. Following needs :meth:`start` before and
+    :meth:`close` after; where one process only publishes, it need not start.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._subscriber = Subscriber(redis, self._received, self._confirmed)
+        self._inboxes: dict[str, set[Inbox]] = {}
+        self._running = False
+
+    async def start(self) -> None:
+        """Begin to keep the subscription. Does not wait for Redis, and works without it."""
+        self._running = True
+        self._subscriber.start()
+
+    async def close(self) -> None:
+        """End every follower's iteration and the subscription. Harmless when repeated."""
+        self._running = False
+        for inboxes in self._inboxes.values():
+            for inbox in inboxes:
+                inbox.end()
+        await self._subscriber.close()
+
+    async def publish(self, run_id: RunId, update: Nudge | StepProgress) -> None:
+        """Tell the watchers, within a second or not at all; a failure is logged."""
+        try:
+            async with asyncio.timeout(_PUBLISH_SECONDS):
+                await self._redis.publish(_channel(run_id), _encoded(update))
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("live_update_not_published", run_id=str(run_id), error=type(error).__name__)
+
+    @asynccontextmanager
+    async def follow(self, run_id: RunId) -> AsyncIterator[AsyncIterator[Nudge | StepProgress]]:
+        """Follow a run's updates from now on: what is published after this has been entered
+        arrives, or else a ``Nudge(seq=0)`` does.
+
+        Enters within about a second even without Redis. The iteration ends with :meth:`close`.
+
+        Raises:
+            RuntimeError: not started, or closed.
+        """
+        if not self._running:
+            raise RuntimeError("Live updates are followed between start() and close().")
+        channel, inbox = _channel(run_id), Inbox()
+        self._subscriber.want(channel)
+        try:
+            await self._subscriber.confirmation(channel, _SUBSCRIBE_SECONDS)
+            # Only now among the inboxes: its first confirmation is no reason to read again. One
+            # that came too late is.
+            self._inboxes.setdefault(channel, set()).add(inbox)
+            if not self._running:
+                inbox.end()
+            yield inbox
+        finally:
+            self._subscriber.drop(channel)
+            self._forget(channel, inbox)
+
+    def _forget(self, channel: str, inbox: Inbox) -> None:
+        inboxes = self._inboxes.get(channel, set())
+        inboxes.discard(inbox)
+        if not inboxes:
+            self._inboxes.pop(channel, None)
+
+    def _received(self, channel: str, message: bytes) -> None:
+        try:
+            update = _decoded(message)
+        except msgspec.DecodeError as error:
+            log.warning("live_update_not_understood", channel=channel, error=str(error))
+            return
+        for inbox in self._inboxes.get(channel, ()):
+            inbox.put(update)
+
+    def _confirmed(self, channel: str) -> None:
+        for inbox in self._inboxes.get(channel, ()):
+            inbox.put(Nudge(seq=0))
+
+
+class _NudgeMessage(msgspec.Struct, frozen=True, tag_field="type", tag="nudge"):
+    seq: int
+
+
+class _StepProgressMessage(msgspec.Struct, frozen=True, tag_field="type", tag="step_progress"):
+    step: str
+    output_tokens: int
+
+
+_DECODER = msgspec.json.Decoder(_NudgeMessage | _StepProgressMessage)
+
+
+def _encoded(update: Nudge | StepProgress) -> bytes:
+    if isinstance(update, Nudge):
+        return msgspec.json.encode(_NudgeMessage(seq=update.seq))
+    return msgspec.json.encode(
+        _StepProgressMessage(step=update.step, output_tokens=update.output_tokens)
+    )
+
+
+def _decoded(message: bytes) -> Nudge | StepProgress:
+    received = _DECODER.decode(message)
+    if isinstance(received, _NudgeMessage):
+        return Nudge(seq=received.seq)
+    return StepProgress(step=received.step, output_tokens=received.output_tokens)
+
+
+def _channel(run_id: UUID) -> str:
+    return f"run:{run_id}"

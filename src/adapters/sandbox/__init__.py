@@ -1,0 +1,54 @@
+"""The sandbox of generated code: bubblewrap around it, a watchdog beside it.
+
+What is inside. A root of its own on a read-only tmpfs: the host's ``/usr`` without
+``/usr/local`` and ``/usr/src``, the interpreter's prefix without its third-party packages, a
+minimal ``/dev`` and ``/etc``, ``/proc`` of its own processes, and one tmpfs of ``disk_bytes``
+that holds the workspace, ``/tmp``, ``/dev/shm`` and the home. Its own user, process, network,
+IPC, host-name and control-group namespaces; loopback works, nothing else is reachable. No
+capability, no new privileges, no further user namespaces, and a system-call filter
+(``seccomp``) over what namespaces do not divide.
+
+What is not inside. The environment: bubblewrap itself starts with an empty one, as its own
+would otherwise stand in ``/proc/1/environ``. Files of the host: the workspace arrives through
+a pipe and lives in the tmpfs, so no path of the host is writable from within and nothing needs
+to be cleaned up. Descriptors: all but the standard three are closed.
+
+Started by root, the host first builds a root of toolchain alone, gives up root for an unused
+user id and only then makes the sandbox. Otherwise the code would run as the kernel's uid 0,
+which ``RLIMIT_NPROC`` does not bind and to which every root-owned file belongs.
+
+Which limit is held by what:
+
+=================  ==============================================================================
+wall time          the watchdog, exact to its interval of 20 ms
+memory             the watchdog: resident size of all processes, shared pages counted once, plus
+                   1 KiB for each file; beside it ``RLIMIT_AS`` at twice the limit, per process
+CPU                the watchdog: time of all processes; ``RLIMIT_CPU`` one second above, per process
+processes          the watchdog (threads count); ``RLIMIT_NPROC`` sixteen above
+disk               the kernel: the size of the one tmpfs; writing past it is ENOSPC
+open files, sizes  the kernel: ``RLIMIT_NOFILE``, ``RLIMIT_FSIZE``
+output             the reader: both streams together; never more than the limit is kept
+=================  ==============================================================================
+
+What this does not do, without a control group. Between two looks of the watchdog a process may
+overshoot its memory by what it can touch in 20 ms (measured: 20 to 150 MB, depending on the
+host). Buffers of sockets and pipes are kernel memory and not in the resident size; they are
+bounded by descriptors times processes, and everything inside is the first victim of the
+kernel's out-of-memory killer. CPU time of a child that lives for less than 20 ms and whose
+parent ignores it is not counted; wall time bounds that. Files count against ``disk_bytes``, so
+memory and disk together are what one run can take. The kernel is shared with the host: against
+an attacker with a kernel exploit, run this on a machine of its own.
+
+The process that is number 1 inside outlives bubblewrap by a moment and is then an orphan. It is
+dead, and the host's own process 1 has to reap it: in a container, ask for an init (``docker run
+--init``, ``init: true`` in compose).
+
+Needs Linux 5.14 or newer, bubblewrap 0.8 or newer and, as root, ``setpriv`` (util-linux). The
+namespaces are refused by Docker's default seccomp profile, by Fargate and by hosts that forbid
+unprivileged user namespaces. There :meth:`BubblewrapSandbox.availability` says so and nothing
+is ever run unconfined.
+"""
+
+from adapters.sandbox.bubblewrap import BubblewrapSandbox
+
+__all__ = ["BubblewrapSandbox"]

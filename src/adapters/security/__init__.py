@@ -1,0 +1,33 @@
+"""Passwords and access tokens.
+
+Passwords: argon2id (RFC 9106) with its second recommended parameters, hashed in a small pool of
+threads of our own. A semaphore around ``asyncio.to_thread`` would not do: when a caller is
+cancelled the semaphore is freed while its thread still holds 64 MiB, so the bound on memory
+would hold only for the patient. A stored hash that cannot be read raises instead of counting as
+a wrong password: it means damaged data, which somebody must learn of.
+
+Tokens: JWTs signed with Ed25519 and nothing else. The algorithm belongs to the key and is never
+taken from a token's header (RFC 8725 §3.1), and the header's ``typ`` is ``at+jwt``, so that no
+other kind of token of ours can pass for one (RFC 8725 §3.11, RFC 9068 §2.1; without RFC 9068's
+``client_id``, because there are no OAuth clients here). Time is judged by the ``Clock`` port.
+Keys are found by the thumbprint of their public half (RFC 7638), so a key's name cannot be
+mistyped and a PEM file is all there is to deploy. To rotate: add the new key's public half as a
+verification key everywhere; sign with the new key everywhere, keeping the old one's public half
+for verification; drop it once the last token signed with it has ended.
+
+The role in a token is what it was when the token was made: good for ten minutes of reads, and
+looked up again where it matters.
+"""
+
+from adapters.security.keys import KeyRing, UnusableKey, generate_signing_key
+from adapters.security.passwords import Argon2PasswordHasher, UnreadablePasswordHash
+from adapters.security.tokens import SignedAccessTokens
+
+__all__ = [
+    "Argon2PasswordHasher",
+    "KeyRing",
+    "SignedAccessTokens",
+    "UnreadablePasswordHash",
+    "UnusableKey",
+    "generate_signing_key",
+]

@@ -1,0 +1,1 @@
+"""Getting in: registering, signing in, and who am I."""

@@ -1,0 +1,1 @@
+"""What the use cases need, named for that need, as Protocols the adapters satisfy."""

@@ -1,0 +1,61 @@
+"""Live progress: nudges to look at the log, and figures too fleeting for it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.shared.ids import RunId, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nudge:
+    """The run's log has reached ``seq``."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepProgress:
+    """Output tokens a step's calls have streamed so far: an estimate, may be lost."""
+
+    step: str
+    output_tokens: int
+
+
+class LiveUpdates(Protocol):
+    """Publishes to, and follows, a run's watchers. Lossy on purpose; the log is not."""
+
+    async def publish(self, run_id: RunId, update: Nudge | StepProgress) -> None:
+        """Tell the watchers. A failure is logged, never raised: watchers also poll."""
+        ...
+
+    def follow(
+        self, run_id: RunId
+    ) -> AbstractAsyncContextManager[AsyncIterator[Nudge | StepProgress]]:
+        """Follow a run's updates from now on. A reader too slow loses the oldest."""
+        ...
+
+
+class StreamTickets(Protocol):
+    """Single-use permits to open a run's stream."""
+
+    async def issue(self, user_id: UserId, run_id: RunId, ttl_seconds: int) -> str:
+        """Make a ticket for that person and run.
+
+        Raises:
+            TicketsUnavailable: the store did not answer.
+        """
+        ...
+
+    async def redeem(self, ticket: str, run_id: RunId) -> UserId | None:
+        """Use a ticket up; None when it is unknown, used, too old, or another run's.
+
+        Raises:
+            TicketsUnavailable: the store did not answer.
+        """
+        ...
+
+
+class TicketsUnavailable(Exception):
+    """The ticket store did not answer within its bounded retries."""

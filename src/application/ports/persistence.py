@@ -1,0 +1,380 @@
+"""The truth: what is kept in the database, and the transactions it changes in.
+
+A transaction belongs to one person (its tenant) and sees only what is theirs; the
+database enforces that again below. A block that ends normally is committed, one that
+raises is rolled back, and a commit that fails raises.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from application.ports.language_model import StopReason
+from domain.agents.pipelines import DocumentType
+from domain.billing.ledger import Balance, JournalEntry
+from domain.billing.usage import TokenUsage
+from domain.identity.user import User
+from domain.projects.agent_task import AgentTask
+from domain.projects.document import Document
+from domain.projects.project import Project, ProjectStatus
+from domain.projects.run import Claim, Run, RunStatus
+from domain.shared.errors import DomainError
+from domain.shared.events import EventType, RunEvent
+from domain.shared.ids import (
+    DocumentId,
+    ModelCallId,
+    ProjectId,
+    RunId,
+    UserId,
+)
+
+
+class DatabaseUnavailable(DomainError):
+    """The database did not answer within its bounded retries. Nothing was changed."""
+
+    code = "database_unavailable"
+
+
+class LeaseLost(Exception):
+    """Another worker holds the run now, or it has ended. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where a listing starts and how long it may be. ``after`` is exclusive."""
+
+    limit: int
+    after: UUID | None = None
+
+
+class UserRepository(Protocol):
+    """People. The only repository a transaction of nobody may use."""
+
+    async def add(self, user: User) -> None:
+        """Keep a new user.
+
+        Raises:
+            EmailTaken: an account with that email exists.
+        """
+        ...
+
+    async def get(self, user_id: UserId) -> User | None:
+        """The user with that id, or None."""
+        ...
+
+    async def by_email(self, email: str) -> User | None:
+        """The user with that normalised email, or None."""
+        ...
+
+    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
+        """Replace the hash, when its parameters rose."""
+        ...
+
+
+class ProjectRepository(Protocol):
+    """The person's projects."""
+
+    async def add(self, project: Project) -> None:
+        """Keep a new project."""
+        ...
+
+    async def get(self, project_id: ProjectId, *, lock: bool = False) -> Project | None:
+        """The project, or None. ``lock`` makes other writers wait until the commit."""
+        ...
+
+    async def page(
+        self, page: Page, *, status: ProjectStatus | None, search: str
+    ) -> Sequence[Project]:
+        """Projects, newest first, optionally of one status or with words in the title."""
+        ...
+
+    async def save(self, project: Project) -> None:
+        """Write back a changed project."""
+        ...
+
+    async def delete(self, project_id: ProjectId) -> None:
+        """Remove the project with its runs, tasks, events and documents.
+
+        Model calls and the ledger stay: what was spent was spent.
+        """
+        ...
+
+
+class RunRepository(Protocol):
+    """The person's runs and their event logs."""
+
+    async def add(self, run: Run) -> None:
+        """Keep a new run, due at once.
+
+        Raises:
+            RunInProgress: the project has a live run already.
+        """
+        ...
+
+    async def get(self, run_id: RunId) -> Run | None:
+        """The run, or None."""
+        ...
+
+    async def live(self, project_id: ProjectId) -> Run | None:
+        """The project's live run, if it has one."""
+        ...
+
+    async def of_project(self, project_id: ProjectId, page: Page) -> Sequence[Run]:
+        """The project's runs, newest first."""
+        ...
+
+    async def lock(self, run_id: RunId, fence: int) -> Run:
+        """Lock the run for this commit if the caller's claim still holds.
+
+        Raises:
+            LeaseLost: another claim came, or the run has ended.
+        """
+        ...
+
+    async def set_progress(self, run_id: RunId, progress: int) -> None:
+        """Write the share of work done, and forget the claims made since the last step."""
+        ...
+
+    async def finish(
+        self, run_id: RunId, status: RunStatus, *, error_code: str = "", error: str = ""
+    ) -> None:
+        """Move a live run to a terminal state and drop its lease."""
+        ...
+
+    async def request_cancel(self, run_id: RunId) -> Run:
+        """Ask for a live run's end. Asking again changes nothing.
+
+        Raises:
+            RunNotLive: it has ended.
+            NotFound: there is none.
+        """
+        ...
+
+    async def append_event(
+        self, run_id: RunId, type_: EventType, data: Mapping[str, object]
+    ) -> int:
+        """Append to the run's log and return the entry's number."""
+        ...
+
+    async def events(self, run_id: RunId, after: int, limit: int) -> Sequence[RunEvent]:
+        """The log's entries with numbers above ``after``, in order."""
+        ...
+
+
+class AgentTaskRepository(Protocol):
+    """The steps of the person's runs."""
+
+    async def put(self, task: AgentTask) -> None:
+        """Keep the task of a (run, step), in place of what was there."""
+        ...
+
+    async def of_run(self, run_id: RunId) -> Sequence[AgentTask]:
+        """The run's tasks, in the order they were begun."""
+        ...
+
+    async def checkpoint(self, project_id: ProjectId, input_hash: str) -> AgentTask | None:
+        """The newest task of the project that succeeded on exactly these inputs."""
+        ...
+
+
+class DocumentRepository(Protocol):
+    """The person's documents."""
+
+    async def add(self, documents: Iterable[Document]) -> None:
+        """Keep new documents."""
+        ...
+
+    async def get(self, document_id: DocumentId) -> Document | None:
+        """The document, or None."""
+        ...
+
+    async def latest(
+        self, project_id: ProjectId, *, type_: DocumentType | None = None
+    ) -> Sequence[Document]:
+        """The newest version of each type and format."""
+        ...
+
+    async def of_step(self, run_id: RunId, step: str) -> Sequence[Document]:
+        """What one step of one run published."""
+        ...
+
+
+class CallState(StrEnum):
+    """The states of a model call. ``lost``: an intent whose answer never came back."""
+
+    INTENT = "intent"
+    REPLIED = "replied"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+class BorneBy(StrEnum):
+    """Who pays for a call."""
+
+    USER = "user"
+    HOUSE = "house"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One provider call in the journal: its intent, and what came of it.
+
+    ``request_hash`` and ``part`` say which question, and which continuation of its
+    answer; ``held`` are the credits reserved for it.
+    """
+
+    id: ModelCallId
+    user_id: UserId
+    run_id: RunId
+    step: str
+    request_hash: str
+    part: int
+    purpose: str
+    borne_by: BorneBy
+    state: CallState
+    held: int
+    model: str = ""
+    text: str = ""
+    stop: StopReason | None = None
+    usage: TokenUsage = TokenUsage()
+    cost_nano_usd: int = 0
+    estimated: bool = False
+    failure: str = ""
+    provider_request_id: str = ""
+
+
+class ModelCallRepository(Protocol):
+    """The journal of model calls: intents before, raw replies before they are read."""
+
+    async def add(self, call: ModelCall) -> None:
+        """Record an intent."""
+        ...
+
+    async def conclude(self, call: ModelCall) -> None:
+        """Record what came of an intent. A concluded call is never changed again."""
+        ...
+
+    async def of_request(self, run_id: RunId, step: str, request_hash: str) -> Sequence[ModelCall]:
+        """Every call made for one question in this run's step, oldest first."""
+        ...
+
+    async def of_step(self, run_id: RunId, step: str) -> Sequence[ModelCall]:
+        """Every call of a step, without its text: for settling."""
+        ...
+
+
+class Ledger(Protocol):
+    """The person's account, and the house's side of it."""
+
+    async def open(self, user_id: UserId) -> None:
+        """Open the account with a balance of zero."""
+        ...
+
+    async def balance(self, user_id: UserId) -> Balance:
+        """What is free and what is held."""
+        ...
+
+    async def book(self, entry: JournalEntry) -> bool:
+        """Book an entry, once: False when its key was booked before.
+
+        Raises:
+            InsufficientCredits: it would take a personal account below zero.
+        """
+        ...
+
+    async def hold(self, run_id: RunId, step: str, credits: int) -> None:
+        """Note that a step holds that many credits more."""
+        ...
+
+    async def held(self, run_id: RunId, step: str) -> int:
+        """What the step holds, locked until the commit."""
+        ...
+
+    async def held_steps(self, run_id: RunId) -> Sequence[str]:
+        """The run's steps that hold anything."""
+        ...
+
+    async def close_hold(self, run_id: RunId, step: str) -> None:
+        """Note that the step holds nothing any more."""
+        ...
+
+
+class Transaction(Protocol):
+    """One database transaction and the repositories that speak through it."""
+
+    @property
+    def users(self) -> UserRepository: ...
+    @property
+    def projects(self) -> ProjectRepository: ...
+    @property
+    def runs(self) -> RunRepository: ...
+    @property
+    def tasks(self) -> AgentTaskRepository: ...
+    @property
+    def documents(self) -> DocumentRepository: ...
+    @property
+    def calls(self) -> ModelCallRepository: ...
+    @property
+    def ledger(self) -> Ledger: ...
+
+
+class UnitOfWork(Protocol):
+    """Opens transactions."""
+
+    def begin(self, user_id: UserId | None) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction as one person, or as nobody for what comes before sign-in.
+
+        Raises:
+            DatabaseUnavailable: none could be opened, or it broke; nothing was changed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What a renewal brought back: whether the person wants the run to stop."""
+
+    cancel_requested: bool
+
+
+class RunClaims(Protocol):
+    """Who may work on which run, decided by the database on its own clock."""
+
+    async def claim(self, run_id: RunId, lease_seconds: float) -> Claim | None:
+        """Take the run if it is due and nobody holds it; each claim counts an attempt.
+
+        Committed on its own, before any work. None: somebody else has it, it is not
+        due yet, or it has ended.
+        """
+        ...
+
+    async def renew(self, run_id: RunId, fence: int, lease_seconds: float) -> Heartbeat | None:
+        """Prolong the lease; None when it was lost."""
+        ...
+
+    async def hand_back(
+        self, run_id: RunId, fence: int, *, delay_seconds: float, refund: bool = True
+    ) -> bool:
+        """Give the run up unfinished, to be claimed again after the delay.
+
+        ``refund`` takes the claim's attempt off the count: parking and redeploying are
+        nobody's fault. False when the lease was lost already.
+        """
+        ...
+
+    async def due(self, limit: int, defer_seconds: float) -> Sequence[RunId]:
+        """Take runs that wait for a worker, and put off their next turn by the delay.
+
+        Safe to call from many dispatchers: each due run goes to one of them.
+        """
+        ...
+
+    async def depth(self) -> int:
+        """How many runs wait for a worker."""
+        ...
+
+

@@ -1,0 +1,60 @@
+"""Passwords and access tokens."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.identity.user import Role, User
+from domain.shared.ids import UserId
+
+
+class PasswordHasher(Protocol):
+    """Slow, salted, memory-hard hashing, off the event loop and bounded."""
+
+    async def hash(self, password: str) -> str:
+        """The PHC string to keep."""
+        ...
+
+    async def verify(self, password: str, password_hash: str) -> bool:
+        """Whether they belong together."""
+        ...
+
+    async def waste(self, password: str) -> None:
+        """Take as long as ``verify`` does, for an account that does not exist."""
+        ...
+
+    def outdated(self, password_hash: str) -> bool:
+        """Whether the parameters rose since this hash was made."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """A signed token and when it ends."""
+
+    token: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who a valid access token speaks for."""
+
+    user_id: UserId
+    role: Role
+
+
+class AccessTokens(Protocol):
+    """Short-lived signed tokens."""
+
+    def issue(self, user: User) -> AccessToken:
+        """A token for this user."""
+        ...
+
+    def verify(self, token: str) -> Principal:
+        """Who the token speaks for.
+
+        Raises:
+            NotAuthenticated: not ours, expired, for another audience, or altered.
+        """
+        ...

@@ -1,0 +1,69 @@
+"""Read a project's documents: list them, look at one, download one."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from application.ports.object_store import ObjectStore
+from application.ports.persistence import UnitOfWork
+from application.projects.show_project import owned_project
+from domain.agents.pipelines import DocumentType
+from domain.projects.document import Document
+from domain.shared.errors import NotFound
+from domain.shared.ids import DocumentId, ProjectId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class ListDocuments:
+    """Lists the newest version of each of a project's documents."""
+
+    uow: UnitOfWork
+
+    async def __call__(
+        self, user_id: UserId, project_id: ProjectId, type_: DocumentType | None = None
+    ) -> Sequence[Document]:
+        """The documents, optionally of one type.
+
+        Raises:
+            NotFound: no such project, or another person's.
+        """
+        async with self.uow.begin(user_id) as tx:
+            await owned_project(tx, project_id)
+            return await tx.documents.latest(project_id, type_=type_)
+
+
+@dataclass(frozen=True, slots=True)
+class ShowDocument:
+    """Shows one document's description."""
+
+    uow: UnitOfWork
+
+    async def __call__(self, user_id: UserId, document_id: DocumentId) -> Document:
+        """The document.
+
+        Raises:
+            NotFound: no such document, or another person's.
+        """
+        async with self.uow.begin(user_id) as tx:
+            document = await tx.documents.get(document_id)
+        if document is None:
+            raise NotFound("document", document_id)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadDocument:
+    """Streams one document's bytes."""
+
+    uow: UnitOfWork
+    store: ObjectStore
+
+    async def __call__(
+        self, user_id: UserId, document_id: DocumentId
+    ) -> tuple[Document, AsyncIterator[bytes]]:
+        """The document and its bytes in chunks; no transaction is open meanwhile.
+
+        Raises:
+            NotFound: no such document, or another person's.
+        """
+        document = await ShowDocument(self.uow)(user_id, document_id)
+        return document, self.store.stream(document.object_key)

@@ -1,0 +1,56 @@
+"""Cancel a run."""
+
+from dataclasses import dataclass, replace
+
+from application.ports.clock import Clock
+from application.ports.live import LiveUpdates, Nudge
+from application.ports.persistence import UnitOfWork
+from domain.projects.project import ProjectStatus
+from domain.projects.run import Run, RunStatus
+from domain.shared.events import EventType
+from domain.shared.ids import RunId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRun:
+    """Ends a waiting run at once; asks the worker of a running one to stop."""
+
+    uow: UnitOfWork
+    live: LiveUpdates
+    clock: Clock
+
+    async def __call__(self, user_id: UserId, run_id: RunId) -> Run:
+        """Record the wish. Asking again is harmless while the run is live.
+
+        Raises:
+            NotFound: no such run, or another person's.
+            RunNotLive: it has ended already.
+        """
+        async with self.uow.begin(user_id) as tx:
+            before = await tx.runs.get(run_id)
+            run = await tx.runs.request_cancel(run_id)
+            held = await tx.ledger.held_steps(run_id)
+            if run.status is RunStatus.QUEUED and not held:
+                # Nobody works on it, and the row's lock keeps workers off until the
+                # commit. One with credits held is settled by the worker that claims it.
+                seq = await tx.runs.append_event(
+                    run_id,
+                    EventType.RUN_FINISHED,
+                    {"status": RunStatus.CANCELLED.value, "progress": run.progress},
+                )
+                await tx.runs.finish(run_id, RunStatus.CANCELLED)
+                project = await tx.projects.get(run.project_id)
+                if project is not None:
+                    await tx.projects.save(
+                        replace(
+                            project, status=ProjectStatus.CANCELLED, updated_at=self.clock.now()
+                        )
+                    )
+                run = replace(
+                    run, status=RunStatus.CANCELLED, event_seq=seq, finished_at=self.clock.now()
+                )
+            elif before is not None and not before.cancel_requested:
+                seq = await tx.runs.append_event(run_id, EventType.RUN_CANCEL_REQUESTED, {})
+                run = replace(run, event_seq=seq)
+        await self.live.publish(run_id, Nudge(seq=run.event_seq))
+        return run

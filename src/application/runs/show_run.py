@@ -1,0 +1,79 @@
+"""Show a run with its steps, list a project's runs, and read a run's log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.ports.persistence import Page, Transaction, UnitOfWork
+from application.projects.show_project import owned_project
+from domain.projects.agent_task import AgentTask
+from domain.projects.run import Run
+from domain.shared.errors import NotFound
+from domain.shared.events import RunEvent
+from domain.shared.ids import ProjectId, RunId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class ShowRun:
+    """Reads a run and the tasks begun in it so far."""
+
+    uow: UnitOfWork
+
+    async def __call__(self, user_id: UserId, run_id: RunId) -> tuple[Run, Sequence[AgentTask]]:
+        """The run and its tasks.
+
+        Raises:
+            NotFound: no such run, or another person's.
+        """
+        async with self.uow.begin(user_id) as tx:
+            run = await owned_run(tx, run_id)
+            return run, await tx.tasks.of_run(run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ListRuns:
+    """Lists a project's runs, newest first."""
+
+    uow: UnitOfWork
+
+    async def __call__(
+        self, user_id: UserId, project_id: ProjectId, page: Page
+    ) -> Sequence[Run]:
+        """The page's runs.
+
+        Raises:
+            NotFound: no such project, or another person's.
+        """
+        async with self.uow.begin(user_id) as tx:
+            await owned_project(tx, project_id)
+            return await tx.runs.of_project(project_id, page)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvents:
+    """Reads a run's log from a number on."""
+
+    uow: UnitOfWork
+
+    async def __call__(
+        self, user_id: UserId, run_id: RunId, *, after: int, limit: int
+    ) -> tuple[Run, Sequence[RunEvent]]:
+        """The run and the entries numbered above ``after``, at most ``limit``.
+
+        Raises:
+            NotFound: no such run, or another person's.
+        """
+        async with self.uow.begin(user_id) as tx:
+            run = await owned_run(tx, run_id)
+            return run, await tx.runs.events(run_id, after, limit)
+
+
+async def owned_run(tx: Transaction, run_id: RunId) -> Run:
+    """The transaction's person's run.
+
+    Raises:
+        NotFound: no such run, or another person's: the two look the same.
+    """
+    run = await tx.runs.get(run_id)
+    if run is None:
+        raise NotFound("run", run_id)
+    return run

@@ -1,0 +1,93 @@
+"""A run: one execution of a pipeline for a project, and its states."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from domain.agents.artifacts import Mode
+from domain.shared.errors import Conflict
+from domain.shared.ids import ProjectId, RunId, UserId
+
+MAX_CLAIMS = 5
+"""Claims of a run since its last finished step. More than that means that the run itself
+kills its worker; it is set aside as dead, with its evidence, instead of looping."""
+
+
+class RunStatus(StrEnum):
+    """The states of a run. The last four absorb: nothing leaves them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DEAD = "dead"
+
+
+LIVE = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
+TERMINAL = frozenset(RunStatus) - LIVE
+
+NEXT: Mapping[RunStatus, frozenset[RunStatus]] = MappingProxyType(
+    {
+        RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.DEAD}),
+        RunStatus.RUNNING: frozenset(TERMINAL | {RunStatus.QUEUED}),
+        **{status: frozenset[RunStatus]() for status in TERMINAL},
+    }
+)
+"""Where each state may go. ``running → queued`` is a hand-back: the work goes on later."""
+
+
+class RunInProgress(Conflict):
+    """The project has a live run already; ``run_id`` names it."""
+
+    code = "run_in_progress"
+
+
+class RunNotLive(Conflict):
+    """The run has ended, and what was asked makes sense only before that."""
+
+    code = "run_not_live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution. ``event_seq`` is the last number given out in its event log.
+
+    ``cancel_requested`` is a wish the worker reads with each heartbeat; ``error`` is the
+    public code and sentence of what ended a failed run.
+    """
+
+    id: RunId
+    project_id: ProjectId
+    user_id: UserId
+    mode: Mode
+    pipeline_version: int
+    status: RunStatus
+    progress: int
+    reuse: bool
+    retry_of: RunId | None
+    attempts: int
+    fence: int
+    cancel_requested: bool
+    event_seq: int
+    error_code: str
+    error: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """Whether anything is still to happen in it."""
+        return self.status in LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A worker's right to a run until its lease ends; ``fence`` proves it in each commit."""
+
+    run: Run
+    fence: int
+    lease_seconds: float

@@ -1,0 +1,1 @@
+"""Words every part of the domain uses: identifiers, money, errors, events."""

@@ -1,0 +1,195 @@
+"""The whole platform of one folder: the local servers it needs, and our three processes."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from adapters.postgres.migrate import upgrade
+from adapters.security import generate_signing_key
+from entrypoints.local_stack import (
+    ChildProcess,
+    Command,
+    LocalStack,
+    LocalStackError,
+    PortTaken,
+    ProcessFailed,
+    ProcessSupervisor,
+)
+from entrypoints.local_stack.ports import holder_of, is_free
+from entrypoints.settings import read
+
+FOLDER = Path(".bharatbuild")
+REPLACES: Mapping[str, str] = {
+    "DATABASE_URL": "postgres",
+    "REDIS_URL": "redis",
+    "S3_ENDPOINT": "s3",
+}
+"""Which local server a variable replaces."""
+
+_READY_SECONDS = 30.0
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
+
+
+class AddressFile(msgspec.Struct):
+    """Where the running platform of a folder answers, for commands in the same folder."""
+
+    url: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """A running platform. ``local`` names the servers that were started for it."""
+
+    url: str
+    local: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    stack: LocalStack = field(repr=False)
+    processes: ProcessSupervisor = field(repr=False)
+
+    async def failed(self) -> ProcessFailed:
+        """Wait until a server or a process has ended too often to be started again."""
+        waits = [asyncio.ensure_future(part.failed()) for part in (self.stack, self.processes)]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+def local_services(environment: Mapping[str, str]) -> frozenset[str]:
+    """The servers to start here: those that no variable replaces."""
+    return frozenset(
+        service for variable, service in REPLACES.items() if read(environment, variable) is None
+    )
+
+
+@asynccontextmanager
+async def running_platform(
+    root: Path, environment: Mapping[str, str], *, port: int, log_to_files: bool
+) -> AsyncIterator[Platform]:
+    """Start servers, migrate, start HTTP, worker and dispatcher; end all of it at exit.
+
+    ``log_to_files`` sends our processes' logs to ``.bharatbuild/logs`` instead of here.
+
+    Raises:
+        LocalStackError: something is in the way; the message says what to do.
+    """
+    stack = LocalStack(root, services=local_services(environment), environment=environment)
+    async with stack as addresses:
+        # Only once the stack's lock is ours: nobody else of this folder holds the port.
+        if not is_free(port):
+            raise PortTaken(port, "HTTP", holder_of(port), "the HTTP_PORT setting")
+        settings = {
+            **_own_settings(environment),
+            **addresses.environment(),
+            "JWT_SIGNING_KEY": read(environment, "JWT_SIGNING_KEY") or _signing_key(root / FOLDER),
+            "HTTP_PORT": str(port),
+        }
+        owner_url = settings.get("DATABASE_OWNER_URL") or settings.get("DATABASE_URL", "")
+        await upgrade(owner_url)
+        url = f"http://127.0.0.1:{port}"
+        processes = ProcessSupervisor(
+            [
+                ChildProcess(
+                    Command(
+                        name=name,
+                        argv=(sys.executable, "-m", "entrypoints.cli.main", name),
+                        environment=_child_environment(name, settings, environment),
+                        log_file=root / FOLDER / "logs" / f"{name}.log" if log_to_files else None,
+                        grace_seconds=25.0,
+                    )
+                )
+                for name in ("http", "worker", "dispatcher")
+            ]
+        )
+        async with processes:
+            address_file = root / FOLDER / "platform.json"
+            await _until_ready(url, processes)
+            address_file.write_bytes(msgspec.json.encode(AddressFile(url=url, pid=os.getpid())))
+            try:
+                yield Platform(
+                    url=url,
+                    local=tuple(sorted(local_services(environment))),
+                    environment=settings,
+                    stack=stack,
+                    processes=processes,
+                )
+            finally:
+                address_file.unlink(missing_ok=True)
+
+
+async def running_address(root: Path) -> str | None:
+    """The address of this folder's platform, if one is up and answers."""
+    try:
+        known = msgspec.json.decode((root / FOLDER / "platform.json").read_bytes(), type=AddressFile)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return known.url if await _answers(known.url) else None
+
+
+async def _until_ready(url: str, processes: ProcessSupervisor) -> None:
+    failing = asyncio.ensure_future(processes.failed())
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while not await _answers(url):
+                if failing.done():
+                    raise failing.result()
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise LocalStackError(
+            f"The platform does not answer at {url} after {_READY_SECONDS:g} s. Its logs, "
+            f"here or in {FOLDER}/logs, say why."
+        ) from None
+    finally:
+        failing.cancel()
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
+            return (await client.get(f"{url}/health/ready")).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings' variables, and nothing else of the environment."""
+    from msgspec.structs import fields
+
+    from entrypoints.settings import Settings
+
+    names = {field.name.upper() for field in fields(Settings)} | {"DATABASE_OWNER_URL"}
+    given = {name: read(environment, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _child_environment(
+    name: str, settings: Mapping[str, str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """What one process gets: no role gets the owner's address, only HTTP signs tokens."""
+    passed = {key: environment[key] for key in _PASSED_ON if key in environment}
+    kept = {key: value for key, value in settings.items() if key != "DATABASE_OWNER_URL"}
+    return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
+
+
+def _signing_key(folder: Path) -> str:
+    """The folder's own signing key, made at the first start, readable by its owner alone."""
+    path = folder / "signing-key.pem"
+    if not path.exists():
+        _, pem = generate_signing_key()
+        temporary = folder / f".signing-key-{secrets.token_hex(4)}"
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(pem)
+        temporary.replace(path)
+    return path.read_text()

@@ -1,0 +1,221 @@
+"""The composition root: which adapter stands behind which port.
+
+What must be opened on a running event loop is opened by :func:`open_container` and
+handed in ready; the container only wires. Nothing else in the house knows it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from dependency_injector import containers, providers
+
+from adapters.claude import ClaudeLanguageModel, ClaudeSettings
+from adapters.documents import TemplatedDocumentRenderer
+from adapters.dramatiq import DramatiqJobQueue, open_broker
+from adapters.minio import MinioObjectStore, ObjectStoreProbe
+from adapters.offline import OfflineLanguageModel
+from adapters.postgres.claims import PostgresRunClaims
+from adapters.postgres.engine import DatabaseProbe, open_engine
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.redis import RedisLiveUpdates, RedisProbe, RedisStreamTickets, open_redis
+from adapters.sandbox import BubblewrapSandbox
+from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
+from adapters.system import SystemClock, UuidMaker
+from application.identity.register_user import RegisterUser
+from application.identity.show_user import ShowUser
+from application.identity.sign_in import SignIn
+from application.operations.check_health import CheckHealth
+from application.operations.probes import ModelProbe, QueueProbe
+from application.ports.language_model import LanguageModel
+from application.projects.create_project import CreateProject
+from application.projects.delete_project import DeleteProject
+from application.projects.edit_project import EditProject
+from application.projects.execute_project import ExecuteProject
+from application.projects.list_projects import ListProjects
+from application.projects.read_archive import ReadArchive
+from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
+from application.projects.show_project import ShowProject
+from application.runs.artifact_store import ArtifactStore
+from application.runs.cancel_run import CancelRun
+from application.runs.dispatch_runs import DispatchRuns
+from application.runs.execute_run import ExecuteRun
+from application.runs.follow_run import FollowRun, IssueStreamTicket
+from application.runs.publishing import Publisher
+from application.runs.run_graph import RunTools
+from application.runs.show_run import ListRuns, ReadEvents, ShowRun
+from domain.agents.pipelines import ModelTier
+from domain.shared.money import ExchangeRate
+from entrypoints.settings import Settings
+
+
+class Container(containers.DeclarativeContainer):
+    """Every port's adapter and every use case, one of each."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    app_engine: providers.Dependency[Any] = providers.Dependency()
+    dispatch_engine: providers.Dependency[Any] = providers.Dependency()
+    redis: providers.Dependency[Any] = providers.Dependency()
+    broker: providers.Dependency[Any] = providers.Dependency()
+    objects: providers.Dependency[Any] = providers.Dependency()
+    live: providers.Dependency[Any] = providers.Dependency()
+    model: providers.Dependency[Any] = providers.Dependency()
+    tokens: providers.Dependency[Any] = providers.Dependency()
+
+    clock = providers.Singleton(SystemClock)
+    ids = providers.Singleton(UuidMaker)
+    uow = providers.Singleton(PostgresUnitOfWork, app_engine)
+    claims = providers.Singleton(PostgresRunClaims, dispatch_engine)
+    queue = providers.Singleton(DramatiqJobQueue, broker)
+    tickets = providers.Singleton(RedisStreamTickets, redis)
+    hasher = providers.Singleton(Argon2PasswordHasher)
+    renderer = providers.Singleton(TemplatedDocumentRenderer)
+    sandbox = providers.Singleton(
+        BubblewrapSandbox, concurrency=settings.provided.sandbox_concurrency
+    )
+    artifacts = providers.Singleton(ArtifactStore, objects)
+
+    register_user = providers.Singleton(
+        RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
+    )
+    sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
+    show_user = providers.Singleton(ShowUser, uow)
+
+    create_project = providers.Singleton(CreateProject, uow, clock, ids)
+    list_projects = providers.Singleton(ListProjects, uow)
+    show_project = providers.Singleton(ShowProject, uow)
+    edit_project = providers.Singleton(EditProject, uow, clock)
+    delete_project = providers.Singleton(DeleteProject, uow)
+    execute_project = providers.Singleton(ExecuteProject, uow, queue, clock, ids)
+    list_documents = providers.Singleton(ListDocuments, uow)
+    show_document = providers.Singleton(ShowDocument, uow)
+    download_document = providers.Singleton(DownloadDocument, uow, objects)
+    read_archive = providers.Singleton(ReadArchive, uow, objects)
+
+    show_run = providers.Singleton(ShowRun, uow)
+    list_runs = providers.Singleton(ListRuns, uow)
+    read_events = providers.Singleton(ReadEvents, uow)
+    cancel_run = providers.Singleton(CancelRun, uow, live, clock)
+    issue_stream_ticket = providers.Singleton(IssueStreamTicket, uow, tickets)
+    follow_run = providers.Singleton(FollowRun, uow, live, tickets)
+    dispatch_runs = providers.Singleton(DispatchRuns, claims, queue)
+
+    rate = providers.Singleton(
+        ExchangeRate,
+        paise_per_usd=settings.provided.usd_inr_paise,
+        valid_from="",
+        source="USD_INR_PAISE, set by the operator",
+    )
+    publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
+    run_tools = providers.Singleton(
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate
+    )
+    execute_run = providers.Singleton(
+        ExecuteRun,
+        claims,
+        run_tools,
+        settings.provided.lease_seconds,
+        settings.provided.heartbeat_seconds,
+    )
+
+    check_health = providers.Singleton(
+        CheckHealth,
+        providers.List(
+            providers.Singleton(DatabaseProbe, app_engine),
+            providers.Singleton(RedisProbe, redis),
+            providers.Singleton(ObjectStoreProbe, objects),
+            providers.Singleton(QueueProbe, claims),
+            providers.Singleton(ModelProbe, model, clock),
+        ),
+    )
+
+
+@asynccontextmanager
+async def open_container(settings: Settings, *, process: str) -> AsyncIterator[Container]:
+    """Open what a process needs, wire it, and close it in the reverse order.
+
+    ``process`` names the process to the database, e.g. ``http``.
+    """
+    async with AsyncExitStack() as stack:
+        app_engine = open_engine(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            application=f"bharatbuild-{process}",
+        )
+        stack.push_async_callback(app_engine.dispose)
+        dispatch_engine = open_engine(
+            settings.database_dispatch_url,
+            pool_size=max(2, settings.worker_concurrency),
+            application=f"bharatbuild-{process}-dispatch",
+        )
+        stack.push_async_callback(dispatch_engine.dispose)
+        redis = open_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        broker = open_broker(settings.redis_url)
+        stack.callback(broker.client.close)
+        objects = MinioObjectStore(
+            settings.s3_endpoint,
+            settings.s3_access_key,
+            settings.s3_secret_key,
+            settings.s3_bucket,
+            settings.s3_region,
+        )
+        stack.push_async_callback(objects.close)
+        live = RedisLiveUpdates(redis)
+        await live.start()
+        stack.push_async_callback(live.close)
+        model = open_model(settings)
+        if isinstance(model, ClaudeLanguageModel):
+            stack.push_async_callback(model.close)
+        container = Container(
+            settings=settings,
+            app_engine=app_engine,
+            dispatch_engine=dispatch_engine,
+            redis=redis,
+            broker=broker,
+            objects=objects,
+            live=live,
+            model=model,
+            tokens=access_tokens(settings),
+        )
+        yield container
+
+
+def open_model(settings: Settings) -> LanguageModel:
+    """The language model of the settings: Claude where there is a key, else the offline one."""
+    if settings.offline:
+        return OfflineLanguageModel()
+    models = dict(ClaudeSettings(api_key=settings.anthropic_api_key).models)
+    chosen = {
+        ModelTier.CHEAP: settings.model_cheap,
+        ModelTier.DEFAULT: settings.model_default,
+        ModelTier.STRONG: settings.model_strong,
+    }
+    models.update({tier: name for tier, name in chosen.items() if name})
+    return ClaudeLanguageModel(
+        ClaudeSettings(
+            api_key=settings.anthropic_api_key,
+            base_url=settings.anthropic_base_url or None,
+            models=models,
+            max_output_tokens=settings.model_max_output_tokens,
+        )
+    )
+
+
+def access_tokens(settings: Settings) -> SignedAccessTokens:
+    """The tokens of the settings' keys; further verification keys stand one after another."""
+    marker = "-----END"
+    blocks, block = [], ""
+    for line in settings.jwt_verification_keys.splitlines(keepends=True):
+        block += line
+        if line.startswith(marker):
+            blocks.append(block)
+            block = ""
+    return SignedAccessTokens(
+        KeyRing.from_pem(settings.jwt_signing_key, blocks),
+        SystemClock(),
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        timedelta(seconds=settings.access_token_seconds),
+    )

@@ -1,0 +1,128 @@
+"""The Litestar application."""
+
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+
+from adapters.observability.logging import configure_logging
+from entrypoints.container import open_container
+from entrypoints.http.access import provide_principal, public
+from entrypoints.http.identity_routes import IdentityController
+from entrypoints.http.operation_routes import HealthController
+from entrypoints.http.problems import EXCEPTION_HANDLERS
+from entrypoints.http.project_routes import DocumentController, ProjectController
+from entrypoints.http.request_context import RequestContext
+from entrypoints.http.run_routes import RunController, stream
+from entrypoints.settings import Settings
+from entrypoints.version import VERSION
+
+USE_CASES = (
+    "register_user",
+    "sign_in",
+    "show_user",
+    "create_project",
+    "list_projects",
+    "show_project",
+    "edit_project",
+    "delete_project",
+    "execute_project",
+    "list_documents",
+    "show_document",
+    "download_document",
+    "read_archive",
+    "show_run",
+    "list_runs",
+    "read_events",
+    "cancel_run",
+    "issue_stream_ticket",
+    "check_health",
+    "model",
+)
+"""What handlers may be given by name, out of the container."""
+
+
+class MetricsController(PrometheusController):
+    """Metrics in Prometheus' text format."""
+
+    path = "/metrics"
+    include_in_schema = False
+    guards = (public,)
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The application for these settings. Nothing is opened before its lifespan begins."""
+    configure_logging(settings.log_level, machine=settings.environment == "production")
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_container(settings, process="http") as container:
+            app.state.container = container
+            # What lives from now on is mostly garbage soon: leave the rest out of scans.
+            gc.collect()
+            gc.freeze()
+            yield
+
+    api = Router(
+        path="/api/v1",
+        route_handlers=[
+            IdentityController,
+            ProjectController,
+            DocumentController,
+            RunController,
+            stream,
+        ],
+    )
+    return Litestar(
+        route_handlers=[api, HealthController, MetricsController],
+        lifespan=[lifespan],
+        state=State({"settings": settings}),
+        dependencies={
+            "principal": Provide(provide_principal, sync_to_thread=False),
+            **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[
+            RequestContext(),
+            PrometheusConfig(app_name="bharatbuild", prefix="bharatbuild", group_path=True).middleware,
+        ],
+        cors_config=CORSConfig(
+            allow_origins=list(settings.origins),
+            allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
+            expose_headers=["x-request-id", "retry-after", "content-disposition"],
+            max_age=600,
+        )
+        if settings.origins
+        else None,
+        request_max_body_size=settings.http_max_body_bytes,
+        openapi_config=OpenAPIConfig(
+            title="BharatBuild AI",
+            version=VERSION,
+            path="/api/v1/schema",
+            components=Components(
+                security_schemes={
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                }
+            ),
+            security=[{"bearer": []}],
+            render_plugins=[],
+        ),
+        debug=False,
+        logging_config=None,
+    )
+
+
+def _from_container(name: str) -> Callable[[State], Any]:
+    def provide(state: State) -> Any:
+        return getattr(state.container, name)()
+
+    return provide

@@ -1,0 +1,42 @@
+"""Registering, signing in, and who am I."""
+
+from litestar import Controller, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from application.identity.register_user import RegisterUser, Registration
+from application.identity.show_user import ShowUser
+from application.identity.sign_in import Credentials, SignIn
+from application.ports.security import Principal
+from entrypoints.http.access import public, signed_in
+from entrypoints.http.schemas import LoginRequest, MeView, RegisterRequest, TokenView, UserView
+
+
+class IdentityController(Controller):
+    """Accounts."""
+
+    path = "/auth"
+    tags = ("Identity",)
+
+    @post("/register", guards=[public], summary="Register")
+    async def register(self, data: RegisterRequest, register_user: RegisterUser) -> UserView:
+        """Open an account with its starting grant of credits."""
+        user = await register_user(
+            Registration(email=data.email, password=data.password, name=data.name)
+        )
+        return UserView.of(user)
+
+    @post("/login", guards=[public], status_code=HTTP_200_OK, summary="Sign in")
+    async def login(self, data: LoginRequest, sign_in: SignIn) -> TokenView:
+        """Give an access token for an email and its password."""
+        user, token = await sign_in(Credentials(email=data.email, password=data.password))
+        return TokenView(
+            access_token=token.token,
+            token_type="Bearer",
+            expires_at=token.expires_at,
+            user=UserView.of(user),
+        )
+
+    @get("/me", guards=[signed_in], summary="Who am I")
+    async def me(self, principal: Principal, show_user: ShowUser) -> MeView:
+        """The signed-in person and their credits."""
+        return MeView.of(*await show_user(principal.user_id))

@@ -1,0 +1,33 @@
+"""Health: for load balancers, orchestrators and people."""
+
+from litestar import Controller, Response, get
+
+from application.operations.check_health import CheckHealth
+from entrypoints.http.access import public
+from entrypoints.http.schemas import LivenessView, ProbeView, ReadinessView
+from entrypoints.version import VERSION
+
+
+class HealthController(Controller):
+    """Health."""
+
+    path = "/health"
+    tags = ("Operations",)
+
+    @get("/live", guards=[public], summary="Is the process alive")
+    async def live(self) -> LivenessView:
+        """Answers as long as the process does."""
+        return LivenessView("ok", VERSION)
+
+    @get("/ready", guards=[public], summary="Can the platform do its work")
+    async def ready(self, check_health: CheckHealth) -> Response[ReadinessView]:
+        """Every dependency with its latency; 503 when one that is required is away."""
+        ready, results = await check_health()
+        return Response(
+            ReadinessView(
+                "ready" if ready else "not ready",
+                {result.name: ProbeView.of(result) for result in results},
+            ),
+            status_code=200 if ready else 503,
+            headers={"Cache-Control": "no-store"},
+        )

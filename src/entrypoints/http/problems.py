@@ -1,0 +1,186 @@
+"""Errors as RFC 9457 problem details: one table from codes to answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from application.ports.live import TicketsUnavailable
+from application.ports.object_store import ObjectNotFound, ObjectStoreUnavailable
+from domain.shared.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: its HTTP status and its title, the same for every occurrence."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "invalid_value": Kind(422, "A value does not fit"),
+        "invalid_request": Kind(422, "The request does not fit"),
+        "malformed_json": Kind(400, "The body is not JSON"),
+        "not_authenticated": Kind(401, "Sign in first"),
+        "invalid_credentials": Kind(401, "Email or password is wrong"),
+        "permission_denied": Kind(403, "Not allowed"),
+        "not_found": Kind(404, "Not found"),
+        "method_not_allowed": Kind(405, "Method not allowed"),
+        "email_taken": Kind(409, "An account exists"),
+        "conflict": Kind(409, "The present state forbids it"),
+        "project_busy": Kind(409, "The project is being executed"),
+        "run_in_progress": Kind(409, "A run is in progress"),
+        "run_not_live": Kind(409, "The run has ended"),
+        "nothing_to_archive": Kind(409, "Nothing to download yet"),
+        "insufficient_credits": Kind(402, "Not enough credits"),
+        "body_too_large": Kind(413, "The body is too large"),
+        "unsupported_media_type": Kind(415, "Send JSON"),
+        "database_unavailable": Kind(503, "The database is away"),
+        "storage_unavailable": Kind(503, "The storage is away"),
+        "redis_unavailable": Kind(503, "The ticket store is away"),
+        "internal_error": Kind(500, "Something broke on our side"),
+    }
+)
+"""Every code an answer can carry. A domain error whose code is not here is our fault: 500."""
+
+_BY_STATUS: Mapping[int, str] = MappingProxyType(
+    {
+        400: "malformed_json",
+        401: "not_authenticated",
+        403: "permission_denied",
+        404: "not_found",
+        405: "method_not_allowed",
+        413: "body_too_large",
+        415: "unsupported_media_type",
+    }
+)
+
+
+def problem(
+    request: Request[Any, Any, Any],
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **extensions: object,
+) -> Response[bytes]:
+    """An answer in problem details, with the code, the request's id and further members."""
+    kind = PROBLEMS[code]
+    body: dict[str, object] = {
+        "type": f"urn:bharatbuild:problem:{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": code,
+        "request_id": request.scope.get("state", {}).get("request_id", ""),
+        **extensions,
+    }
+    more = dict(headers or {})
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        more["WWW-Authenticate"] = 'Bearer realm="bharatbuild"'
+    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        more["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return Response(
+        msgspec.json.encode(body),
+        status_code=kind.status,
+        media_type=MEDIA_TYPE,
+        headers=more,
+    )
+
+
+def _domain(request: Request[Any, Any, Any], error: DomainError) -> Response[bytes]:
+    if error.code not in PROBLEMS:
+        return _unexpected(request, error)
+    params = dict(error.params)
+    if "field" in params:
+        field = params.pop("field")
+        params["errors"] = [{"field": field, "message": error.message}]
+    return problem(request, error.code, error.message, **params)
+
+
+def _validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+    errors = [
+        {"field": _field(entry), "message": str(entry.get("message", ""))}
+        for entry in (error.extra if isinstance(error.extra, list) else [])
+        if isinstance(entry, dict)
+    ]
+    named = ", ".join(entry["field"] for entry in errors if entry["field"])
+    detail = f"Look at: {named}." if named else error.detail
+    return problem(request, "invalid_request", detail, errors=errors)
+
+
+def _field(entry: Mapping[str, Any]) -> str:
+    """The path of the field, e.g. ``title``: the message names it where the key does not."""
+    key = str(entry.get("key", ""))
+    if key and key != "data":
+        return key
+    message = str(entry.get("message", ""))
+    for before, after in (("unknown field `", "`"), ("missing required field `", "`")):
+        if before in message:
+            return message.split(before, 1)[1].split(after, 1)[0]
+    if "`$." in message:
+        return message.rsplit("`$.", 1)[1].rstrip("`")
+    return key
+
+
+def _malformed(request: Request[Any, Any, Any], error: SerializationException) -> Response[bytes]:
+    return problem(request, "malformed_json", "Send a body of valid JSON in UTF-8.")
+
+
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    code = _BY_STATUS.get(error.status_code)
+    if code is None:
+        return _unexpected(request, error)
+    if code == "malformed_json":
+        return problem(request, code, error.detail or "Send a body of valid JSON in UTF-8.")
+    headers = {name: str(value) for name, value in (error.headers or {}).items()}
+    allow = {name: value for name, value in headers.items() if name.lower() == "allow"}
+    return problem(request, code, error.detail, allow)
+
+
+def _storage(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.warning("storage away", error=str(error))
+    return problem(
+        request, "storage_unavailable", "The object storage does not answer. Try again shortly."
+    )
+
+
+def _tickets(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    return problem(
+        request, "redis_unavailable", "No stream ticket can be given now. Try again shortly."
+    )
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("unexpected error", path=request.url.path, exc_info=error)
+    return problem(
+        request,
+        "internal_error",
+        "Something broke on our side and was recorded. Give the request id when you report it.",
+    )
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    DomainError: _domain,
+    ValidationException: _validation,
+    SerializationException: _malformed,
+    HTTPException: _http,
+    ObjectStoreUnavailable: _storage,
+    ObjectNotFound: _storage,
+    TicketsUnavailable: _tickets,
+    Exception: _unexpected,
+}

@@ -1,0 +1,264 @@
+"""Projects, their runs' start, their documents and their archive."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, delete, get, patch, post
+from litestar.params import Parameter
+from litestar.response import Stream
+from litestar.status_codes import HTTP_202_ACCEPTED
+from stream_zip import ZIP_AUTO, async_stream_zip
+
+from application.ports.security import Principal
+from application.projects.create_project import CreateProject, NewProject
+from application.projects.delete_project import DeleteProject
+from application.projects.edit_project import EditProject, ProjectEdit
+from application.projects.execute_project import ExecuteProject, Execution
+from application.projects.list_projects import ListProjects, ProjectListing
+from application.projects.read_archive import ArchiveMember, ReadArchive
+from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
+from application.projects.show_project import ShowProject
+from application.runs.show_run import ListRuns
+from domain.agents.pipelines import DocumentType
+from domain.identity.user import Permission
+from domain.projects.project import ProjectStatus
+from domain.shared.ids import DocumentId, ProjectId
+from entrypoints.http.access import requires
+from entrypoints.http.attachments import attachment, slug
+from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
+from entrypoints.http.schemas import (
+    CreateProjectRequest,
+    DocumentListView,
+    DocumentView,
+    EditProjectRequest,
+    ExecuteRequest,
+    ProjectDetailView,
+    ProjectPageView,
+    ProjectView,
+    RunPageView,
+    RunView,
+)
+
+_FILE_MODE = 0o644
+
+Cursor = Annotated[str, Parameter(description="The next_cursor of the page before.")]
+Limit = Annotated[int, Parameter(description="Items a page, 1 to 100.")]
+
+
+class ProjectController(Controller):
+    """Projects."""
+
+    path = "/projects"
+    tags = ("Projects",)
+
+    @post(guards=[requires(Permission.PROJECTS_CREATE)], summary="Create a project")
+    async def create(
+        self, data: CreateProjectRequest, principal: Principal, create_project: CreateProject
+    ) -> ProjectView:
+        """Keep an idea as a draft. Nothing runs and nothing is charged yet."""
+        project = await create_project(
+            NewProject(
+                user_id=principal.user_id, idea=data.idea, mode=data.mode, title=data.title
+            )
+        )
+        return ProjectView.of(project)
+
+    @get(guards=[requires(Permission.PROJECTS_READ)], summary="List projects")
+    async def page(
+        self,
+        principal: Principal,
+        list_projects: ListProjects,
+        cursor: Cursor = "",
+        limit: Limit = DEFAULT_LIMIT,
+        status: ProjectStatus | None = None,
+        search: str = "",
+    ) -> ProjectPageView:
+        """Newest first; of one status or with words in the title, if asked."""
+        projects = await list_projects(
+            ProjectListing(
+                user_id=principal.user_id,
+                page=page_from(cursor, limit),
+                status=status,
+                search=search.strip(),
+            )
+        )
+        return ProjectPageView(
+            items=[ProjectView.of(project) for project in projects[:limit]],
+            next_cursor=cursor_after([project.id for project in projects], limit),
+        )
+
+    @get(
+        "/{project_id:str}",
+        guards=[requires(Permission.PROJECTS_READ)],
+        summary="Show a project",
+    )
+    async def show(
+        self, project_id: UUID, principal: Principal, show_project: ShowProject
+    ) -> ProjectDetailView:
+        """The project and the run it was last executed by."""
+        project, run = await show_project(principal.user_id, ProjectId(project_id))
+        return ProjectDetailView(ProjectView.of(project), RunView.of(run) if run else None)
+
+    @patch(
+        "/{project_id:str}",
+        guards=[requires(Permission.PROJECTS_CREATE)],
+        summary="Edit a project",
+    )
+    async def edit(
+        self,
+        project_id: UUID,
+        data: EditProjectRequest,
+        principal: Principal,
+        edit_project: EditProject,
+    ) -> ProjectView:
+        """Change title or idea. The next run makes again what depends on it."""
+        project = await edit_project(
+            ProjectEdit(
+                user_id=principal.user_id,
+                project_id=ProjectId(project_id),
+                title=data.title,
+                idea=data.idea,
+            )
+        )
+        return ProjectView.of(project)
+
+    @delete(
+        "/{project_id:str}",
+        guards=[requires(Permission.PROJECTS_DELETE)],
+        summary="Delete a project",
+    )
+    async def remove(
+        self, project_id: UUID, principal: Principal, delete_project: DeleteProject
+    ) -> None:
+        """Remove a project with its runs and documents. There is no undo."""
+        await delete_project(principal.user_id, ProjectId(project_id))
+
+    @post(
+        "/{project_id:str}/execute",
+        guards=[requires(Permission.PROJECTS_EXECUTE)],
+        status_code=HTTP_202_ACCEPTED,
+        summary="Execute a project",
+    )
+    async def execute(
+        self,
+        project_id: UUID,
+        principal: Principal,
+        execute_project: ExecuteProject,
+        data: ExecuteRequest | None = None,
+    ) -> RunView:
+        """Accept a run. It will reach an end whatever happens; follow it by its id."""
+        run = await execute_project(
+            Execution(
+                user_id=principal.user_id,
+                project_id=ProjectId(project_id),
+                reuse=True if data is None else data.reuse,
+            )
+        )
+        return RunView.of(run)
+
+    @get(
+        "/{project_id:str}/runs",
+        guards=[requires(Permission.PROJECTS_READ)],
+        summary="List a project's runs",
+    )
+    async def runs(
+        self,
+        project_id: UUID,
+        principal: Principal,
+        list_runs: ListRuns,
+        cursor: Cursor = "",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> RunPageView:
+        """Newest first."""
+        runs = await list_runs(principal.user_id, ProjectId(project_id), page_from(cursor, limit))
+        return RunPageView(
+            items=[RunView.of(run) for run in runs[:limit]],
+            next_cursor=cursor_after([run.id for run in runs], limit),
+        )
+
+    @get(
+        "/{project_id:str}/documents",
+        guards=[requires(Permission.PROJECTS_READ)],
+        summary="List a project's documents",
+    )
+    async def documents(
+        self,
+        project_id: UUID,
+        principal: Principal,
+        list_documents: ListDocuments,
+        type: DocumentType | None = None,
+    ) -> DocumentListView:
+        """The newest version of each type and format."""
+        documents = await list_documents(principal.user_id, ProjectId(project_id), type)
+        return DocumentListView([DocumentView.of(document) for document in documents])
+
+    @get(
+        "/{project_id:str}/archive",
+        guards=[requires(Permission.PROJECTS_READ)],
+        media_type="application/zip",
+        summary="Download everything",
+    )
+    async def archive(
+        self, project_id: UUID, principal: Principal, read_archive: ReadArchive
+    ) -> Stream:
+        """Documents and code in one zip file, streamed."""
+        project, members = await read_archive(principal.user_id, ProjectId(project_id))
+        folder = slug(project.title)
+        return Stream(
+            async_stream_zip(_zip_members(folder, members)),
+            media_type="application/zip",
+            headers=attachment(f"{folder}.zip"),
+        )
+
+
+class DocumentController(Controller):
+    """Single documents."""
+
+    path = "/documents"
+    tags = ("Documents",)
+
+    @get(
+        "/{document_id:str}",
+        guards=[requires(Permission.PROJECTS_READ)],
+        summary="Show a document",
+    )
+    async def show(
+        self, document_id: UUID, principal: Principal, show_document: ShowDocument
+    ) -> DocumentView:
+        """What the document is; its bytes are at ``download_url``."""
+        return DocumentView.of(await show_document(principal.user_id, DocumentId(document_id)))
+
+    @get(
+        "/{document_id:str}/download",
+        guards=[requires(Permission.PROJECTS_READ)],
+        media_type="application/octet-stream",
+        summary="Download a document",
+    )
+    async def download(
+        self, document_id: UUID, principal: Principal, download_document: DownloadDocument
+    ) -> Stream:
+        """The document's bytes, as an attachment."""
+        document, chunks = await download_document(principal.user_id, DocumentId(document_id))
+        return Stream(
+            chunks,
+            media_type=document.media_type,
+            headers={
+                **attachment(document.filename),
+                "Content-Length": str(document.size),
+                "ETag": f'"{document.sha256}"',
+            },
+        )
+
+
+async def _zip_members(
+    folder: str, members: Sequence[ArchiveMember]
+) -> AsyncIterator[tuple[object, ...]]:
+    for member in members:
+        yield (
+            f"{folder}/{member.path}",
+            member.modified_at,
+            _FILE_MODE,
+            ZIP_AUTO(member.size),
+            member.open(),
+        )

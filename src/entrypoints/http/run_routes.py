@@ -1,0 +1,260 @@
+"""Runs: their state, their log, their live stream, and their end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from litestar import Controller, WebSocket, get, post, websocket
+from litestar.exceptions import WebSocketDisconnect
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_202_ACCEPTED
+
+from application.ports.language_model import LanguageModel
+from application.ports.live import StepProgress, TicketsUnavailable
+from application.ports.persistence import DatabaseUnavailable
+from application.ports.security import Principal
+from application.runs.cancel_run import CancelRun
+from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
+from application.runs.show_run import ReadEvents, ShowRun
+from domain.identity.user import NotAuthenticated, Permission
+from domain.shared.errors import InvalidValue, NotFound
+from domain.shared.events import RunEvent
+from domain.shared.ids import RunId
+from domain.shared.money import rupees
+from entrypoints.http.access import public, requires
+from entrypoints.http.schemas import (
+    EventPageView,
+    EventView,
+    RunDetailView,
+    RunView,
+    TaskView,
+    TicketView,
+)
+
+log = structlog.get_logger(__name__)
+
+MAX_EVENTS = 500
+HEARTBEAT_SECONDS = 20.0
+SLOW_READER_SECONDS = 10.0
+"""A socket that takes nothing for so long is closed and told to resume."""
+
+CLOSE_DONE = 1000
+CLOSE_TRY_AGAIN = 1013
+CLOSE_BAD_REQUEST = 4400
+CLOSE_TICKET = 4401
+CLOSE_ORIGIN = 4403
+CLOSE_NOT_FOUND = 4404
+CLOSE_SLOW = 4408
+
+
+class RunController(Controller):
+    """Runs."""
+
+    path = "/runs"
+    tags = ("Runs",)
+
+    @get("/{run_id:str}", guards=[requires(Permission.PROJECTS_READ)], summary="Show a run")
+    async def show(
+        self,
+        run_id: UUID,
+        principal: Principal,
+        show_run: ShowRun,
+        model: LanguageModel,
+    ) -> RunDetailView:
+        """The run, its steps, and what they used and cost."""
+        run, tasks = await show_run(principal.user_id, RunId(run_id))
+        credits = sum(task.credits for task in tasks)
+        return RunDetailView(
+            run=RunView.of(run),
+            tasks=[TaskView.of(task) for task in tasks],
+            tokens_used=sum(task.usage.total for task in tasks),
+            cost_nano_usd=sum(task.cost_nano_usd for task in tasks),
+            credits=credits,
+            cost=rupees(credits),
+            provider=model.provider.name,
+            offline=model.provider.offline,
+            notice=model.provider.notice,
+        )
+
+    @post(
+        "/{run_id:str}/cancel",
+        guards=[requires(Permission.PROJECTS_EXECUTE)],
+        status_code=HTTP_202_ACCEPTED,
+        summary="Cancel a run",
+    )
+    async def cancel(self, run_id: UUID, principal: Principal, cancel_run: CancelRun) -> RunView:
+        """Ask a live run to stop. What is finished is kept."""
+        return RunView.of(await cancel_run(principal.user_id, RunId(run_id)))
+
+    @get(
+        "/{run_id:str}/events",
+        guards=[requires(Permission.PROJECTS_READ)],
+        summary="Read a run's log",
+    )
+    async def events(
+        self,
+        run_id: UUID,
+        principal: Principal,
+        read_events: ReadEvents,
+        after: Annotated[int, Parameter(description="Entries above this number.")] = 0,
+        limit: Annotated[int, Parameter(description="Entries, 1 to 500.")] = 100,
+    ) -> EventPageView:
+        """Entries of the run's log, in order, without gaps."""
+        if after < 0:
+            raise InvalidValue("after", "Give a number of 0 or more.")
+        if not 1 <= limit <= MAX_EVENTS:
+            raise InvalidValue("limit", f"Ask for 1 to {MAX_EVENTS} entries.")
+        run, entries = await read_events(
+            principal.user_id, RunId(run_id), after=after, limit=limit
+        )
+        return EventPageView(
+            items=[EventView.of(entry) for entry in entries],
+            last_event=run.event_seq,
+            live=run.live,
+        )
+
+    @post(
+        "/{run_id:str}/stream-ticket",
+        guards=[requires(Permission.PROJECTS_READ)],
+        summary="Get a stream ticket",
+    )
+    async def stream_ticket(
+        self, run_id: UUID, principal: Principal, issue_stream_ticket: IssueStreamTicket
+    ) -> TicketView:
+        """A single-use permit to open the run's live stream, good for 30 seconds."""
+        ticket = await issue_stream_ticket(principal.user_id, RunId(run_id))
+        return TicketView(
+            ticket=ticket,
+            expires_in=TICKET_SECONDS,
+            stream_url=f"/api/v1/runs/{run_id}/stream",
+        )
+
+
+@websocket("/runs/{run_id:str}/stream", guards=[public])
+async def stream(socket: WebSocket[Any, Any, Any], run_id: str) -> None:
+    """A run's log from ``after`` on, then live, as JSON messages, until the run ends.
+
+    ``?ticket=`` is the permit, ``?after=`` the last number already seen. Closes with 1000
+    at the run's end, 1013 when something is away, 4400 for bad parameters, 4401 for the
+    ticket, 4403 for the origin, 4404 for an unknown run, 4408 when the reader is too
+    slow; after 1013 and 4408, resume with a new ticket and ``after``.
+    """
+    container = socket.app.state.container
+    follow: FollowRun = container.follow_run()
+    # Accepted first, so that a browser gets to see the close code.
+    await socket.accept()
+    if not _origin_allowed(socket):
+        await socket.close(CLOSE_ORIGIN, "origin not allowed")
+        return
+    try:
+        run, after = RunId(UUID(run_id)), int(socket.query_params.get("after", "0"))
+        user_id = await follow.admit(socket.query_params.get("ticket", ""), run)
+    except ValueError:
+        await socket.close(CLOSE_BAD_REQUEST, "run id or 'after' does not fit")
+        return
+    except NotAuthenticated:
+        await socket.close(CLOSE_TICKET, "ticket not valid; ask for a new one")
+        return
+    except TicketsUnavailable:
+        await socket.close(CLOSE_TRY_AGAIN, "tickets cannot be checked; try again")
+        return
+    code, reason = CLOSE_DONE, "the run has ended"
+    leaving = asyncio.ensure_future(_until_left(socket))
+    try:
+        async with aclosing(follow(user_id, run, max(0, after))) as updates:
+            await _relay(socket, updates, leaving)
+    except (WebSocketDisconnect, ConnectionError):
+        return
+    except NotFound:
+        code, reason = CLOSE_NOT_FOUND, "no such run"
+    except TimeoutError:
+        code, reason = CLOSE_SLOW, "reading too slowly; resume with 'after'"
+    except DatabaseUnavailable:
+        code, reason = CLOSE_TRY_AGAIN, "the log is away; resume with 'after'"
+    finally:
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+    await socket.close(code, reason)
+
+
+async def _relay(
+    socket: WebSocket[Any, Any, Any],
+    updates: AsyncIterator[RunEvent | StepProgress],
+    leaving: "asyncio.Future[None]",
+) -> None:
+    """Send updates as they come, and a heartbeat when none do.
+
+    Raises:
+        WebSocketDisconnect: the reader left.
+        TimeoutError: the reader takes nothing.
+    """
+    coming: asyncio.Future[RunEvent | StepProgress] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(_next_of(updates))
+            await asyncio.wait(
+                {coming, leaving},
+                timeout=HEARTBEAT_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if leaving.done():
+                raise WebSocketDisconnect("the reader left")
+            message: bytes = b'{"type":"heartbeat"}'
+            if coming.done():
+                try:
+                    message = _encoded(coming.result())
+                except _Ended:
+                    return
+                coming = None
+            async with asyncio.timeout(SLOW_READER_SECONDS):
+                await socket.send_text(message.decode())
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _next_of(updates: AsyncIterator[RunEvent | StepProgress]) -> RunEvent | StepProgress:
+    try:
+        return await anext(updates)
+    except StopAsyncIteration as end:
+        raise _Ended from end
+
+
+class _Ended(Exception):
+    """The stream of updates is over. A task cannot carry StopAsyncIteration out."""
+
+
+async def _until_left(socket: WebSocket[Any, Any, Any]) -> None:
+    """Wait until the reader goes away; what it sends is not for us."""
+    try:
+        while True:
+            await socket.receive_data("text")
+    except WebSocketDisconnect:
+        return
+
+
+def _encoded(update: RunEvent | StepProgress) -> bytes:
+    if isinstance(update, StepProgress):
+        return msgspec.json.encode(
+            {
+                "type": "step.progress",
+                "step": update.step,
+                "output_tokens": update.output_tokens,
+            }
+        )
+    return msgspec.json.encode(EventView.of(update))
+
+
+def _origin_allowed(socket: WebSocket[Any, Any, Any]) -> bool:
+    """Browsers send an origin, and let any page open a socket: so it is checked here."""
+    origin = socket.headers.get("origin")
+    if origin is None:
+        return True
+    host = socket.headers.get("host", "")
+    allowed = socket.app.state.settings.origins
+    return origin in allowed or origin.partition("://")[2] == host

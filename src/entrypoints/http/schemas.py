@@ -1,0 +1,347 @@
+"""What goes over the wire. Requests refuse unknown fields; answers hide what is ours."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from application.operations.check_health import ProbeResult
+from domain.agents.artifacts import Mode
+from domain.billing.ledger import Balance
+from domain.identity.user import User
+from domain.projects.agent_task import AgentTask
+from domain.projects.document import Document
+from domain.projects.project import Project
+from domain.projects.run import Run
+from domain.shared.events import RunEvent
+from domain.shared.money import rupees
+
+
+class RegisterRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A new account. The password has 12 to 256 characters."""
+
+    email: str
+    password: str
+    name: str
+
+
+class LoginRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Who signs in."""
+
+    email: str
+    password: str
+
+
+class CreateProjectRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A new project: the idea in 10 to 20,000 characters, and optionally a title."""
+
+    idea: str
+    mode: Mode = Mode.DEVELOPER
+    title: str = ""
+
+
+class EditProjectRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    title: str | None = None
+    idea: str | None = None
+
+
+class ExecuteRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """How to execute: ``reuse`` false makes every step anew, even with unchanged inputs."""
+
+    reuse: bool = True
+
+
+class UserView(msgspec.Struct):
+    """A person, as they see themselves."""
+
+    id: UUID
+    email: str
+    name: str
+    role: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, user: User) -> "UserView":
+        return cls(user.id, user.email, user.name, user.role.value, user.created_at)
+
+
+class MeView(msgspec.Struct):
+    """The signed-in person and their credits; 100 credits are one rupee."""
+
+    user: UserView
+    credits_available: int
+    credits_reserved: int
+    balance: str
+
+    @classmethod
+    def of(cls, user: User, balance: Balance) -> "MeView":
+        return cls(
+            UserView.of(user), balance.available, balance.reserved, rupees(balance.available)
+        )
+
+
+class TokenView(msgspec.Struct):
+    """An access token, to be sent as ``Authorization: Bearer …`` until it expires."""
+
+    access_token: str
+    token_type: str
+    expires_at: datetime
+    user: UserView
+
+
+class ProjectView(msgspec.Struct):
+    """A project. ``progress`` is 0 to 100."""
+
+    id: UUID
+    title: str
+    idea: str
+    mode: str
+    status: str
+    progress: int
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, project: Project) -> "ProjectView":
+        return cls(
+            project.id,
+            project.title,
+            project.idea,
+            project.mode.value,
+            project.status.value,
+            project.progress,
+            project.created_at,
+            project.updated_at,
+        )
+
+
+class FindingView(msgspec.Struct):
+    """What review holds against a step's result."""
+
+    code: str
+    severity: str
+    subject: str
+    message: str
+
+
+class TaskView(msgspec.Struct):
+    """One step of a run. ``cost_nano_usd`` is the provider's price, ``credits`` the charge."""
+
+    step: str
+    agent_type: str
+    status: str
+    attempt: int
+    summary: str
+    model: str
+    tokens_used: int
+    input_tokens: int
+    output_tokens: int
+    cache_write_tokens: int
+    cache_read_tokens: int
+    cost_nano_usd: int
+    house_nano_usd: int
+    credits: int
+    findings: list[FindingView]
+    error_code: str
+    error: str
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, task: AgentTask) -> "TaskView":
+        return cls(
+            step=task.step,
+            agent_type=task.agent_type,
+            status=task.status.value,
+            attempt=task.attempt,
+            summary=task.summary,
+            model=task.model,
+            tokens_used=task.usage.total,
+            input_tokens=task.usage.input,
+            output_tokens=task.usage.output,
+            cache_write_tokens=task.usage.cache_write,
+            cache_read_tokens=task.usage.cache_read,
+            cost_nano_usd=task.cost_nano_usd,
+            house_nano_usd=task.house_nano_usd,
+            credits=task.credits,
+            findings=[
+                FindingView(finding.code, finding.severity.value, finding.subject, finding.message)
+                for finding in task.findings
+            ],
+            error_code=task.error_code,
+            error=task.error,
+            started_at=task.started_at,
+            finished_at=task.finished_at,
+        )
+
+
+class RunView(msgspec.Struct):
+    """A run without its steps."""
+
+    id: UUID
+    project_id: UUID
+    mode: str
+    status: str
+    progress: int
+    reuse: bool
+    cancel_requested: bool
+    last_event: int
+    error_code: str
+    error: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, run: Run) -> "RunView":
+        return cls(
+            run.id,
+            run.project_id,
+            run.mode.value,
+            run.status.value,
+            run.progress,
+            run.reuse,
+            run.cancel_requested,
+            run.event_seq,
+            run.error_code,
+            run.error,
+            run.created_at,
+            run.started_at,
+            run.finished_at,
+        )
+
+
+class RunDetailView(msgspec.Struct):
+    """A run with the steps begun so far, and what they come to."""
+
+    run: RunView
+    tasks: list[TaskView]
+    tokens_used: int
+    cost_nano_usd: int
+    credits: int
+    cost: str
+    provider: str
+    offline: bool
+    notice: str
+
+
+class ProjectDetailView(msgspec.Struct):
+    """A project and the run it was last executed by."""
+
+    project: ProjectView
+    latest_run: RunView | None
+
+
+class EventView(msgspec.Struct):
+    """An entry of a run's log: ``seq`` counts from 1 without gaps."""
+
+    seq: int
+    type: str
+    data: dict[str, Any]
+    at: datetime
+
+    @classmethod
+    def of(cls, event: RunEvent) -> "EventView":
+        return cls(event.seq, event.type.value, dict(event.data), event.at)
+
+
+class EventPageView(msgspec.Struct):
+    """Entries of a log, and whether the run goes on."""
+
+    items: list[EventView]
+    last_event: int
+    live: bool
+
+
+class DocumentView(msgspec.Struct):
+    """A document; its bytes are at ``download_url``."""
+
+    id: UUID
+    project_id: UUID
+    run_id: UUID
+    type: str
+    format: str
+    version: int
+    title: str
+    filename: str
+    media_type: str
+    size: int
+    sha256: str
+    download_url: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, document: Document) -> "DocumentView":
+        return cls(
+            document.id,
+            document.project_id,
+            document.run_id,
+            document.type.value,
+            document.format,
+            document.version,
+            document.title,
+            document.filename,
+            document.media_type,
+            document.size,
+            document.sha256,
+            f"/api/v1/documents/{document.id}/download",
+            document.created_at,
+        )
+
+
+class ProjectPageView(msgspec.Struct):
+    """A page of projects; ``next_cursor`` asks for the one after it, if there is one."""
+
+    items: list[ProjectView]
+    next_cursor: str | None
+
+
+class RunPageView(msgspec.Struct):
+    """A page of runs; ``next_cursor`` asks for the one after it, if there is one."""
+
+    items: list[RunView]
+    next_cursor: str | None
+
+
+class DocumentListView(msgspec.Struct):
+    """A project's documents in their newest versions."""
+
+    items: list[DocumentView]
+
+
+class TicketView(msgspec.Struct):
+    """A single-use permit for ``stream_url``."""
+
+    ticket: str
+    expires_in: int
+    stream_url: str
+
+
+class ProbeView(msgspec.Struct):
+    """One dependency: whether it answered, and in how many milliseconds."""
+
+    ok: bool
+    required: bool
+    latency_ms: float
+    detail: str
+
+    @classmethod
+    def of(cls, result: ProbeResult) -> "ProbeView":
+        return cls(result.ok, result.required, result.latency_ms, result.detail)
+
+
+class ReadinessView(msgspec.Struct):
+    """Whether the platform can do its work, part by part."""
+
+    status: str
+    checks: dict[str, ProbeView]
+
+
+class LivenessView(msgspec.Struct):
+    """The process answers."""
+
+    status: str
+    version: str

@@ -1,0 +1,5 @@
+"""The version, as the distribution's metadata has it."""
+
+from importlib.metadata import version
+
+VERSION = version("bharatbuild")

@@ -1,0 +1,12 @@
+"""The database port in memory: what use cases run on in tests.
+
+``InMemoryDatabase`` keeps the rows, ``InMemoryUnitOfWork`` and ``InMemoryRunClaims``
+speak to it as the real adapter speaks to PostgreSQL. One contract suite holds both to
+the same behaviour.
+"""
+
+from tests.fakes.persistence.claims import InMemoryRunClaims
+from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
+from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
+
+__all__ = ["InMemoryDatabase", "InMemoryRunClaims", "InMemoryUnitOfWork", "TransactionRefused"]

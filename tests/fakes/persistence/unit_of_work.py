@@ -1,0 +1,61 @@
+"""Transactions of one person, with the repositories that speak through them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from application.ports.persistence import (
+    AgentTaskRepository,
+    DocumentRepository,
+    Ledger,
+    ModelCallRepository,
+    ProjectRepository,
+    RunRepository,
+    Transaction,
+    UnitOfWork,
+    UserRepository,
+)
+from domain.shared.ids import UserId
+from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
+from tests.fakes.persistence.database import InMemoryDatabase
+from tests.fakes.persistence.projects import (
+    InMemoryAgentTasks,
+    InMemoryDocuments,
+    InMemoryProjects,
+)
+from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.users import InMemoryUsers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InMemoryTransaction:
+    """The repositories of one open transaction."""
+
+    users: UserRepository
+    projects: ProjectRepository
+    runs: RunRepository
+    tasks: AgentTaskRepository
+    documents: DocumentRepository
+    calls: ModelCallRepository
+    ledger: Ledger
+
+
+class InMemoryUnitOfWork(UnitOfWork):
+    """Opens transactions on an in-memory database."""
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def begin(self, user_id: UserId | None) -> AsyncIterator[Transaction]:
+        """A transaction as one person, or as nobody."""
+        async with self._database.session(user_id) as session:
+            yield InMemoryTransaction(
+                users=InMemoryUsers(session),
+                projects=InMemoryProjects(session),
+                runs=InMemoryRuns(session),
+                tasks=InMemoryAgentTasks(session),
+                documents=InMemoryDocuments(session),
+                calls=InMemoryModelCalls(session),
+                ledger=InMemoryLedger(session),
+            )

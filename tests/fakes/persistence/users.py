@@ -1,0 +1,35 @@
+"""People, in memory."""
+
+from dataclasses import replace
+
+from application.ports.persistence import UserRepository
+from domain.identity.user import EmailTaken, User
+from domain.shared.ids import UserId
+from tests.fakes.persistence.database import Session, TransactionRefused
+
+
+class InMemoryUsers(UserRepository):
+    """The users: one directory, open to every transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def add(self, user: User) -> None:
+        if await self.by_email(user.email) is not None:
+            raise self._session.refused(EmailTaken("An account with this email exists already."))
+        if user.id in self._session.tables.users:
+            raise self._session.refused(TransactionRefused("a user has this id already"))
+        self._session.tables.users[user.id] = user
+
+    async def get(self, user_id: UserId) -> User | None:
+        return self._session.tables.users.get(user_id)
+
+    async def by_email(self, email: str) -> User | None:
+        people = self._session.tables.users.values()
+        return next((user for user in people if user.email == email), None)
+
+    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
+        user = await self.get(user_id)
+        if user is not None:
+            changed = replace(user, password_hash=password_hash)
+            self._session.tables.users[user_id] = changed

@@ -1,0 +1,14 @@
+"""The hint that work is due, kept instead of sent."""
+
+from application.ports.queue import JobQueue
+from domain.shared.ids import RunId
+
+
+class RecordingJobQueue(JobQueue):
+    """Remembers what was announced, in order. Clear ``announced`` to lose the hints."""
+
+    def __init__(self) -> None:
+        self.announced: list[RunId] = []
+
+    async def announce_run(self, run_id: RunId) -> None:
+        self.announced.append(run_id)

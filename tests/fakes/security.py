@@ -1,0 +1,61 @@
+"""Passwords and tokens without cryptography, for tests of what uses them."""
+
+import itertools
+from datetime import timedelta
+
+from application.ports.clock import Clock
+from application.ports.security import AccessToken, Principal
+from domain.identity.user import NotAuthenticated, User
+
+
+class PlainPasswordHasher:
+    """Keeps a password in the open, behind a salt. ``wasted`` counts the calls of ``waste``.
+
+    Args:
+        generation: rises when a test wants the older hashes to be outdated.
+    """
+
+    def __init__(self, generation: int = 1) -> None:
+        self.generation = generation
+        self.wasted = 0
+        self._salts = itertools.count(1)
+
+    async def hash(self, password: str) -> str:
+        return f"$plain$g={self.generation}${next(self._salts)}${password}"
+
+    async def verify(self, password: str, password_hash: str) -> bool:
+        return _parts(password_hash)[3] == password
+
+    async def waste(self, password: str) -> None:
+        self.wasted += 1
+
+    def outdated(self, password_hash: str) -> bool:
+        return int(_parts(password_hash)[1].removeprefix("g=")) < self.generation
+
+
+class OpaqueAccessTokens:
+    """Tokens that mean nothing outside this object."""
+
+    def __init__(self, clock: Clock, ttl: timedelta = timedelta(minutes=10)) -> None:
+        self._clock = clock
+        self._ttl = ttl
+        self._issued: dict[str, tuple[Principal, AccessToken]] = {}
+
+    def issue(self, user: User) -> AccessToken:
+        expires_at = self._clock.now().replace(microsecond=0) + self._ttl
+        token = AccessToken(token=f"token-{len(self._issued) + 1}", expires_at=expires_at)
+        self._issued[token.token] = (Principal(user_id=user.id, role=user.role), token)
+        return token
+
+    def verify(self, token: str) -> Principal:
+        principal, issued = self._issued.get(token, (None, None))
+        if principal is None or issued is None or issued.expires_at <= self._clock.now():
+            raise NotAuthenticated("Sign in again: the access token is not valid.")
+        return principal
+
+
+def _parts(password_hash: str) -> list[str]:
+    parts = password_hash.removeprefix("$").split("$", 3)
+    if len(parts) != 4 or parts[0] != "plain":
+        raise ValueError("A stored password hash is not this hasher's.")
+    return parts

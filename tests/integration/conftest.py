@@ -1,0 +1,57 @@
+"""The real servers, started once for a session of tests, in a folder of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.claims import PostgresRunClaims
+from adapters.postgres.engine import open_engine
+from adapters.postgres.migrate import upgrade
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from entrypoints.local_stack import LocalStack, StackAddresses
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StackAddresses]:
+    """PostgreSQL (migrated), Valkey and SeaweedFS."""
+    root: Path = tmp_path_factory.mktemp("stack")
+    async with LocalStack(root) as addresses:
+        await upgrade(addresses.database_owner_url or "")
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+async def app_engine(stack: StackAddresses) -> AsyncIterator[AsyncEngine]:
+    """Connections as the role ``bb_app``."""
+    engine = open_engine(stack.database_url or "", pool_size=10, application="tests")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def dispatch_engine(stack: StackAddresses) -> AsyncIterator[AsyncEngine]:
+    """Connections as the role ``bb_dispatch``."""
+    engine = open_engine(stack.database_dispatch_url or "", pool_size=10, application="tests")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def postgres_uow(app_engine: AsyncEngine) -> PostgresUnitOfWork:
+    """The real unit of work."""
+    return PostgresUnitOfWork(app_engine)
+
+
+@pytest.fixture
+def postgres_claims(dispatch_engine: AsyncEngine) -> PostgresRunClaims:
+    """The real claims."""
+    return PostgresRunClaims(dispatch_engine)
+
+
+@pytest.fixture
+def wait() -> Callable[[float], Awaitable[None]]:
+    """Let database time pass."""
+    return asyncio.sleep

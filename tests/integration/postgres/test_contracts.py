@@ -1,0 +1,67 @@
+"""PostgreSQL under the persistence contracts."""
+
+import asyncio
+
+import pytest
+
+from application.ports.persistence import RunClaims, UnitOfWork
+from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.ledger_contract import LedgerContract
+from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.projects_contract import ProjectsContract
+from tests.contracts.run_claims_contract import RunClaimsContract, Wait
+from tests.contracts.runs_contract import RunsContract
+from tests.contracts.tasks_contract import AgentTasksContract
+from tests.contracts.unit_of_work_contract import UnitOfWorkContract
+from tests.contracts.users_contract import UsersContract
+
+
+@pytest.fixture
+def uow(postgres_uow: UnitOfWork) -> UnitOfWork:
+    return postgres_uow
+
+
+@pytest.fixture
+def claims(postgres_claims: RunClaims) -> RunClaims:
+    return postgres_claims
+
+
+@pytest.fixture
+def wait() -> Wait:
+    return asyncio.sleep
+
+
+class TestUnitOfWork(UnitOfWorkContract):
+    """One block, one transaction."""
+
+
+class TestUsers(UsersContract):
+    """People."""
+
+
+class TestProjects(ProjectsContract):
+    """Projects."""
+
+
+class TestRuns(RunsContract):
+    """Runs and their logs."""
+
+
+class TestRunClaims(RunClaimsContract):
+    """Claims, leases and turns."""
+
+
+class TestAgentTasks(AgentTasksContract):
+    """The steps of runs."""
+
+
+class TestDocuments(DocumentsContract):
+    """Documents."""
+
+
+class TestModelCalls(ModelCallsContract):
+    """The journal of model calls."""
+
+
+class TestLedger(LedgerContract):
+    """The credit ledger."""

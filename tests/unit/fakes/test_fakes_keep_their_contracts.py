@@ -1,0 +1,93 @@
+"""The fakes, held to what the real adapters are held to."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from application.ports.clock import Clock
+from application.ports.live import Nudge
+from application.ports.object_store import ObjectStoreUnavailable
+from tests.contracts.id_maker_contract import IdMakerContract
+from tests.contracts.live_contract import (
+    LiveUpdatesContract,
+    StreamTicketsContract,
+    arriving,
+    make_run_id,
+)
+from tests.contracts.object_store_contract import ObjectStoreContract, key_of
+from tests.contracts.security_contract import AccessTokensContract, PasswordHasherContract
+from tests.fakes.clock import CountingIds, MovableClock
+from tests.fakes.live import InMemoryLiveUpdates, InMemoryStreamTickets
+from tests.fakes.object_store import InMemoryObjectStore
+from tests.fakes.security import OpaqueAccessTokens, PlainPasswordHasher
+
+
+class TestInMemoryObjectStore(ObjectStoreContract):
+    @pytest.fixture
+    def store(self) -> InMemoryObjectStore:
+        return InMemoryObjectStore()
+
+    async def test_it_fails_as_often_as_it_was_told(self, store: InMemoryObjectStore) -> None:
+        store.fail_next(2)
+        for _ in range(2):
+            with pytest.raises(ObjectStoreUnavailable):
+                await store.exists(key_of(b""))
+
+        assert not await store.exists(key_of(b""))
+
+
+class TestPlainPasswordHasher(PasswordHasherContract):
+    @pytest.fixture
+    def hasher(self) -> PlainPasswordHasher:
+        return PlainPasswordHasher()
+
+    @pytest.fixture
+    def raised(self) -> PlainPasswordHasher:
+        return PlainPasswordHasher(generation=2)
+
+
+class TestOpaqueAccessTokens(AccessTokensContract):
+    @pytest.fixture
+    def make_tokens(self) -> Callable[[Clock, timedelta], OpaqueAccessTokens]:
+        return OpaqueAccessTokens
+
+
+class TestCountingIds(IdMakerContract):
+    @pytest.fixture
+    def ids(self) -> CountingIds:
+        return CountingIds()
+
+    def test_they_are_the_same_in_every_run(self) -> None:
+        assert CountingIds().new() == CountingIds().new()
+
+
+class TestInMemoryLiveUpdates(LiveUpdatesContract):
+    @pytest.fixture
+    def live(self) -> InMemoryLiveUpdates:
+        return InMemoryLiveUpdates()
+
+    async def test_an_interruption_tells_followers_to_read_the_log(
+        self, live: InMemoryLiveUpdates
+    ) -> None:
+        async with live.follow(make_run_id()) as updates:
+            live.interrupt()
+
+            assert await arriving(updates) == Nudge(seq=0)
+
+
+class TestInMemoryStreamTickets(StreamTicketsContract):
+    @pytest.fixture
+    def clock(self) -> MovableClock:
+        return MovableClock()
+
+    @pytest.fixture
+    def tickets(self, clock: MovableClock) -> InMemoryStreamTickets:
+        return InMemoryStreamTickets(clock)
+
+    @pytest.fixture
+    def let_pass(self, clock: MovableClock) -> Callable[[int], Awaitable[None]]:
+        async def let_pass(seconds: int) -> None:
+            clock.move(timedelta(seconds=seconds))
+
+        return let_pass
