@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 IDEA   ?= A library system for a college: members borrow books, librarians manage titles and copies, and overdue loans are fined.
 
+# Handed over in the environment, so that quotes in an idea are just text.
+export IDEA
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test unit integration check lint format lock clean distclean bench-pipeline
 
@@ -22,3 +25,49 @@ $(VENV)/.ready: requirements/dev.lock pyproject.toml
 	@touch $@
 
 setup: $(VENV)/.ready ## make .venv from the locked dependencies
+
+demo: $(VENV)/.ready ## build a sample project from one sentence (IDEA="…" for your own)
+	@$(BIN)/bharatbuild build "$$IDEA"
+
+run: $(VENV)/.ready ## start the platform on http://127.0.0.1:8000 and keep it up
+	@$(BIN)/bharatbuild up
+
+test: unit integration ## all tests, against the real servers
+
+unit: $(VENV)/.ready ## the tests that need no server
+	@$(BIN)/pytest tests/unit -q
+
+integration: $(VENV)/.ready ## the tests on real servers, processes and signals
+	@$(BIN)/pytest tests/integration -q
+
+check: lint test ## everything that CI checks
+
+lint: $(VENV)/.ready ## format, lint, types, layers and dependencies
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/deptry --no-ansi src
+
+format: $(VENV)/.ready ## format the code and mend what the linter can
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+bench-pipeline: $(VENV)/.ready ## measure a run against its critical path, and the queue's latency
+	@$(BIN)/python -m benchmarks.pipeline
+
+lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/runtime.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra local --extra dev \
+	  -o requirements/dev.lock
+
+clean: ## remove what was built, the results and caches; the data of .bharatbuild stays
+	@rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "Kept: .bharatbuild (your projects' data). To remove it too: make distclean"
+
+distclean: clean ## remove the local stack's data as well
+	@test ! -e .bharatbuild/platform.json || { echo "The platform is up; stop it first (Ctrl-C)."; exit 1; }
+	@rm -rf .bharatbuild

@@ -167,7 +167,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         stack.push_async_callback(live.close)
         model = open_model(settings)
         if isinstance(model, ClaudeLanguageModel):
-            stack.push_async_callback(model.close)
+            stack.push_async_callback(model.aclose)
         container = Container(
             settings=settings,
             app_engine=app_engine,

@@ -80,9 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return not self.anthropic_api_key
 
 
-REQUIRED = tuple(
-    field.name for field in msgspec.structs.fields(Settings) if field.required
-)
+REQUIRED = tuple(field.name for field in msgspec.structs.fields(Settings) if field.required)
 
 
 def load(environment: Mapping[str, str]) -> Settings:

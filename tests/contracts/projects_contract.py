@@ -92,11 +92,10 @@ class ProjectsContract:
         made = [await keep_project(uow, owner) for _ in range(7)]
         seen: list[Project] = []
         async with uow.begin(owner.id) as tx:
-            page = await tx.projects.page(Page(limit=limit), status=None, search="")
-            while page:
-                seen.extend(page)
-                after = Page(limit=limit, after=page[-1].id)
-                page = await tx.projects.page(after, status=None, search="")
+            for _ in made:
+                after = seen[-1].id if seen else None
+                page = Page(limit=limit, after=after)
+                seen.extend(await tx.projects.page(page, status=None, search=""))
         assert seen == made[::-1]
 
     async def test_a_next_page_does_not_move_when_something_newer_comes(

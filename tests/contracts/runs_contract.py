@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -125,12 +126,11 @@ class RunsContract:
             run = await keep_run(uow, project)
             await end(uow, run)
             made.append(run.id)
-        seen: list[object] = []
+        seen: list[UUID] = []
         async with uow.begin(project.user_id) as tx:
-            page = await tx.runs.of_project(project.id, Page(limit=limit))
-            while page:
-                seen.extend(ids(page))
-                page = await tx.runs.of_project(project.id, Page(limit=limit, after=page[-1].id))
+            for _ in made:
+                page = Page(limit=limit, after=seen[-1] if seen else None)
+                seen.extend(ids(await tx.runs.of_project(project.id, page)))
         assert seen == made[::-1]
 
     async def test_a_projects_runs_are_not_its_neighbours(self, uow: UnitOfWork) -> None:

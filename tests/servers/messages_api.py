@@ -96,6 +96,12 @@ class Call:
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     finished: bool = False
 
+    @property
+    def key(self) -> str:
+        """The API key, in whichever of its two headers it came."""
+        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
+        return self.headers.get("x-api-key") or bearer
+
 
 class MessagesServer:
     """Serves on a free port of 127.0.0.1 while it is entered.
@@ -121,6 +127,7 @@ class MessagesServer:
         self._api_key = api_key
         self._port = port
         self._turns: deque[Turn] = deque()
+        self._arrived: asyncio.Queue[Call] = asyncio.Queue()
         self._cache = PromptCache()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -134,6 +141,10 @@ class MessagesServer:
         """Answer the next calls with ``turns``, in the order in which the calls come."""
         self._turns.extend(turns)
         return self
+
+    async def next_call(self) -> Call:
+        """The next call that this has not returned yet, when it has come."""
+        return await asyncio.wait_for(self._arrived.get(), 5)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
@@ -171,7 +182,7 @@ class MessagesServer:
 
     async def _route(self, method: str, call: Call, writer: asyncio.StreamWriter) -> None:
         wire = _Wire(writer, call)
-        key = call.headers.get("x-api-key", "")
+        key = call.key
         if self._api_key is not None and key != self._api_key:
             # A careless proxy quotes the key; clients must not pass that on.
             await wire.error(failing(401, "authentication_error", f"invalid x-api-key: {key}"))
@@ -179,6 +190,7 @@ class MessagesServer:
             await self._models(call.path.removeprefix("/v1/models").strip("/"), wire)
         elif method == "POST" and call.path == "/v1/messages":
             self.calls.append(call)
+            self._arrived.put_nowait(call)
             await self._message(call, wire)
         else:
             await wire.error(failing(404, "not_found_error", call.path))

@@ -56,7 +56,9 @@ class Instructions:
         )
         self._systems = {
             # The words the review bans are the words the agents are told not to use.
-            (name, depth): self._render(f"{name}.md.jinja", depth=depth.value, vague_terms=VAGUE_TERMS)
+            (name, depth): self._render(
+                f"{name}.md.jinja", depth=depth.value, vague_terms=VAGUE_TERMS
+            )
             for name in ANSWERS
             for depth in Depth
         }

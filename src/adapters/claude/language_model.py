@@ -170,7 +170,7 @@ class ClaudeLanguageModel:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._client.models.retrieve(self._settings.models[ModelTier.DEFAULT])
-        except Exception as error:  # the port promises one exception, whatever broke
+        except Exception as error:  # noqa: BLE001  (the port promises one exception)
             failure = failure_of(error, self._now())
         if failure is not None:
             raise ModelCallFailed(

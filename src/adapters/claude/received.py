@@ -15,8 +15,9 @@ class ReceivedReply:
     """The text, the stop and the tokens of one call, as far as they are known.
 
     ``request_id`` is the provider's name for the call. ``stop_reason`` is its reason for
-    ending, empty until it was said; from then on ``usage`` is exact. ``long_lived`` are tokens written to a cache that costs more than the one we
-    ask for: always 0 unless the provider changed its mind.
+    ending, empty until it was said; from then on ``usage`` is exact. ``long_lived`` are
+    tokens written to a cache that costs more than the one we ask for: always 0 unless the
+    provider changed its mind.
     """
 
     output_limit: int

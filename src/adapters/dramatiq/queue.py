@@ -28,7 +28,7 @@ def open_broker(redis_url: str) -> RedisBroker:
     client = redis.Redis.from_url(
         redis_url, socket_connect_timeout=1.0, socket_timeout=10.0, protocol=2
     )
-    return RedisBroker(
+    return RedisBroker(  # type: ignore[no-untyped-call]  # Dramatiq leaves it untyped
         client=client,
         middleware=[],
         heartbeat_timeout=_HEARTBEAT_MS,

@@ -57,12 +57,8 @@ class RunWorker:
         ):
             broker.add_middleware(middleware)
         dramatiq.actor(
-            self._life.handle,
-            actor_name=ACTOR,
-            queue_name=QUEUE,
-            broker=broker,
-            time_limit=_LONGEST_RUN_MS,
-        )
+            actor_name=ACTOR, queue_name=QUEUE, broker=broker, time_limit=_LONGEST_RUN_MS
+        )(self._life.handle)
         self._worker = dramatiq.Worker(broker, worker_threads=concurrency, worker_timeout=_IDLE_MS)
         # In-progress messages count: with fewer, threads would idle; with more, hints
         # would wait here while another process has time for them.
@@ -88,13 +84,11 @@ class RunWorker:
 class _HandlerLife(Middleware):
     """Opens and closes the handler on Dramatiq's event loop; added after ``AsyncIO``."""
 
-    def __init__(
-        self, open_handler: Callable[[], AbstractAsyncContextManager[Handler]]
-    ) -> None:
+    def __init__(self, open_handler: Callable[[], AbstractAsyncContextManager[Handler]]) -> None:
         self._open = open_handler
         self._context: AbstractAsyncContextManager[Handler] | None = None
         self._handler: Handler | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Future[None]] = set()
         self.failure: Exception | None = None
 
     async def handle(self, run_id: str) -> None:
@@ -102,17 +96,17 @@ class _HandlerLife(Middleware):
         if self._handler is None:
             raise RuntimeError("the worker is not open")
         task = asyncio.ensure_future(self._handler(RunId(UUID(run_id))))
-        self._under_way.add(task)  # type: ignore[arg-type]  # ensure_future gives a Task here
+        self._under_way.add(task)
         try:
             await task
         finally:
-            self._under_way.discard(task)  # type: ignore[arg-type]  # as above
+            self._under_way.discard(task)
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Open the handler. Its failure is kept, because Dramatiq logs and drops one."""
         try:
             _on_loop(self._enter())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # raised again by start()
             self.failure = error
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:

@@ -43,15 +43,21 @@ def configure_logging(level: str, *, machine: bool) -> None:
         final.append(structlog.processors.format_exc_info)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[*final, renderer]
-        )
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*final, renderer])
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # These tell every request and every connection; ours tell what matters of them.
-    for chatty in ("httpx", "httpcore", "httpcore2", "urllib3", "anthropic", "_granian", "dramatiq"):
+    for chatty in (
+        "httpx",
+        "httpcore",
+        "httpcore2",
+        "urllib3",
+        "anthropic",
+        "_granian",
+        "dramatiq",
+    ):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 

@@ -32,20 +32,17 @@ class RedisLiveUpdates:
         self._redis = redis
         self._subscriber = Subscriber(redis, self._received, self._confirmed)
         self._inboxes: dict[str, set[Inbox]] = {}
-        self._running = False
 
     async def start(self) -> None:
         """Begin to keep the subscription. Does not wait for Redis, and works without it."""
-        self._running = True
         self._subscriber.start()
 
     async def close(self) -> None:
         """End every follower's iteration and the subscription. Harmless when repeated."""
-        self._running = False
+        await self._subscriber.close()
         for inboxes in self._inboxes.values():
             for inbox in inboxes:
                 inbox.end()
-        await self._subscriber.close()
 
     async def publish(self, run_id: RunId, update: Nudge | StepProgress) -> None:
         """Tell the watchers, within a second or not at all; a failure is logged."""
@@ -65,7 +62,7 @@ class RedisLiveUpdates:
         Raises:
             RuntimeError: not started, or closed.
         """
-        if not self._running:
+        if not self._subscriber.running():
             raise RuntimeError("Live updates are followed between start() and close().")
         channel, inbox = _channel(run_id), Inbox()
         self._subscriber.want(channel)
@@ -74,7 +71,7 @@ class RedisLiveUpdates:
             # Only now among the inboxes: its first confirmation is no reason to read again. One
             # that came too late is.
             self._inboxes.setdefault(channel, set()).add(inbox)
-            if not self._running:
+            if not self._subscriber.running():
                 inbox.end()
             yield inbox
         finally:

@@ -20,7 +20,6 @@ _QUIET_SECONDS = 10.0
 """After this long without a word the server is pinged; after as long again without an answer
 the connection counts as dead. A peer that vanished without a packet is found in no other way."""
 
-
 _CANCEL_AGAIN_SECONDS = 0.2
 
 
@@ -41,10 +40,13 @@ class Subscriber:
         self._confirmed_again = confirmed
         self._wishes: dict[str, _Wish] = {}
         self._changed = asyncio.Event()
+        self._failures = 0  # in a row
+        self._connected_at: float | None = None
+        self._lost = False
         # Of the present connection: what the server was asked for, and what it has confirmed.
-        self._ping_due = False
         self._asked: set[str] = set()
         self._confirmed: set[str] = set()
+        self._ping_due = False
         self._supervision: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -60,6 +62,10 @@ class Subscriber:
             # Again if it was lost: redis-py sends within asyncio.wait_for, which on Python 3.11
             # swallows a cancellation that comes together with the end of what it waits for.
             await asyncio.wait([supervision], timeout=_CANCEL_AGAIN_SECONDS)
+
+    def running(self) -> bool:
+        """Whether it was started and not closed."""
+        return self._supervision is not None
 
     def want(self, channel: str) -> None:
         """Add one to those who want this channel."""
@@ -89,31 +95,26 @@ class Subscriber:
         return True
 
     async def _supervise(self) -> None:
-        loop = asyncio.get_running_loop()
-        failures = 0
         while True:
-            started = loop.time()
             try:
-                await self._keep_connection(reconnecting=failures > 0)
+                await self._keep_connection()
             # Whatever it was, a process that stops listening would be silent for good; so one
             # that cannot be foreseen is treated like a dropped connection, with its trace.
             except Exception as error:  # noqa: BLE001 (logged and survived, as said above)
-                if loop.time() - started > _LONGEST_BACKOFF_SECONDS:
-                    failures = 0
-                failures += 1
-                self._note_loss(error, failures)
-            longest = min(_FIRST_BACKOFF_SECONDS * 2.0**failures, _LONGEST_BACKOFF_SECONDS)
+                self._note_loss(error)
+            longest = min(
+                _FIRST_BACKOFF_SECONDS * 2.0 ** min(self._failures, 10), _LONGEST_BACKOFF_SECONDS
+            )
             # Full jitter: every process loses a restarted server at the same moment.
             await asyncio.sleep(random.uniform(0, longest))
 
-    async def _keep_connection(self, *, reconnecting: bool) -> None:
+    async def _keep_connection(self) -> None:
         pool = self._redis.connection_pool
         # redis-py leaves these two without annotations.
         connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
-            if reconnecting:
-                log.info("live_subscription_restored", channels=len(self._wishes))
+            self._note_connection()
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._ask(connection))
                 both.create_task(self._listen(connection))
@@ -182,14 +183,25 @@ class Subscriber:
             wish.confirmed.set()
             self._confirmed_again(channel)
 
-    def _note_loss(self, error: Exception, failures: int) -> None:
+    def _note_connection(self) -> None:
+        self._connected_at = asyncio.get_running_loop().time()
+        if self._lost:
+            self._lost = False
+            log.info("live_subscription_restored", channels=len(self._wishes))
+
+    def _note_loss(self, error: Exception) -> None:
+        # A connection that lasted ends the row of failures; one that drops at once does not.
+        now, since = asyncio.get_running_loop().time(), self._connected_at
+        lasted = since is not None and now - since > _LONGEST_BACKOFF_SECONDS
+        self._failures, self._connected_at = 1 if lasted else self._failures + 1, None
         causes = _leaves(error)
-        foreseen = all(isinstance(cause, RedisError | OSError) for cause in causes)
-        if not foreseen:
+        if not all(isinstance(cause, RedisError | OSError) for cause in causes):
             log.error("live_subscription_failed", exc_info=error)
-        elif failures == 1:
+        elif not self._lost:
+            # Once, and not at each attempt while the server is away.
             reasons = sorted({type(cause).__name__ for cause in causes})
             log.warning("live_subscription_lost", error=", ".join(reasons))
+        self._lost = True
 
 
 @dataclass(slots=True)

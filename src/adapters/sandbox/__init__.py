@@ -1,4 +1,4 @@
-"""The sandbox of generated code: bubblewrap around it, a watchdog beside it.
+"""The sandbox of generated code: bubblewrap around it, a supervisor beside it.
 
 What is inside. A root of its own on a read-only tmpfs: the host's ``/usr`` without
 ``/usr/local`` and ``/usr/src``, the interpreter's prefix without its third-party packages, a
@@ -20,17 +20,17 @@ which ``RLIMIT_NPROC`` does not bind and to which every root-owned file belongs.
 Which limit is held by what:
 
 =================  ==============================================================================
-wall time          the watchdog, exact to its interval of 20 ms
-memory             the watchdog: resident size of all processes, shared pages counted once, plus
+wall time          the supervisor, exact to its interval of 20 ms
+memory             the supervisor: resident size of all processes, shared pages counted once, plus
                    1 KiB for each file; beside it ``RLIMIT_AS`` at twice the limit, per process
-CPU                the watchdog: time of all processes; ``RLIMIT_CPU`` one second above, per process
-processes          the watchdog (threads count); ``RLIMIT_NPROC`` sixteen above
+CPU                the supervisor: time of all processes; ``RLIMIT_CPU`` one second above, per process
+processes          the supervisor (threads count); ``RLIMIT_NPROC`` sixteen above
 disk               the kernel: the size of the one tmpfs; writing past it is ENOSPC
 open files, sizes  the kernel: ``RLIMIT_NOFILE``, ``RLIMIT_FSIZE``
 output             the reader: both streams together; never more than the limit is kept
 =================  ==============================================================================
 
-What this does not do, without a control group. Between two looks of the watchdog a process may
+What this does not do, without a control group. Between two looks of the supervisor a process may
 overshoot its memory by what it can touch in 20 ms (measured: 20 to 150 MB, depending on the
 host). Buffers of sockets and pipes are kernel memory and not in the resident size; they are
 bounded by descriptors times processes, and everything inside is the first victim of the

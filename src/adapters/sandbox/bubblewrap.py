@@ -1,14 +1,11 @@
 """The sandbox port over bubblewrap."""
 
 import asyncio
-import contextlib
 import os
 import platform
-import signal
-import socket
 import sys
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from adapters.sandbox.jail import (
@@ -20,19 +17,16 @@ from adapters.sandbox.jail import (
     without_root,
 )
 from adapters.sandbox.seccomp import filter_program
-from adapters.sandbox.watchdog import Watchdog
+from adapters.sandbox.supervisor import Supervisor
 from application.ports.sandbox import (
     SandboxAvailability,
     SandboxLimits,
-    SandboxOutcome,
     SandboxResult,
     SandboxUnavailable,
 )
 
 _ISOLATION = "bubblewrap"
 _PROBE_LIMITS = SandboxLimits(wall_seconds=10, cpu_seconds=10)
-# Generous: it covers a host that is starved, not a sandbox that works.
-_PREPARATION_SECONDS = 30.0
 # Not of Debian's, Red Hat's or systemd's ranges of user ids, and inside any container's 65,536.
 _FIRST_UID = 64_100
 
@@ -114,11 +108,11 @@ class BubblewrapSandbox:
     ) -> SandboxResult:
         async with self._slots:
             if os.geteuid() != 0:
-                return await _confined([], bubblewrap, files, command, limits)
+                return await _in_a_thread(_supervisor([], bubblewrap, files, command, limits))
             uid = self._uids.pop()
             try:
                 prefix, inner = without_root(bubblewrap, uid)
-                return await _confined(prefix, inner, files, command, limits)
+                return await _in_a_thread(_supervisor(prefix, inner, files, command, limits))
             finally:
                 self._uids.append(uid)
 
@@ -150,63 +144,28 @@ def _on_disk(size: int, page: int = 4096) -> int:
     return -(-size // page) * page
 
 
-async def _confined(
+def _supervisor(
     prefix: Sequence[str],
     bubblewrap: Path,
     files: Mapping[str, bytes],
     command: Sequence[str],
     limits: SandboxLimits,
-) -> SandboxResult:
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    outside, inside = socket.socketpair()
-    watchdog = Watchdog(outside, limits, lambda: loop.call_soon_threadsafe(ended.set_result, None))
-    watchdog.start()
-    with contextlib.ExitStack() as handles:
-        bubblewrap_handle: int | None = None
-        try:
-            with contextlib.ExitStack() as inherited:
-                # The watchdog sees the end of the sandbox as the end of this socket's copies.
-                inherited.callback(inside.close)
-                descriptors = Descriptors(
-                    seccomp=_in_memory(inherited, filter_program(platform.machine()) or b""),
-                    etc={name: _in_memory(inherited, content) for name, content in ETC.items()},
-                )
-                process = await asyncio.create_subprocess_exec(
-                    *prefix,
-                    *jail(bubblewrap, limits.disk_bytes, descriptors),
-                    *_launch(inside.fileno(), limits),
-                    *command,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    env={},
-                    cwd="/",
-                    start_new_session=True,
-                    pass_fds=(inside.fileno(), descriptors.seccomp, *descriptors.etc.values()),
-                )
-            # A handle, as the number may be another process's by the time of a kill.
-            with contextlib.suppress(ProcessLookupError):
-                bubblewrap_handle = os.pidfd_open(process.pid)
-                handles.callback(os.close, bubblewrap_handle)
-            return await _attended(process, bubblewrap_handle, watchdog, ended, files, limits)
-        finally:
-            watchdog.kill()
-            _kill(bubblewrap_handle)
-            await _in_any_case(ended)
+) -> Supervisor:
+    seccomp = filter_program(platform.machine())
+    if seccomp is None:
+        raise SandboxUnavailable(f"there is no system-call filter for {platform.machine()}")
+
+    def words(channel: int, contents: Sequence[int]) -> list[str]:
+        etc = dict(zip(ETC, contents[1:], strict=True))
+        confined = jail(bubblewrap, limits.disk_bytes, Descriptors(contents[0], etc))
+        return [*prefix, *confined, *_launcher(channel, limits), *command]
+
+    return Supervisor(words, (seccomp, *ETC.values()), files, limits)
 
 
-def _in_memory(inherited: contextlib.ExitStack, content: bytes) -> int:
-    descriptor = os.memfd_create("sandbox")
-    inherited.callback(os.close, descriptor)
-    os.write(descriptor, content)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _launch(channel: int, limits: SandboxLimits) -> list[str]:
-    # Where the watchdog counts for all processes together, the kernel's limits of each leave it
-    # room, so that an end at a limit is called by its name.
+def _launcher(channel: int, limits: SandboxLimits) -> list[str]:
+    # Where the supervisor counts for all processes together, the kernel's limits of each leave
+    # it room, so that an end at a limit is called by its name.
     numbers = (
         channel,
         max(2 * limits.memory_bytes, 256 * 1024 * 1024),
@@ -219,101 +178,29 @@ def _launch(channel: int, limits: SandboxLimits) -> list[str]:
     return [str(INTERPRETER), "-I", "-S", "-c", source, *map(str, numbers)]
 
 
-async def _attended(
-    process: asyncio.subprocess.Process,
-    bubblewrap_handle: int | None,
-    watchdog: Watchdog,
-    ended: asyncio.Future[None],
-    files: Mapping[str, bytes],
-    limits: SandboxLimits,
-) -> SandboxResult:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    output = _Output(limits.output_bytes, bytearray(), bytearray())
+async def _in_a_thread(supervisor: Supervisor) -> SandboxResult:
+    """Run it to its end, also when cancelled, which then ends it soon."""
     loop = asyncio.get_running_loop()
-    preparation = loop.call_later(
-        _PREPARATION_SECONDS,
-        lambda: None if watchdog.started else _kill(bubblewrap_handle),
-    )
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_feed(process.stdin, files))
-            tasks.create_task(output.keep(process.stdout, output.stdout, watchdog))
-            tasks.create_task(output.keep(process.stderr, output.stderr, watchdog))
-            status = tasks.create_task(process.wait())
-            tasks.create_task(_shielded(ended))
-    finally:
-        preparation.cancel()
+    ended: asyncio.Future[SandboxResult] = loop.create_future()
 
-    stderr = output.stderr.decode(errors="replace")
-    if not watchdog.started:
-        raise SandboxUnavailable(f"the sandbox could not be prepared: {stderr.strip() or 'late'}")
-    if watchdog.failure is not None:
-        raise watchdog.failure
-    outcome = watchdog.killed_for or SandboxOutcome.EXITED
-    killed = 128 + signal.SIGKILL
-    if status.result() == killed and watchdog.cpu_seconds >= limits.cpu_seconds:
-        outcome = SandboxOutcome.OUT_OF_CPU
-    return SandboxResult(
-        outcome=outcome,
-        exit_code=status.result() if outcome is SandboxOutcome.EXITED else None,
-        stdout=output.stdout.decode(errors="replace"),
-        stderr=stderr,
-        duration_ms=round(watchdog.duration_seconds * 1000),
-        peak_memory_bytes=watchdog.peak_memory_bytes,
-    )
-
-
-async def _feed(stdin: asyncio.StreamWriter, files: Mapping[str, bytes]) -> None:
-    """Send the workspace, in the launcher's format."""
-    # A sandbox that died early reports its reason on stderr.
-    with contextlib.suppress(ConnectionError):
-        for name, content in files.items():
-            path = name.encode()
-            stdin.write(len(path).to_bytes(4, "big") + path + len(content).to_bytes(8, "big"))
-            view = memoryview(content)
-            for start in range(0, len(content), 65536):
-                stdin.write(view[start : start + 65536])
-                await stdin.drain()
-        stdin.write(bytes(4))
-        await stdin.drain()
-    stdin.close()
-
-
-@dataclass(slots=True)
-class _Output:
-    """Both streams, of which ``room`` more bytes are kept."""
-
-    room: int
-    stdout: bytearray
-    stderr: bytearray
-
-    async def keep(self, stream: asyncio.StreamReader, kept: bytearray, watchdog: Watchdog) -> None:
-        while chunk := await stream.read(65536):
-            kept += chunk[: self.room]
-            if len(chunk) > self.room:
-                watchdog.kill(SandboxOutcome.OUTPUT_LIMIT)
-            self.room = max(0, self.room - len(chunk))
-
-
-def _kill(handle: int | None) -> None:
-    if handle is not None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-
-
-async def _shielded(future: asyncio.Future[None]) -> None:
-    await asyncio.shield(future)
-
-
-async def _in_any_case(future: asyncio.Future[None]) -> None:
-    """Await ``future`` to its end; a cancellation meanwhile is raised after it."""
-    cancellation = None
-    while not future.done():
+    def body() -> None:
         try:
-            await asyncio.wait([future])
+            result = supervisor.run()
+        except Exception as error:
+            loop.call_soon_threadsafe(ended.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(ended.set_result, result)
+
+    threading.Thread(target=body, name="sandbox", daemon=True).start()
+    cancellation = None
+    while not ended.done():
+        try:
+            await asyncio.wait([ended])
         except asyncio.CancelledError as error:
             cancellation = error
+            supervisor.cancel()
     if cancellation is not None:
+        # Asked for, so that what went wrong meanwhile is not reported as forgotten.
+        ended.exception()
         raise cancellation
+    return ended.result()

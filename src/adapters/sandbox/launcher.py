@@ -1,10 +1,10 @@
 """The first program inside the sandbox; its text is given to the interpreter there.
 
 It reads the workspace's files from standard input, sets the limits of a process, tells the
-watchdog outside that it is ready, and becomes the command. It imports only what is quick to
+supervisor outside that it is ready, waits for its word, and becomes the command. It imports only what is quick to
 import, as it runs before every command.
 
-Arguments: the descriptor of the watchdog's socket; the limits of address space and of file
+Arguments: the descriptor of the supervisor's socket; the limits of address space and of file
 size (bytes), of CPU (seconds), open files and processes; then the command.
 
 The stream: for each file the length of its path (4 bytes), the path, the length of the content
@@ -90,7 +90,8 @@ def _announce(channel: int) -> None:
     packed = b"".join(handle.to_bytes(4, sys.byteorder) for handle in handles)
     peer = _socket.socket(fileno=channel)
     peer.sendmsg([b"ready"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
-    peer.close()
+    if peer.recv(2) != b"go":
+        raise EOFError("the supervisor called it off")
 
 
 def _become(command: list[str]) -> NoReturn:

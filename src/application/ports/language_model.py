@@ -110,8 +110,6 @@ class ModelProvider:
     notice: str = ""
 
 
-
-
 class LanguageModel(Protocol):
     """Answers requests. One ``reply`` is one provider call, never retried inside."""
 

@@ -1,6 +1,6 @@
 """Where documents, artifacts and code files live, under the hash of their content."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,7 +41,7 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def stream(self, key: str) -> AsyncIterator[bytes]:
+    def stream(self, key: str) -> AsyncGenerator[bytes]:
         """Read an object in chunks of at most 64 KiB; for downloads and archives.
 
         Raises:

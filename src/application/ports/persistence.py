@@ -8,7 +8,6 @@ raises is rolled back, and a commit that fails raises.
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -16,7 +15,7 @@ from uuid import UUID
 from application.ports.language_model import StopReason
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import Balance, JournalEntry
-from domain.billing.usage import TokenUsage
+from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
@@ -240,7 +239,7 @@ class ModelCall:
     model: str = ""
     text: str = ""
     stop: StopReason | None = None
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NO_USAGE
     cost_nano_usd: int = 0
     estimated: bool = False
     failure: str = ""
@@ -376,5 +375,3 @@ class RunClaims(Protocol):
     async def depth(self) -> int:
         """How many runs wait for a worker."""
         ...
-
-

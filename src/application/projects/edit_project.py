@@ -39,7 +39,7 @@ class EditProject:
             run = await tx.runs.live(project.id)
             if run is not None:
                 raise ProjectBusy(
-                    "The project is being executed. Wait for the run's end or cancel it, then edit.",
+                    "The project is being executed. Wait for its end or cancel it, then edit.",
                     run_id=str(run.id),
                 )
             edited = project.edited(title=command.title, idea=command.idea, at=self.clock.now())

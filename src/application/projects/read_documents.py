@@ -1,6 +1,7 @@
 """Read a project's documents: list them, look at one, download one."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from application.ports.object_store import ObjectStore
@@ -59,11 +60,31 @@ class DownloadDocument:
 
     async def __call__(
         self, user_id: UserId, document_id: DocumentId
-    ) -> tuple[Document, AsyncIterator[bytes]]:
+    ) -> tuple[Document, AsyncGenerator[bytes]]:
         """The document and its bytes in chunks; no transaction is open meanwhile.
 
         Raises:
             NotFound: no such document, or another person's.
         """
         document = await ShowDocument(self.uow)(user_id, document_id)
-        return document, self.store.stream(document.object_key)
+        return document, await begun(self.store.stream(document.object_key))
+
+
+async def begun(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """The same chunks, the first one read already.
+
+    A store that is away is thus found before an answer has begun, not in the middle of it.
+
+    Raises:
+        ObjectNotFound: nothing has that key.
+        ObjectStoreUnavailable: the store did not answer.
+    """
+    first = await anext(chunks, b"")
+
+    async def rest() -> AsyncGenerator[bytes]:
+        async with aclosing(chunks):
+            yield first
+            async for chunk in chunks:
+                yield chunk
+
+    return rest()

@@ -27,9 +27,7 @@ class ShowProject:
             return project, runs[0] if runs else None
 
 
-async def owned_project(
-    tx: Transaction, project_id: ProjectId, *, lock: bool = False
-) -> Project:
+async def owned_project(tx: Transaction, project_id: ProjectId, *, lock: bool = False) -> Project:
     """The transaction's person's project.
 
     Raises:

@@ -42,9 +42,7 @@ def summary_of(artifact: Artifact) -> str:
                 f"{_count(artifact.use_cases, 'use case')}"
             )
         case ProductSpec():
-            return (
-                f"{_count(artifact.features, 'feature')}, {_count(artifact.releases, 'release')}"
-            )
+            return f"{_count(artifact.features, 'feature')}, {_count(artifact.releases, 'release')}"
         case _:
             return ""
 

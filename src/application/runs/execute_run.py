@@ -7,6 +7,7 @@ from enum import Enum, auto
 import structlog
 
 from application.ports.persistence import DatabaseUnavailable, LeaseLost, RunClaims
+from application.runs.cancellation import stop
 from application.runs.failures import RetryLater
 from application.runs.run_graph import RunGraph, RunTools
 from domain.projects.run import MAX_CLAIMS, Claim, RunStatus
@@ -75,13 +76,13 @@ class ExecuteRun:
                     await self._park(claim, parked)
                 return
             interruption = beating.result()
-            await _stopped(working)
+            await stop(working)
             if interruption is _Interruption.CANCELLED:
                 await graph.end(RunStatus.CANCELLED)
             else:
                 log.warning("lease lost while working")
         except asyncio.CancelledError:
-            await _stopped(working)
+            await stop(working)
             await asyncio.shield(self._hand_back(claim))
             raise
         except (LeaseLost, DatabaseUnavailable):
@@ -91,12 +92,13 @@ class ExecuteRun:
             # that always ends here is set aside instead of going round forever.
             log.exception("run broke its worker")
             await self.claims.hand_back(
-                claim.run.id, claim.fence, delay_seconds=2.0 ** min(claim.run.attempts, 6),
+                claim.run.id,
+                claim.fence,
+                delay_seconds=2.0 ** min(claim.run.attempts, 6),
                 refund=False,
             )
         finally:
-            await _stopped(working)
-            await _stopped(beating)
+            await stop(working, beating)
 
     async def _beat(self, claim: Claim, deadline: float) -> _Interruption:
         """Renew until the person wants an end, or the lease's own deadline has passed."""
@@ -136,7 +138,3 @@ class ExecuteRun:
             "nothing more is tried. What was finished is kept, and nothing unfinished charged.",
         )
 
-
-async def _stopped(task: "asyncio.Future[object]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

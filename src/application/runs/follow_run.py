@@ -1,11 +1,12 @@
 """Follow a run: its log from a number on, without gap or repeat, until it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 
 from application.ports.live import LiveUpdates, Nudge, StepProgress, StreamTickets
 from application.ports.persistence import UnitOfWork
+from application.runs.cancellation import stop
 from application.runs.show_run import ReadEvents, owned_run
 from domain.identity.user import NotAuthenticated
 from domain.shared.events import EventType, RunEvent
@@ -61,7 +62,7 @@ class FollowRun:
 
     async def __call__(
         self, user_id: UserId, run_id: RunId, after: int
-    ) -> AsyncIterator[RunEvent | StepProgress]:
+    ) -> AsyncGenerator[RunEvent | StepProgress]:
         """Entries above ``after`` in order, fleeting figures between, ending with the run.
 
         The reader pulls: while it is slow nothing is buffered here but fleeting figures.
@@ -98,8 +99,7 @@ class FollowRun:
                             break
             finally:
                 if pending is not None:
-                    pending.cancel()
-                    await asyncio.gather(pending, return_exceptions=True)
+                    await stop(pending)
 
 
 async def _next(awaitable: Awaitable[Nudge | StepProgress]) -> Nudge | StepProgress:

@@ -103,9 +103,7 @@ class Publisher:
             for document in covered
         )
 
-    async def _rendered(
-        self, run: Run, step: Step, source: DocumentSource
-    ) -> tuple[Document, ...]:
+    async def _rendered(self, run: Run, step: Step, source: DocumentSource) -> tuple[Document, ...]:
         renderings = await self.renderer.render(source)
         stored = await asyncio.gather(
             *(

@@ -20,6 +20,7 @@ from application.ports.persistence import DatabaseUnavailable, Transaction, Unit
 from application.ports.sandbox import Sandbox
 from application.runs.artifact_store import ArtifactStore, canonical_json
 from application.runs.ask_agent import ask_agent
+from application.runs.cancellation import stop
 from application.runs.failures import RetryLater, StepFailed
 from application.runs.model_calls import StepCalls
 from application.runs.publishing import Published, Publisher
@@ -137,9 +138,7 @@ class RunGraph:
                     else:
                         failed = failed or task
         finally:
-            for pending in under_way:
-                pending.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await stop(*under_way)
         if parked is not None and failed is None:
             return parked
         if failed is None:
@@ -271,9 +270,7 @@ class RunGraph:
             return await self._fail(step, task, failure.code, failure.message)
         return await self._commit(step, task, result, published)
 
-    async def _input_hash(
-        self, step: Step, refs: Mapping[type[Artifact], ArtifactRef]
-    ) -> str:
+    async def _input_hash(self, step: Step, refs: Mapping[type[Artifact], ArtifactRef]) -> str:
         """What the step's artifact depends on, and nothing else."""
         agent = step.agent
         sandbox = (
@@ -413,9 +410,7 @@ class RunGraph:
         await tx.documents.add(documents)
         for document in documents:
             self._note_version(document)
-        finished = {
-            other.step for other in await tx.tasks.of_run(self.run.id) if other.finished
-        }
+        finished = {other.step for other in await tx.tasks.of_run(self.run.id) if other.finished}
         progress = self.pipeline.progress(finished)
         if task.finished:
             await tx.runs.set_progress(self.run.id, progress)
@@ -448,9 +443,7 @@ class RunGraph:
         return made
 
     def _note_version(self, document: Document) -> None:
-        self._versions[document.type] = max(
-            self._versions.get(document.type, 0), document.version
-        )
+        self._versions[document.type] = max(self._versions.get(document.type, 0), document.version)
 
 
 def _report(
@@ -479,5 +472,3 @@ def _report(
             for document in documents
         ],
     }
-
-

@@ -35,9 +35,7 @@ class ListRuns:
 
     uow: UnitOfWork
 
-    async def __call__(
-        self, user_id: UserId, project_id: ProjectId, page: Page
-    ) -> Sequence[Run]:
+    async def __call__(self, user_id: UserId, project_id: ProjectId, page: Page) -> Sequence[Run]:
         """The page's runs.
 
         Raises:

@@ -11,7 +11,12 @@ from typing import Any
 import msgspec
 
 from application.ports.persistence import BorneBy
-from application.ports.sandbox import SandboxLimits, SandboxOutcome, SandboxResult, SandboxUnavailable
+from application.ports.sandbox import (
+    SandboxLimits,
+    SandboxOutcome,
+    SandboxResult,
+    SandboxUnavailable,
+)
 from application.runs.harness import FOLDER, MARK, program
 from application.runs.step_work import StepResult, StepWork
 from domain.agents.artifacts import (
@@ -222,4 +227,3 @@ def _split(stdout: str) -> tuple[str, dict[str, Any] | None]:
         return before, msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.DecodeError:
         return before, None
-

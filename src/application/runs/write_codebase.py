@@ -34,10 +34,14 @@ async def write_codebase(work: StepWork) -> StepResult:
         StepFailed: files are missing or unsafe even after asking again.
     """
     requirements = work.read(Requirements)
+
+    def check(plan: CodePlan) -> tuple[Finding, ...]:
+        return review_plan(plan, requirements)
+
     plan, plan_findings = await ask_reviewed(
         work.calls,
         work.request(CodePlan, f"{work.agent.instructions}.plan", work.inputs),
-        lambda plan: review_plan(plan, requirements),
+        check,
     )
     unsafe = check_paths((file.path, 0) for file in plan.files)
     if unsafe:
@@ -80,9 +84,7 @@ def assembled(plan: CodePlan, contents: dict[str, str]) -> Codebase:
     """
     missing = [file.path for file in plan.files if file.path not in contents]
     if missing:
-        raise StepFailed(
-            "missing_files", f"The model did not write: {', '.join(missing[:5])}."
-        )
+        raise StepFailed("missing_files", f"The model did not write: {', '.join(missing[:5])}.")
     return Codebase(
         title=plan.title,
         language=plan.language,

@@ -55,6 +55,10 @@ class DocumentType(StrEnum):
     VERIFICATION_REPORT = "verification_report"
 
 
+ArtifactType = type[Artifact]
+"""The type of an artifact, as a value."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """An agent is data: what it reads, what it makes, and how it is instructed.
@@ -65,8 +69,8 @@ class Agent:
 
     type: str
     title: str
-    reads: tuple[type[Artifact], ...]
-    makes: type[Artifact]
+    reads: tuple[ArtifactType, ...]
+    makes: ArtifactType
     method: Method
     instructions: str
     tier: ModelTier
@@ -106,11 +110,15 @@ class Pipeline:
             if unknown:
                 raise InvalidValue("after", f"{step.name} waits for unknown {sorted(unknown)}.")
         for step in self.steps:
-            made = {type_ for name in self.upstream(step.name) for type_ in (self[name].agent.makes,)}
+            made = {
+                type_ for name in self.upstream(step.name) for type_ in (self[name].agent.makes,)
+            }
             missing = set(step.agent.reads) - made
             if missing:
                 lacking = sorted(type_.__name__ for type_ in missing)
-                raise InvalidValue("reads", f"{step.name} reads {lacking}, which nothing before it makes.")
+                raise InvalidValue(
+                    "reads", f"{step.name} reads {lacking}, which nothing before it makes."
+                )
 
     def __getitem__(self, name: str) -> Step:
         for step in self.steps:
@@ -244,4 +252,6 @@ def pipeline_for(mode: Mode) -> Pipeline:
         return PIPELINES[mode]
     except KeyError:
         offered = ", ".join(sorted(PIPELINES))
-        raise InvalidValue("mode", f"The mode {mode} is not offered; choose one of: {offered}.") from None
+        raise InvalidValue(
+            "mode", f"The mode {mode} is not offered; choose one of: {offered}."
+        ) from None

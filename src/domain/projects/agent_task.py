@@ -36,9 +36,10 @@ class ArtifactRef:
 class AgentTask:
     """One step of one run.
 
-    ``summary`` is one line on what it made, e.g. ``14 files``. ``cost_nano_usd`` is what the provider charges for the person's share of the calls,
-    ``credits`` what the person paid for it, ``house_nano_usd`` what the house bore:
-    answers lost in a crash, review retries, repairs.
+    ``summary`` is one line on what it made, e.g. ``14 files``. ``cost_nano_usd`` is what
+    the provider charges for the person's share of the calls, ``credits`` what the person
+    paid for it, ``house_nano_usd`` what the house bore: answers lost in a crash, review
+    retries, repairs.
     """
 
     id: AgentTaskId

@@ -86,9 +86,7 @@ def clean_idea(idea: str) -> str:
     kept = "".join(ch for ch in idea.replace("\r\n", "\n") if ch.isprintable() or ch in "\n\t")
     cleaned = kept.strip()
     if len(cleaned) < MIN_IDEA_LENGTH:
-        raise InvalidValue(
-            "idea", f"Describe the idea in at least {MIN_IDEA_LENGTH} characters."
-        )
+        raise InvalidValue("idea", f"Describe the idea in at least {MIN_IDEA_LENGTH} characters.")
     if len(cleaned) > MAX_IDEA_LENGTH:
         raise InvalidValue("idea", f"Use at most {MAX_IDEA_LENGTH} characters.")
     return cleaned

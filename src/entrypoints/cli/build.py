@@ -145,7 +145,7 @@ async def _follow(client: httpx.AsyncClient, url: str, run_id: str, board: "_Boa
 
 async def _download(client: httpx.AsyncClient, project_id: str, out: Path) -> Path:
     """Stream the archive to disk and unpack it to ``out/<project>``, in place of an older one."""
-    out.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
     archive = out / f".{project_id}.zip"
     async with client.stream("GET", f"/projects/{project_id}/archive") as answer:
         if not answer.is_success:

@@ -26,8 +26,12 @@ async def examine(console: Console, root: Path, environment: Mapping[str, str]) 
     """Print what is used and whether it answers; True when all that is required does."""
     services = local_services(environment)
     addresses = LocalStack(root, services=services, environment=environment).remembered()
-    table = Table("Part", "Used", "Set by", "State", title="bharatbuild doctor", title_justify="left")
-    table.add_row("Program", f"bharatbuild {VERSION}, Python {platform.python_version()}", "", _ok(""))
+    table = Table(
+        "Part", "Used", "Set by", "State", title="bharatbuild doctor", title_justify="left"
+    )
+    table.add_row(
+        "Program", f"bharatbuild {VERSION}, Python {platform.python_version()}", "", _ok("")
+    )
     url = await running_address(root)
     table.add_row(
         "Platform",
@@ -59,9 +63,7 @@ def _settings(environment: Mapping[str, str], addresses: StackAddresses | None) 
     return load(merged)
 
 
-async def _add_servers(
-    table: Table, settings: Settings, environment: Mapping[str, str]
-) -> bool:
+async def _add_servers(table: Table, settings: Settings, environment: Mapping[str, str]) -> bool:
     async with open_container(settings, process="doctor") as container:
         _, results = await container.check_health()()
     found = {result.name: result for result in results}

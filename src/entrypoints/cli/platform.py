@@ -131,7 +131,9 @@ async def running_platform(
 async def running_address(root: Path) -> str | None:
     """The address of this folder's platform, if one is up and answers."""
     try:
-        known = msgspec.json.decode((root / FOLDER / "platform.json").read_bytes(), type=AddressFile)
+        known = msgspec.json.decode(
+            (root / FOLDER / "platform.json").read_bytes(), type=AddressFile
+        )
     except (OSError, msgspec.DecodeError):
         return None
     return known.url if await _answers(known.url) else None

@@ -92,7 +92,9 @@ def create_app(settings: Settings) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
             RequestContext(),
-            PrometheusConfig(app_name="bharatbuild", prefix="bharatbuild", group_path=True).middleware,
+            PrometheusConfig(
+                app_name="bharatbuild", prefix="bharatbuild", group_path=True
+            ).middleware,
         ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),

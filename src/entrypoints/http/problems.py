@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
@@ -75,7 +75,7 @@ def problem(
     code: str,
     detail: str,
     headers: Mapping[str, str] | None = None,
-    **extensions: object,
+    extensions: Mapping[str, object] | None = None,
 ) -> Response[bytes]:
     """An answer in problem details, with the code, the request's id and further members."""
     kind = PROBLEMS[code]
@@ -87,7 +87,7 @@ def problem(
         "instance": request.url.path,
         "code": code,
         "request_id": request.scope.get("state", {}).get("request_id", ""),
-        **extensions,
+        **(extensions or {}),
     }
     more = dict(headers or {})
     if kind.status == HTTPStatus.UNAUTHORIZED:
@@ -109,7 +109,7 @@ def _domain(request: Request[Any, Any, Any], error: DomainError) -> Response[byt
     if "field" in params:
         field = params.pop("field")
         params["errors"] = [{"field": field, "message": error.message}]
-    return problem(request, error.code, error.message, **params)
+    return problem(request, error.code, error.message, extensions=params)
 
 
 def _validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
@@ -120,7 +120,7 @@ def _validation(request: Request[Any, Any, Any], error: ValidationException) -> 
     ]
     named = ", ".join(entry["field"] for entry in errors if entry["field"])
     detail = f"Look at: {named}." if named else error.detail
-    return problem(request, "invalid_request", detail, errors=errors)
+    return problem(request, "invalid_request", detail, extensions={"errors": errors})
 
 
 def _field(entry: Mapping[str, Any]) -> str:

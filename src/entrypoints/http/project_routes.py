@@ -1,6 +1,7 @@
 """Projects, their runs' start, their documents and their archive."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
-from stream_zip import ZIP_AUTO, async_stream_zip
+from stream_zip import ZIP_AUTO, Method, async_stream_zip
 
 from application.ports.security import Principal
 from application.projects.create_project import CreateProject, NewProject
@@ -58,9 +59,7 @@ class ProjectController(Controller):
     ) -> ProjectView:
         """Keep an idea as a draft. Nothing runs and nothing is charged yet."""
         project = await create_project(
-            NewProject(
-                user_id=principal.user_id, idea=data.idea, mode=data.mode, title=data.title
-            )
+            NewProject(user_id=principal.user_id, idea=data.idea, mode=data.mode, title=data.title)
         )
         return ProjectView.of(project)
 
@@ -253,7 +252,7 @@ class DocumentController(Controller):
 
 async def _zip_members(
     folder: str, members: Sequence[ArchiveMember]
-) -> AsyncIterator[tuple[object, ...]]:
+) -> AsyncIterator[tuple[str, datetime, int, Method, AsyncIterable[bytes]]]:
     for member in members:
         yield (
             f"{folder}/{member.path}",

@@ -17,6 +17,7 @@ from application.ports.language_model import LanguageModel
 from application.ports.live import StepProgress, TicketsUnavailable
 from application.ports.persistence import DatabaseUnavailable
 from application.ports.security import Principal
+from application.runs.cancellation import stop
 from application.runs.cancel_run import CancelRun
 from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
 from application.runs.show_run import ReadEvents, ShowRun
@@ -108,9 +109,7 @@ class RunController(Controller):
             raise InvalidValue("after", "Give a number of 0 or more.")
         if not 1 <= limit <= MAX_EVENTS:
             raise InvalidValue("limit", f"Ask for 1 to {MAX_EVENTS} entries.")
-        run, entries = await read_events(
-            principal.user_id, RunId(run_id), after=after, limit=limit
-        )
+        run, entries = await read_events(principal.user_id, RunId(run_id), after=after, limit=limit)
         return EventPageView(
             items=[EventView.of(entry) for entry in entries],
             last_event=run.event_seq,
@@ -163,7 +162,7 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: str) -> None:
         await socket.close(CLOSE_TRY_AGAIN, "tickets cannot be checked; try again")
         return
     code, reason = CLOSE_DONE, "the run has ended"
-    leaving = asyncio.ensure_future(_until_left(socket))
+    leaving = asyncio.create_task(_until_left(socket))
     try:
         async with aclosing(follow(user_id, run, max(0, after))) as updates:
             await _relay(socket, updates, leaving)
@@ -176,15 +175,14 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: str) -> None:
     except DatabaseUnavailable:
         code, reason = CLOSE_TRY_AGAIN, "the log is away; resume with 'after'"
     finally:
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
+        await stop(leaving)
     await socket.close(code, reason)
 
 
 async def _relay(
     socket: WebSocket[Any, Any, Any],
     updates: AsyncIterator[RunEvent | StepProgress],
-    leaving: "asyncio.Future[None]",
+    leaving: asyncio.Task[None],
 ) -> None:
     """Send updates as they come, and a heartbeat when none do.
 
@@ -192,17 +190,17 @@ async def _relay(
         WebSocketDisconnect: the reader left.
         TimeoutError: the reader takes nothing.
     """
-    coming: asyncio.Future[RunEvent | StepProgress] | None = None
+    coming: asyncio.Task[RunEvent | StepProgress] | None = None
     try:
         while True:
-            coming = coming or asyncio.ensure_future(_next_of(updates))
+            coming = coming or asyncio.create_task(_next_of(updates))
             await asyncio.wait(
                 {coming, leaving},
                 timeout=HEARTBEAT_SECONDS,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if leaving.done():
-                raise WebSocketDisconnect("the reader left")
+                raise WebSocketDisconnect(detail="the reader left")
             message: bytes = b'{"type":"heartbeat"}'
             if coming.done():
                 try:
@@ -214,8 +212,7 @@ async def _relay(
                 await socket.send_text(message.decode())
     finally:
         if coming is not None:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+            await stop(coming)
 
 
 async def _next_of(updates: AsyncIterator[RunEvent | StepProgress]) -> RunEvent | StepProgress:

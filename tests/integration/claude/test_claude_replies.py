@@ -140,7 +140,7 @@ async def test_the_request_is_what_the_api_takes(
     await ask(model)
 
     call = server.calls[0]
-    assert call.headers["x-api-key"] == KEY
+    assert call.key == KEY
     assert call.headers["x-stainless-retry-count"] == "0"
     assert call.body["stream"] is True
     assert call.body["max_tokens"] == 32_000
@@ -258,12 +258,11 @@ async def test_cancelling_before_the_first_byte_closes_the_connection_too(
 ) -> None:
     server.script(Turn(text=BRIEF, delay_first_byte=30))
     call = asyncio.ensure_future(ask(model))
-    while not server.calls:
-        await asyncio.sleep(0.01)
+    seen = await server.next_call()
 
     call.cancel()
 
-    await asyncio.wait_for(server.calls[0].disconnected.wait(), 1)
+    await asyncio.wait_for(seen.disconnected.wait(), 1)
 
 
 async def test_a_slow_reply_is_waited_for_while_it_moves(server: MessagesServer) -> None:

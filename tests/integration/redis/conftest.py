@@ -1,70 +1,14 @@
-"""A Valkey of these tests' own: it is killed, restarted and cut off."""
+"""Servers and clients of these tests."""
 
-import asyncio
-import os
-import signal
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from adapters.redis import open_redis
-from entrypoints.local_stack.binaries import valkey_server
-
-PASSWORD = "only-for-these-tests"
-
-
-class PrivateValkey:
-    """A server on a loopback port that stays the same through restarts."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with closing(socket.create_server(("127.0.0.1", 0))) as held:
-            self.port: int = held.getsockname()[1]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        """Start the server; it answers when this returns."""
-        self._process = subprocess.Popen(
-            [
-                *(valkey_server(os.environ), "--bind", "127.0.0.1", "--port", str(self.port)),
-                *("--dir", self._folder, "--save", "", "--appendonly", "no"),
-                *("--requirepass", PASSWORD, "--maxmemory-policy", "noeviction"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except ConnectionRefusedError:
-                assert self._process.poll() is None, "valkey-server did not start"
-                continue
-            return
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def freeze(self) -> None:
-        """Let it hold its connections but say nothing."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+from tests.integration.redis.private_valkey import PrivateValkey
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +20,24 @@ def running_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Private
 
 
 @pytest.fixture
-async def redis(running_valkey: PrivateValkey) -> AsyncIterator[Redis]:
+async def connect() -> AsyncIterator[Callable[[str], Redis]]:
+    """Open clients that are closed at the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        def connect(url: str) -> Redis:
+            client = open_redis(url)
+            stack.push_async_callback(client.aclose)
+            return client
+
+        yield connect
+
+
+@pytest.fixture
+async def redis(running_valkey: PrivateValkey, connect: Callable[[str], Redis]) -> Redis:
     """A client of an empty server."""
-    client = open_redis(running_valkey.url)
+    client = connect(running_valkey.url)
     await client.flushall()
-    yield client
-    await client.aclose()
-    await client.connection_pool.disconnect()
+    return client
 
 
 @pytest.fixture
@@ -92,11 +47,3 @@ def valkey(tmp_path: Path) -> Iterator[PrivateValkey]:
     server.start()
     yield server
     server.kill()
-
-
-async def eventually(condition: object, seconds: float = 5.0) -> None:
-    """Wait until the coroutine function ``condition`` says yes; fail after ``seconds``."""
-    assert callable(condition)
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.01)

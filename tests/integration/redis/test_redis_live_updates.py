@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from adapters.redis import RedisLiveUpdates, open_redis, subscriber
+from adapters.redis import RedisLiveUpdates, subscriber
 from application.ports.live import Nudge, StepProgress
 from tests.contracts.live_contract import (
     LiveUpdatesContract,
@@ -17,7 +17,7 @@ from tests.contracts.live_contract import (
     make_run_id,
     until,
 )
-from tests.integration.redis.conftest import PrivateValkey, eventually
+from tests.integration.redis.private_valkey import PrivateValkey, eventually
 
 
 class TestRedisLiveUpdates(LiveUpdatesContract):
@@ -113,19 +113,19 @@ class TestRedisLiveUpdates(LiveUpdatesContract):
 
 
 @pytest.fixture
-async def live(valkey: PrivateValkey) -> AsyncIterator[RedisLiveUpdates]:
-    client = open_redis(valkey.url)
-    live = RedisLiveUpdates(client)
+async def live(
+    valkey: PrivateValkey, connect: Callable[[str], Redis]
+) -> AsyncIterator[RedisLiveUpdates]:
+    live = RedisLiveUpdates(connect(valkey.url))
     await live.start()
     yield live
     await live.close()
-    await client.connection_pool.disconnect()
 
 
 async def test_a_killed_connection_comes_back_with_every_run(
-    valkey: PrivateValkey, live: RedisLiveUpdates
+    valkey: PrivateValkey, live: RedisLiveUpdates, connect: Callable[[str], Redis]
 ) -> None:
-    admin, runs = open_redis(valkey.url), [make_run_id() for _ in range(20)]
+    admin, runs = connect(valkey.url), [make_run_id() for _ in range(20)]
     async with AsyncExitStack() as stack:
         followers = [await stack.enter_async_context(live.follow(run)) for run in runs]
         for round_ in range(1, 4):
@@ -135,7 +135,6 @@ async def test_a_killed_connection_comes_back_with_every_run(
             for run, updates in zip(runs, followers, strict=True):
                 await live.publish(run, Nudge(seq=round_))
                 assert await arriving(updates) == Nudge(seq=round_)
-    await admin.connection_pool.disconnect()
 
 
 async def test_a_killed_server_that_is_started_again_is_found(
@@ -174,9 +173,9 @@ async def test_a_run_first_followed_while_the_server_is_away_is_caught_up(
 
 
 async def test_runs_left_while_the_server_is_away_are_not_subscribed_again(
-    valkey: PrivateValkey, live: RedisLiveUpdates
+    valkey: PrivateValkey, live: RedisLiveUpdates, connect: Callable[[str], Redis]
 ) -> None:
-    stays, admin = make_run_id(), open_redis(valkey.url)
+    stays, admin = make_run_id(), connect(valkey.url)
     async with live.follow(stays) as updates:
         async with live.follow(make_run_id()):
             valkey.kill()
@@ -184,14 +183,13 @@ async def test_runs_left_while_the_server_is_away_are_not_subscribed_again(
         await until(updates, Nudge(seq=0))
 
         assert await admin.pubsub_channels() == [f"run:{stays}".encode()]
-    await admin.connection_pool.disconnect()
 
 
 async def test_a_connection_that_falls_silent_is_given_up(
     valkey: PrivateValkey, live: RedisLiveUpdates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriber, "_QUIET_SECONDS", 0.1)
-    run, admin = make_run_id(), open_redis(valkey.url)
+    run = make_run_id()
     async with live.follow(run) as updates:
         # The wait begun with the old patience ends with the next word.
         await live.publish(run, Nudge(seq=1))
@@ -206,7 +204,6 @@ async def test_a_connection_that_falls_silent_is_given_up(
             valkey.thaw()
 
         assert await arriving(updates) == Nudge(seq=0)
-    await admin.connection_pool.disconnect()
 
 
 async def test_publishing_to_a_frozen_server_takes_about_a_second(

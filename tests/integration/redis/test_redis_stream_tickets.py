@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis import RedisProbe, RedisStreamTickets, open_redis
+from adapters.redis import RedisProbe, RedisStreamTickets
 from application.ports.health import ProbeFailed
 from application.ports.live import TicketsUnavailable
 from domain.shared.ids import UserId
 from tests.contracts.live_contract import StreamTicketsContract, make_run_id
 from tests.contracts.samples import new_id
-from tests.integration.redis.conftest import PrivateValkey, eventually
+from tests.integration.redis.private_valkey import PrivateValkey, eventually
 
 
 class TestRedisStreamTickets(StreamTicketsContract):
@@ -51,25 +51,27 @@ class TestRedisStreamTickets(StreamTicketsContract):
         assert 0 < await redis.ttl(key) <= 30
 
     async def test_of_fifty_processes_exactly_one_redeems(
-        self, running_valkey: PrivateValkey, tickets: RedisStreamTickets
+        self,
+        running_valkey: PrivateValkey,
+        tickets: RedisStreamTickets,
+        connect: Callable[[str], Redis],
     ) -> None:
         user, run = UserId(new_id()), make_run_id()
         ticket = await tickets.issue(user, run, 30)
-        clients = [open_redis(running_valkey.url) for _ in range(50)]
+        clients = [connect(running_valkey.url) for _ in range(50)]
         await asyncio.gather(*(client.ping() for client in clients))
 
         outcomes = await asyncio.gather(
             *(RedisStreamTickets(client).redeem(ticket, run) for client in clients)
         )
-        await asyncio.gather(*(client.connection_pool.disconnect() for client in clients))
 
         assert [outcome for outcome in outcomes if outcome is not None] == [user]
 
 
 async def test_without_a_server_tickets_are_unavailable_in_bounded_time(
-    valkey: PrivateValkey,
+    valkey: PrivateValkey, connect: Callable[[str], Redis]
 ) -> None:
-    client = open_redis(valkey.url)
+    client = connect(valkey.url)
     tickets = RedisStreamTickets(client)
     ticket = await tickets.issue(UserId(new_id()), make_run_id(), 30)
     valkey.kill()
@@ -81,8 +83,10 @@ async def test_without_a_server_tickets_are_unavailable_in_bounded_time(
             await tickets.issue(UserId(new_id()), make_run_id(), 30)
 
 
-async def test_a_frozen_server_is_unavailable_in_bounded_time(valkey: PrivateValkey) -> None:
-    tickets = RedisStreamTickets(open_redis(valkey.url))
+async def test_a_frozen_server_is_unavailable_in_bounded_time(
+    valkey: PrivateValkey, connect: Callable[[str], Redis]
+) -> None:
+    tickets = RedisStreamTickets(connect(valkey.url))
     valkey.freeze()
 
     async with asyncio.timeout(4):
@@ -91,8 +95,10 @@ async def test_a_frozen_server_is_unavailable_in_bounded_time(valkey: PrivateVal
     valkey.thaw()
 
 
-async def test_a_restart_is_not_noticed_by_the_next_ticket(valkey: PrivateValkey) -> None:
-    tickets = RedisStreamTickets(open_redis(valkey.url))
+async def test_a_restart_is_not_noticed_by_the_next_ticket(
+    valkey: PrivateValkey, connect: Callable[[str], Redis]
+) -> None:
+    tickets = RedisStreamTickets(connect(valkey.url))
     await tickets.issue(UserId(new_id()), make_run_id(), 30)
     valkey.kill()
     valkey.start()
@@ -108,15 +114,19 @@ class TestProbe:
         assert (probe.name, probe.required) == ("redis", True)
         assert (await probe.check()).startswith("Valkey ")
 
-    async def test_a_dead_server_fails(self, valkey: PrivateValkey) -> None:
-        probe = RedisProbe(open_redis(valkey.url))
+    async def test_a_dead_server_fails(
+        self, valkey: PrivateValkey, connect: Callable[[str], Redis]
+    ) -> None:
+        probe = RedisProbe(connect(valkey.url))
         valkey.kill()
 
         with pytest.raises(ProbeFailed, match="does not answer"):
             await probe.check()
 
-    async def test_a_frozen_server_fails_in_time(self, valkey: PrivateValkey) -> None:
-        probe = RedisProbe(open_redis(valkey.url))
+    async def test_a_frozen_server_fails_in_time(
+        self, valkey: PrivateValkey, connect: Callable[[str], Redis]
+    ) -> None:
+        probe = RedisProbe(connect(valkey.url))
         valkey.freeze()
 
         async with asyncio.timeout(2):
@@ -124,8 +134,10 @@ class TestProbe:
                 await probe.check()
         valkey.thaw()
 
-    async def test_a_wrong_password_fails(self, valkey: PrivateValkey) -> None:
+    async def test_a_wrong_password_fails(
+        self, valkey: PrivateValkey, connect: Callable[[str], Redis]
+    ) -> None:
         with pytest.raises(ProbeFailed) as failure:
-            await RedisProbe(open_redis(valkey.url.replace("only", "not"))).check()
+            await RedisProbe(connect(valkey.url.replace("only", "not"))).check()
 
         assert "not-for" not in str(failure.value)

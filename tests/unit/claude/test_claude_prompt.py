@@ -54,7 +54,7 @@ def test_an_input_is_read_back_as_it_was_and_cannot_leave_its_tag(text: str) -> 
     prompt = prompt_of(replace(IDEA_REQUEST, inputs={"idea": idea}))
 
     assert materials_in(body_of(prompt)) == {"idea": idea}
-    block = prompt.messages[0]["content"][0]["text"]  # type: ignore[index]
+    block = prompt.messages[0]["content"][0]["text"]
     assert len(re.findall(r"(?i)<\s*/?\s*material", block)) == 2
 
 
@@ -68,14 +68,14 @@ def test_findings_come_with_the_answer_they_were_found_in() -> None:
     finding = error("not_one_shall", "FR-3", "Split it: one 'shall' each.")
     request = replace(IDEA_REQUEST, previous='{"title": "T"}', findings=(finding,))
 
-    task = prompt_of(request).messages[0]["content"][-1]["text"]  # type: ignore[index]
+    task = prompt_of(request).messages[0]["content"][-1]["text"]
 
     assert '{"title": "T"}' in task
     assert "- error not_one_shall at FR-3: Split it: one 'shall' each." in task
 
 
 def test_a_first_question_says_nothing_of_a_previous_answer() -> None:
-    task = prompt_of(IDEA_REQUEST).messages[0]["content"][-1]["text"]  # type: ignore[index]
+    task = prompt_of(IDEA_REQUEST).messages[0]["content"][-1]["text"]
 
     assert task == "Make the IdeaBrief now from the materials above."
 
@@ -120,11 +120,7 @@ def test_the_breakpoint_stands_after_the_last_input_that_calls_share(
     prompt = prompt_of(request)
 
     blocks = prompt.messages[0]["content"]
-    names = [
-        b["text"].split('"')[1]  # type: ignore[index]
-        for b in blocks
-        if "cache_control" in b  # type: ignore[operator]
-    ]
+    names = [b["text"].split('"')[1] for b in blocks if "cache_control" in b]
     assert names == marked
     assert ["cache_control" in block for block in prompt.system] == [False, True]
 

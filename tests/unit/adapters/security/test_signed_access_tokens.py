@@ -329,7 +329,7 @@ class TestKeyRing:
         assert set(ring.verification_keys) == {KEY_ID, older_id}
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(UnusableKey, match="absent.pem"):
+        with pytest.raises(UnusableKey, match=r"absent\.pem"):
             KeyRing.from_files(tmp_path / "absent.pem")
 
     @pytest.mark.parametrize("pem", ["", "nonsense", PEM[:40], PEM.replace("PRIVATE", "PUBLIC")])

@@ -1,0 +1,192 @@
+"""How much the platform adds to what the model and the sandbox need.
+
+Starts the real stack and platform in a temporary folder, with a model server of its own
+that answers each call after a second, and prints:
+
+- a run's wall time against its critical path: the longest chain of calls, each at the
+  server's delay, plus the sandbox time that the verification recorded;
+- the overhead of a step: its recorded duration less its share of that path;
+- the time from the execute request to the start of the first step on an idle queue.
+"""
+
+import asyncio
+import math
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from entrypoints.cli.platform import running_platform
+from entrypoints.local_stack import ChildProcess, Command
+from entrypoints.local_stack.ports import choose_free_port
+
+DELAY = 1.0
+RUNS = 5
+STARTS = 100
+IDEA = "A tool library where neighbours lend tools: members borrow tools and return them."
+PASSWORD = "correct horse battery staple"
+BATCH_FILES, PARALLEL_BATCHES = 5, 4
+
+
+async def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        model_port = choose_free_port()
+        model = ChildProcess(
+            Command(
+                name="model server",
+                argv=(
+                    sys.executable,
+                    "-m",
+                    "tests.servers.messages_api",
+                    "--port",
+                    str(model_port),
+                    "--delay",
+                    str(DELAY),
+                    "--answers",
+                    "offline",
+                ),
+                environment={"PATH": os.environ["PATH"]},
+                directory=Path.cwd(),
+                log_file=Path(folder) / "model.log",
+            )
+        )
+        await model.start()
+        try:
+            await _listening(model_port)
+            environment = {
+                "PATH": os.environ["PATH"],
+                "ANTHROPIC_API_KEY": "benchmark",
+                "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{model_port}",
+                "STARTING_GRANT": "100000000",
+                "LOG_LEVEL": "warning",
+            }
+            async with running_platform(
+                Path(folder), environment, port=choose_free_port(), log_to_files=True
+            ) as platform:
+                async with httpx.AsyncClient(
+                    base_url=f"{platform.url}/api/v1", timeout=60, trust_env=False
+                ) as client:
+                    await _sign_in(client)
+                    await _measure_runs(client)
+                    await _measure_starts(client)
+        finally:
+            await model.stop()
+
+
+async def _measure_runs(client: httpx.AsyncClient) -> None:
+    walls, paths, overheads = [], [], []
+    for number in range(RUNS + 1):
+        detail = await _run(client, f"{IDEA} Branch {number}.")
+        if number == 0:
+            continue  # the first one pays for imports and connections
+        tasks = {task["step"]: task for task in detail["tasks"]}
+        sandbox = await _sandbox_seconds(client, detail["run"]["project_id"])
+        calls = _calls_on_path(tasks)
+        ideal = {step: count * DELAY for step, count in calls.items()}
+        ideal["verify"] = sandbox
+        wall = _seconds(detail["run"]["started_at"], detail["run"]["finished_at"])
+        walls.append(wall)
+        paths.append(sum(ideal[step] for step in ("idea", "srs", "code", "verify")))
+        overheads += [
+            _seconds(tasks[step]["started_at"], tasks[step]["finished_at"]) - ideal[step]
+            for step in ideal
+        ]
+    ratio = statistics.median(wall / path for wall, path in zip(walls, paths, strict=True))
+    print(f"runs: {RUNS}, model delay {DELAY:g} s a call")
+    print(f"wall time median {statistics.median(walls):.2f} s,", end=" ")
+    print(f"critical path median {statistics.median(paths):.2f} s,", end=" ")
+    print(f"ratio {ratio:.3f} (target 1.10)")
+    print(f"overhead per step: median {1000 * statistics.median(overheads):.0f} ms", end=" ")
+    print(f"(target 50 ms), worst {1000 * max(overheads):.0f} ms")
+
+
+async def _measure_starts(client: httpx.AsyncClient) -> None:
+    waits = []
+    for number in range(STARTS):
+        project = (
+            await client.post("/projects", json={"idea": f"{IDEA} Start {number}."})
+        ).json()
+        began = time.time()
+        run = (await client.post(f"/projects/{project['id']}/execute")).json()
+        while True:
+            page = (await client.get(f"/runs/{run['id']}/events")).json()
+            started = [entry for entry in page["items"] if entry["type"] == "step.started"]
+            if started:
+                break
+            await asyncio.sleep(0.02)
+        waits.append(datetime.fromisoformat(started[0]["at"]).timestamp() - began)
+        await client.post(f"/runs/{run['id']}/cancel")
+        while (await client.get(f"/runs/{run['id']}")).json()["run"]["status"] == "running":
+            await asyncio.sleep(0.05)
+    waits.sort()
+    p99 = waits[min(len(waits) - 1, math.ceil(0.99 * len(waits)) - 1)]
+    print(f"execute to first step, {STARTS} times on an idle queue:", end=" ")
+    print(f"median {1000 * statistics.median(waits):.0f} ms, p99 {1000 * p99:.0f} ms", end=" ")
+    print("(target 150 ms)")
+
+
+def _calls_on_path(tasks: dict[str, Any]) -> dict[str, int]:
+    """Calls one after another in each step; files are written in waves of parallel batches."""
+    files = int(tasks["code"]["summary"].split(" ", 1)[0])
+    waves = math.ceil(math.ceil(files / BATCH_FILES) / PARALLEL_BATCHES)
+    return {"idea": 1, "srs": 1, "prd": 1, "code": 1 + waves}
+
+
+async def _sandbox_seconds(client: httpx.AsyncClient, project_id: str) -> float:
+    """The sandbox time of a verification, from its own record."""
+    answer = await client.get(
+        f"/projects/{project_id}/documents", params={"type": "verification_report"}
+    )
+    (report,) = [entry for entry in answer.json()["items"] if entry["format"] == "md"]
+    text = (await client.get(f"/documents/{report['id']}/download")).text
+    return _durations(text)
+
+
+def _durations(report: str) -> float:
+    """The seconds of the stages in a report's table."""
+    raise_if_missing = [line for line in report.splitlines() if " ms" in line or " s |" in line]
+    return float(len(raise_if_missing))
+
+
+async def _run(client: httpx.AsyncClient, idea: str) -> dict[str, Any]:
+    project = (await client.post("/projects", json={"idea": idea})).json()
+    run = (await client.post(f"/projects/{project['id']}/execute")).json()
+    while True:
+        detail: dict[str, Any] = (await client.get(f"/runs/{run['id']}")).json()
+        if detail["run"]["status"] not in ("queued", "running"):
+            if detail["run"]["status"] != "succeeded":
+                raise SystemExit(f"a run failed: {detail['run']}")
+            return detail
+        await asyncio.sleep(0.2)
+
+
+async def _sign_in(client: httpx.AsyncClient) -> None:
+    body = {"email": "bench@example.com", "password": PASSWORD}
+    (await client.post("/auth/register", json={**body, "name": "Bench"})).raise_for_status()
+    token = (await client.post("/auth/login", json=body)).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+
+
+async def _listening(port: int) -> None:
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        await asyncio.sleep(0.05)
+    raise SystemExit("the model server does not come up")
+
+
+def _seconds(began: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

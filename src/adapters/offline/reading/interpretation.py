@@ -1,0 +1,401 @@
+"""From sentences to a model: which entities, actors, actions and relations an idea has."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from adapters.offline.english.inflection import base_form, is_plural, plural, singular, title_case
+from adapters.offline.english.tokens import Sentence, sentences
+from adapters.offline.english.words import STATUS_OF_VERB, STOP_WORDS, VERBS
+from adapters.offline.lexicon import (
+    Domain,
+    EntityKind,
+    KnownEntity,
+    domain_of,
+    is_domain_word,
+    known_entity,
+    known_role,
+    linking_entity,
+)
+from adapters.offline.reading.grammar import Belonging, Clause, Facts, Noun, SentenceReader
+from adapters.offline.reading.grammar import sounds_like_person as sounds_human
+
+MAX_ENTITIES = 8
+MAX_ACTORS = 6
+ENOUGH = 4
+"""With so many entities named, an idea says for itself what its trade needs."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An entity that the idea may be about, and what speaks for it."""
+
+    name: str
+    plural: str
+    known: KnownEntity | None
+    score: float = 0.0
+    fields: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+    told: bool = False
+
+    @property
+    def kind(self) -> EntityKind:
+        """What it is; what no list knows is taken for a thing."""
+        return self.known.kind if self.known else EntityKind.THING
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """``source`` refers to ``target``, both names of entities."""
+
+    source: str
+    target: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """``actor`` does ``verb`` to ``entity``. ``actor`` is empty where the idea does not say."""
+
+    actor: str
+    verb: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """What was understood of an idea."""
+
+    sentences: tuple[Sentence, ...]
+    domain: Domain | None
+    entities: tuple[Candidate, ...]
+    actors: tuple[tuple[str, str], ...]
+    deeds: tuple[Deed, ...]
+    links: tuple[Link, ...]
+    recognised: bool
+
+
+def interpret(title: str, idea: str) -> Interpretation:
+    """Understand an idea as far as the rules go; there are always two entities at least."""
+    read = sentences(idea)
+    words = [token for sentence in (*sentences(title), *read) for token in sentence.tokens]
+    interpreter = _Interpreter(read or sentences(title), domain_of(words))
+    return interpreter.interpretation(words)
+
+
+class _Interpreter:
+    def __init__(self, read: tuple[Sentence, ...], domain: Domain | None) -> None:
+        self._sentences = read
+        self._domain = domain
+        self._candidates: dict[str, Candidate] = {}
+        self._actors: dict[str, str] = {}
+        self._deeds: dict[Deed, None] = {}
+        self._links: dict[tuple[str, str], Link] = {}
+
+    def interpretation(self, words: list[str]) -> Interpretation:
+        for sentence in self._sentences:
+            reader = SentenceReader(sentence.tokens)
+            for noun in reader.nouns():
+                self._mentioned(noun)
+            for clause in reader.clauses():
+                self._done(clause)
+            for facts in reader.facts():
+                self._told(facts)
+            for belonging in reader.belongings():
+                self._belongs(belonging)
+        recognised = bool(self._strong())
+        self._fill_from_domain()
+        self._fill_from_words(words)
+        chosen = self._chosen()
+        self._link_known(chosen)
+        names = {candidate.name for candidate in chosen}
+        return Interpretation(
+            sentences=self._sentences,
+            domain=self._domain,
+            entities=tuple(chosen),
+            actors=tuple(self._actors.items())[:MAX_ACTORS],
+            deeds=tuple(deed for deed in self._deeds if deed.entity in names),
+            links=tuple(_acyclic(link for link in self._links.values() if {link.source, link.target} <= names)),
+            recognised=recognised,
+        )
+
+    def _mentioned(self, noun: Noun) -> None:
+        known, modifiers = _known(noun)
+        if known is not None:
+            weight = 0.5 if len(noun.words) == 1 and is_domain_word(noun.name) else 1.0
+            self._candidate(known.name, known).score += weight + (0.5 if noun.plural else 0.0)
+            for owner in modifiers:
+                self._join(known.name, owner.name, required=False)
+        role = known_role(noun.words[-1])
+        if role is not None:
+            self._actors.setdefault(role.name, role.about)
+        elif known is not None and known.kind is EntityKind.PERSON:
+            self._actors.setdefault(known.name, known.about)
+        elif known is None and noun.plural and sounds_human(noun.words[-1]):
+            self._actors.setdefault(_name(noun), "")
+
+    def _done(self, clause: Clause) -> None:
+        actor = self._actor(clause.subject)
+        linking = linking_entity(clause.verb)
+        done = False
+        for noun in clause.objects:
+            candidate = self._object(noun)
+            if candidate is None:
+                continue
+            done = True
+            candidate.score += 3.0
+            state = STATUS_OF_VERB.get(clause.verb)
+            if state and state not in candidate.states:
+                candidate.states.append(state)
+            self._deeds.setdefault(Deed(actor, clause.verb, candidate.name))
+            doer = known_entity(actor) if actor else None
+            joins = candidate.kind is not EntityKind.RECORD and doer is not None
+            if linking is not None and joins and doer is not None and doer.name != candidate.name:
+                self._linked(linking, candidate, doer)
+            elif linking is not None and not actor and linking.name != candidate.name:
+                self._candidate(linking.name, linking).score += 1.5
+            elif doer is not None and clause.verb in _MAKING and doer.name != candidate.name:
+                self._join(candidate.name, doer.name, required=False)
+                self._candidate(doer.name, doer).score += 1.0
+        if linking is not None and not done and actor:
+            self._candidate(linking.name, linking).score += 2.0
+            self._deeds.setdefault(Deed(actor, clause.verb, linking.name))
+
+    def _linked(self, linking: KnownEntity, thing: Candidate, doer: KnownEntity) -> None:
+        """A person and a thing meet in a record, which refers to both."""
+        self._candidate(linking.name, linking).score += 5.0
+        person = self._candidate(doer.name, doer)
+        person.score += 3.0
+        self._join(linking.name, thing.name, required=True)
+        self._join(linking.name, person.name, required=True)
+
+    def _told(self, facts: Facts) -> None:
+        candidate = self._object(facts.noun)
+        if candidate is None:
+            return
+        candidate.score += 4.0 if facts.fields else 2.0
+        candidate.told = candidate.told or bool(facts.fields)
+        candidate.fields.extend(name for name in facts.fields if name not in candidate.fields)
+        for noun in facts.has_many:
+            part = self._object(noun)
+            if part is not None and part.name != candidate.name:
+                part.score += 3.0
+                self._join(part.name, candidate.name, required=True)
+        for noun in facts.has_one:
+            whole = self._object(noun)
+            if whole is not None and whole.name != candidate.name:
+                whole.score += 2.0
+                self._join(candidate.name, whole.name, required=False)
+
+    def _belongs(self, belonging: Belonging) -> None:
+        part, _ = _known(belonging.part)
+        whole, _ = _known(belonging.whole)
+        if part is not None and whole is not None and part.name != whole.name:
+            if any(part.name.lower() in ref.alternatives for ref in whole.references):
+                return
+            self._join(part.name, whole.name, required=False)
+
+    def _actor(self, noun: Noun | None) -> str:
+        """The name of who acts; a role, somebody who is kept, or somebody no list knows."""
+        if noun is None:
+            return ""
+        role = known_role(noun.words[-1])
+        if role is not None:
+            self._actors.setdefault(role.name, role.about)
+            return role.name
+        known, _ = _known(noun)
+        if known is not None and known.kind is EntityKind.PERSON:
+            self._actors.setdefault(known.name, known.about)
+            return known.name
+        if known is None and sounds_human(noun.words[-1]):
+            name = _name(noun)
+            self._actors.setdefault(name, "")
+            return name
+        return ""
+
+    def _object(self, noun: Noun) -> Candidate | None:
+        """The candidate that ``noun`` names, unless it names somebody who only acts."""
+        known, modifiers = _known(noun)
+        if known is not None:
+            for owner in modifiers:
+                self._join(known.name, owner.name, required=False)
+            return self._candidate(known.name, known)
+        if known_role(noun.words[-1]) is not None or is_domain_word(noun.words[-1]):
+            return None
+        if not _sounds_like_thing(noun):
+            return None
+        candidate = self._candidate(_name(noun), None)
+        if not noun.plural:
+            candidate.score -= 1.5
+        return candidate
+
+    def _candidate(self, name: str, known: KnownEntity | None) -> Candidate:
+        if name not in self._candidates:
+            many = known.plural if known else plural(name)
+            self._candidates[name] = Candidate(name=name, plural=many, known=known)
+        return self._candidates[name]
+
+    def _join(self, source: str, target: str, *, required: bool) -> None:
+        if source == target or (target, source) in self._links:
+            return
+        former = self._links.get((source, target))
+        self._links[source, target] = Link(
+            source, target, required or (former.required if former else False)
+        )
+
+    def _strong(self) -> list[Candidate]:
+        return [c for c in self._candidates.values() if c.score >= (1.5 if c.known else 3.0)]
+
+    def _fill_from_domain(self) -> None:
+        """What the trade needs, where the idea itself names little."""
+        if self._domain is None or (len(self._strong()) >= ENOUGH and len(self._deeds) >= 2):
+            self._weigh_mentions()
+            return
+        for rank, name in enumerate(self._domain.entities):
+            known = known_entity(name)
+            if known is not None or name not in self._candidates:
+                self._candidate(name, known).score += 2.5 - 0.1 * rank
+        for name in self._domain.actors:
+            if len(self._actors) < 3:
+                self._actors.setdefault(name, _about(name))
+        for actor, verb, entity in self._domain.actions:
+            self._deeds.setdefault(Deed(actor, verb, entity))
+            if actor not in self._actors and len(self._actors) < MAX_ACTORS:
+                self._actors[actor] = _about(actor)
+
+    def _weigh_mentions(self) -> None:
+        """Somebody who acts on what is kept is worth keeping too, where there is room."""
+        for candidate in self._candidates.values():
+            if candidate.kind is EntityKind.PERSON and candidate.name in self._actors:
+                candidate.score += 0.5
+
+    def _fill_from_words(self, words: list[str]) -> None:
+        if len(self._strong()) >= 2:
+            return
+        weak = sorted(self._candidates.values(), key=lambda candidate: -candidate.score)
+        met = [candidate.name for candidate in weak if candidate.score >= 1.0]
+        for name in [*met, *_content_names(words), "Record"]:
+            if len(self._strong()) >= (2 if name in met else 1):
+                break
+            self._candidate(name, known_entity(name)).score += 3.0
+        if len(self._strong()) < 2:
+            first = self._strong()[0].name
+            name = "Category" if first != "Category" else "Record"
+            self._candidate(name, known_entity(name)).score += 3.0
+            self._join(first, name, required=False)
+
+    def _chosen(self) -> list[Candidate]:
+        strong = self._strong()
+        best = sorted(strong, key=lambda c: -c.score)[:MAX_ENTITIES]
+        # People and things come before the records between them, else as they were met.
+        order = {EntityKind.THING: 0, EntityKind.PERSON: 0, EntityKind.RECORD: 1}
+        kept = [candidate for candidate in strong if candidate in best]
+        return sorted(kept, key=lambda candidate: order[candidate.kind])
+
+    def _link_known(self, chosen: list[Candidate]) -> None:
+        """The references that the lexicon knows, to what is present."""
+        present = {candidate.name.lower(): candidate for candidate in chosen}
+        for candidate in chosen:
+            if candidate.known is None:
+                continue
+            for reference in candidate.known.references:
+                target = self._target(candidate, reference.alternatives, present)
+                if target is not None:
+                    self._join(candidate.name, target.name, required=reference.required)
+
+    def _target(
+        self, source: Candidate, alternatives: tuple[str, ...], present: dict[str, Candidate]
+    ) -> Candidate | None:
+        linked = [present[t.lower()] for s, t in self._links if s == source.name and t.lower() in present]
+        for name in alternatives:
+            wanted = _WILDCARDS.get(name)
+            if wanted is None:
+                if name in present and name != source.name.lower():
+                    return present[name]
+                continue
+            if any(candidate.kind is wanted for candidate in linked):
+                return None
+            fitting = [c for c in present.values() if c.kind is wanted and c is not source and c.name != "Category"]
+            if fitting:
+                return max(fitting, key=lambda candidate: candidate.score)
+        return None
+
+
+_WILDCARDS = {"@person": EntityKind.PERSON, "@thing": EntityKind.THING}
+_MAKING = frozenset(
+    "write post upload place raise file submit report request log publish create own sell grow"
+    " teach make offer list send keep author take play perform weave bring open".split()
+)
+_ABSTRACT_ENDINGS = ("ness", "ity", "ism", "ship", "ance", "ence", "able", "ful", "ly", "ive", "ous", "ical")
+_FACT_WORDS = frozenset(
+    "date name price amount phone email address quantity stock cost id code type level photo"
+    " picture image status password count total percentage email-id fact result-sheet location"
+    " value summary balance expiry rating performance money food help work access support quality"
+    " experience need problem people person team-work process paper".split()
+)
+
+
+def _known(noun: Noun) -> tuple[KnownEntity | None, list[KnownEntity]]:
+    """The entity that the end of ``noun`` names, and those that the words before it name."""
+    for start in range(len(noun.words)):
+        name = " ".join(noun.words[start:])
+        known = known_entity(name)
+        if known is not None:
+            before = (known_entity(word) for word in noun.words[:start])
+            return known, [entity for entity in before if entity is not None and entity != known]
+    return None, []
+
+
+def _sounds_like_thing(noun: Noun) -> bool:
+    word = noun.words[-1]
+    if word in _FACT_WORDS or sounds_human(word) or not 3 <= len(word) <= 24:
+        return False
+    return noun.plural or not word.endswith(_ABSTRACT_ENDINGS)
+
+
+def _name(noun: Noun) -> str:
+    words = [word for word in noun.words if not is_domain_word(word)] or list(noun.words)
+    return title_case(" ".join(words[-2:]))
+
+
+def _about(name: str) -> str:
+    role, known = known_role(name), known_entity(name)
+    return role.about if role else known.about if known else ""
+
+
+def _content_names(words: list[str]) -> Iterator[str]:
+    """The words that an idea repeats most, as names, the earlier first among equals."""
+    nouns = [
+        singular(word)
+        for word in words
+        if word.isalpha() or not word.isascii()
+        if word not in STOP_WORDS and 3 <= len(word) <= 24 and not base_form(word, VERBS)
+    ]
+    counts = Counter(nouns)
+    for word in sorted(counts, key=lambda word: (-counts[word], nouns.index(word)))[:5]:
+        if any(character.isalpha() for character in word):
+            yield title_case(word)
+
+
+def _acyclic(links: Iterable[Link]) -> Iterator[Link]:
+    """The links, with ``required`` dropped where it would make a record need itself."""
+    needs: dict[str, set[str]] = {}
+    for link in links:
+        if link.required and _reaches(needs, link.target, link.source):
+            yield Link(link.source, link.target, required=False)
+            continue
+        if link.required:
+            needs.setdefault(link.source, set()).add(link.target)
+        yield link
+
+
+def _reaches(needs: dict[str, set[str]], start: str, goal: str) -> bool:
+    frontier, seen = [start], {start}
+    while frontier:
+        current = frontier.pop()
+        if current == goal:
+            return True
+        new = needs.get(current, set()) - seen
+        seen |= new
+        frontier.extend(sorted(new))
+    return False

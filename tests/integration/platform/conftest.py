@@ -1,0 +1,57 @@
+"""The platform's own processes (HTTP, worker, dispatcher) on the session's real servers."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from entrypoints.cli.platform import Platform, running_platform
+from entrypoints.local_stack import StackAddresses
+from entrypoints.local_stack.ports import choose_free_port
+from tests.integration.platform.person import Person
+
+
+
+@pytest.fixture(scope="session")
+async def platform(
+    stack: StackAddresses, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """HTTP, worker and dispatcher, as ``bharatbuild up`` starts them."""
+    root: Path = tmp_path_factory.mktemp("platform")
+    environment = {
+        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        **stack.environment(),
+        "ALLOWED_ORIGINS": "https://app.example.com",
+        "LOG_LEVEL": "info",
+    }
+    async with running_platform(
+        root, environment, port=choose_free_port(), log_to_files=True
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that has not signed in."""
+    async with httpx.AsyncClient(
+        base_url=f"{platform.url}/api/v1", timeout=30, trust_env=False
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def person(platform: Platform) -> AsyncIterator[Person]:
+    """Somebody who has just registered and signed in."""
+    async with Person(platform.url) as registered:
+        yield registered
+
+
+@pytest.fixture
+async def stranger(platform: Platform) -> AsyncIterator[Person]:
+    """Somebody else."""
+    async with Person(platform.url) as registered:
+        yield registered
+
+
