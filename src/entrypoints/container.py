@@ -4,18 +4,16 @@ What must be opened on a running event loop is opened by :func:`open_container` 
 handed in ready; the container only wires. Nothing else in the house knows it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 from dependency_injector import containers, providers
 
-from adapters.claude import ClaudeLanguageModel, ClaudeSettings
 from adapters.documents import TemplatedDocumentRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
-from adapters.offline import OfflineLanguageModel
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -34,6 +32,7 @@ from application.projects.delete_project import DeleteProject
 from application.projects.edit_project import EditProject
 from application.projects.execute_project import ExecuteProject
 from application.projects.list_projects import ListProjects
+from application.projects.list_runs import ListRuns
 from application.projects.read_archive import ReadArchive
 from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
 from application.projects.show_project import ShowProject
@@ -44,7 +43,7 @@ from application.runs.execute_run import ExecuteRun
 from application.runs.follow_run import FollowRun, IssueStreamTicket
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
-from application.runs.show_run import ListRuns, ReadEvents, ShowRun
+from application.runs.show_run import ReadEvents, ShowRun
 from domain.agents.pipelines import ModelTier
 from domain.shared.money import ExchangeRate
 from entrypoints.settings import Settings
@@ -62,6 +61,8 @@ class Container(containers.DeclarativeContainer):
     live: providers.Dependency[Any] = providers.Dependency()
     model: providers.Dependency[Any] = providers.Dependency()
     tokens: providers.Dependency[Any] = providers.Dependency()
+
+    provider = model.provided.provider
 
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
@@ -165,9 +166,8 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         live = RedisLiveUpdates(redis)
         await live.start()
         stack.push_async_callback(live.close)
-        model = open_model(settings)
-        if isinstance(model, ClaudeLanguageModel):
-            stack.push_async_callback(model.aclose)
+        model, close_model = open_model(settings)
+        stack.push_async_callback(close_model)
         container = Container(
             settings=settings,
             app_engine=app_engine,
@@ -182,10 +182,17 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         yield container
 
 
-def open_model(settings: Settings) -> LanguageModel:
-    """The language model of the settings: Claude where there is a key, else the offline one."""
+def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitable[None]]]:
+    """The settings' language model, and how to close it: Claude with a key, else offline.
+
+    Each is imported only where it is used: the provider's SDK alone takes two seconds.
+    """
     if settings.offline:
-        return OfflineLanguageModel()
+        from adapters.offline import OfflineLanguageModel
+
+        return OfflineLanguageModel(), _nothing_to_close
+    from adapters.claude import ClaudeLanguageModel, ClaudeSettings
+
     models = dict(ClaudeSettings(api_key=settings.anthropic_api_key).models)
     chosen = {
         ModelTier.CHEAP: settings.model_cheap,
@@ -193,14 +200,20 @@ def open_model(settings: Settings) -> LanguageModel:
         ModelTier.STRONG: settings.model_strong,
     }
     models.update({tier: name for tier, name in chosen.items() if name})
-    return ClaudeLanguageModel(
+    claude = ClaudeLanguageModel(
         ClaudeSettings(
             api_key=settings.anthropic_api_key,
             base_url=settings.anthropic_base_url or None,
             models=models,
             max_output_tokens=settings.model_max_output_tokens,
-        )
+        ),
+        now=SystemClock().now,
     )
+    return claude, claude.aclose
+
+
+async def _nothing_to_close() -> None:
+    """The offline model holds nothing open."""
 
 
 def access_tokens(settings: Settings) -> SignedAccessTokens:

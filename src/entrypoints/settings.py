@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from entrypoints.errors import OperatorError
+
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
-class SettingsInvalid(ValueError):
+class SettingsInvalid(OperatorError):
     """A setting is missing or does not fit; the message names its variable."""
 
 

@@ -92,9 +92,7 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any]
-    answering: asyncio.Event = field(default_factory=asyncio.Event)
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
-    finished: bool = False
 
     @property
     def key(self) -> str:
@@ -219,7 +217,6 @@ class MessagesServer:
                 made = self._answers(call.body)
                 text = await made if isinstance(made, Awaitable) else made
             await self._stream(call, replace(turn, text=text), wire)
-        call.finished = True
 
     async def _stream(self, call: Call, turn: Turn, wire: "_Wire") -> None:
         buckets, entries = self._cache.count(call.body)
@@ -282,7 +279,6 @@ class _Wire:
 
     async def open_stream(self, headers: Mapping[str, str]) -> None:
         self._head(200, {"content-type": "text/event-stream", **headers}, None)
-        self._call.answering.set()
         await self._writer.drain()
 
     async def event(self, kind: str, **data: object) -> None:

@@ -67,6 +67,10 @@ class ClaudeSettings:
         for depth in Depth:
             if depth not in self.effort:
                 raise ClaudeSettingsInvalid(f"effort.{depth}: no effort is set for this depth.")
+            if self.thinking == "between_tools" and self.effort[depth] in ("xhigh", "max"):
+                raise ClaudeSettingsInvalid(
+                    f"effort.{depth}: {self.effort[depth]} needs thinking to be 'adaptive'."
+                )
         for tier in ModelTier:
             self._check_model(tier, prices, on)
         for name in ("connect_timeout", "read_timeout", "total_timeout"):

@@ -114,6 +114,10 @@ class Definitions:
 
     items: tuple[tuple[str, Line], ...]
 
+    def __post_init__(self) -> None:
+        items = tuple((clean(term), meaning) for term, meaning in self.items)
+        object.__setattr__(self, "items", items)
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -143,6 +147,7 @@ class Table:
         if {len(self.header)} != {len(cells) for cells in chain(self.rows, [self.widths])}:
             raise ValueError(f"every row of the table {self.caption!r} needs a cell per column")
         object.__setattr__(self, "caption", " ".join(clean(self.caption).split()))
+        object.__setattr__(self, "header", tuple(map(clean, self.header)))
 
     @property
     def anchor(self) -> str:
@@ -167,6 +172,12 @@ class Document:
     facts: tuple[tuple[str, str], ...]
     notes: tuple[Note, ...]
     body: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("title", "subtitle"):
+            object.__setattr__(self, name, " ".join(clean(getattr(self, name)).split()))
+        facts = tuple((clean(name), clean(value)) for name, value in self.facts)
+        object.__setattr__(self, "facts", facts)
 
     @property
     def headings(self) -> tuple[Heading, ...]:

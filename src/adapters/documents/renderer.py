@@ -56,17 +56,7 @@ def render_document(source: DocumentSource) -> tuple[RenderedDocument, ...]:
         if not isinstance(source.artifact, Codebase):
             raise ValueError(f"code is not made from {type(source.artifact).__name__}")
         return ()
-    title, body, notes = _laid_out(source)
-    project = " ".join(clean(source.project_title).split()) or "Untitled project"
-    document = settled(
-        Document(
-            title=title,
-            subtitle=project,
-            facts=(("Version", str(source.version)), ("Date", _written(source.made_on))),
-            notes=(*notes, *_notice(source.notice), *findings_note(source.findings)),
-            body=(*body, *findings_section(source.findings)),
-        )
-    )
+    document = document_of(source)
     contents = {
         DocumentFormat.MARKDOWN: write_markdown(document).encode(),
         DocumentFormat.DOCX: write_word(document, source.made_on, source.version),
@@ -75,12 +65,30 @@ def render_document(source: DocumentSource) -> tuple[RenderedDocument, ...]:
         RenderedDocument(
             type=source.type,
             format=format_,
-            title=title,
+            title=document.title,
             filename=filename(source.project_title, source.type, format_),
             media_type=MEDIA_TYPES[format_],
             data=data,
         )
         for format_, data in contents.items()
+    )
+
+
+def document_of(source: DocumentSource) -> Document:
+    """The settled document that every format is written from.
+
+    Raises:
+        ValueError: the artifact is not of the type the document is made from.
+    """
+    title, body, notes = _laid_out(source)
+    return settled(
+        Document(
+            title=title,
+            subtitle=source.project_title if clean(source.project_title).strip() else _UNTITLED,
+            facts=(("Version", str(source.version)), ("Date", _written(source.made_on))),
+            notes=(*notes, *_notice(source.notice), *findings_note(source.findings)),
+            body=(*body, *findings_section(source.findings)),
+        )
     )
 
 
@@ -114,6 +122,8 @@ def _laid_out(source: DocumentSource) -> _Laid:
 def _notice(notice: str) -> tuple[Note, ...]:
     return (Note(line(strong("How this was made. "), notice)),) if notice.strip() else ()
 
+
+_UNTITLED = "Untitled project"
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",

@@ -7,17 +7,16 @@ from adapters.offline.english.inflection import (
     in_sentence,
     is_plural,
     joined,
-    participle,
     plural,
     third_person,
     with_article,
 )
 from adapters.offline.english.tokens import cleaned, one_line
-from adapters.offline.english.words import STATUS_OF_VERB, VAGUE
+from adapters.offline.english.words import VAGUE
 from adapters.offline.identifiers import words_of
 from adapters.offline.lexicon import EntityKind, known_entity
 from adapters.offline.lexicon.entry import field_named
-from adapters.offline.lexicon.field_types import STATUS_CHOICES, label_of
+from adapters.offline.lexicon.field_types import STATUS_CHOICES
 from adapters.offline.limits import left_out
 from adapters.offline.reading.interpretation import Candidate, Deed, Interpretation, interpret
 from domain.agents.artifacts import (
@@ -158,7 +157,7 @@ def _with_states(field: EntityField, candidate: Candidate) -> EntityField:
     return field_named("status", required=True, choices=tuple(choices))
 
 
-_ENDINGS = frozenset("cancelled rejected closed waived lost withdrawn archived failed expired".split())
+_ENDINGS = frozenset(["cancelled", "rejected", "closed", "waived", "lost", "withdrawn", "archived", "failed", "expired"])
 
 
 def _relations(read: Interpretation) -> Iterator[Relation]:
@@ -295,4 +294,4 @@ def _questions(idea: Idea, read: Interpretation, actors: tuple[Actor, ...]) -> I
     yield "How many records are expected in the first year, and for how long are they kept?"
 
 
-_MEASURABLE = VAGUE - frozenset("etc good better best great nice various several some many few simply".split())
+_MEASURABLE = VAGUE - frozenset(["etc", "good", "better", "best", "great", "nice", "various", "several", "some", "many", "few", "simply"])

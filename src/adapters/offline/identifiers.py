@@ -14,18 +14,15 @@ from collections.abc import Iterable
 MAX_LENGTH = 32
 
 _FRAMEWORK = frozenset(
-    "Text LongText Email Integer Decimal Boolean Date Choice Reference References Field Invalid"
-    " Entity Workflow Schema Record Query Storage Session Records Rule Change Unique Deadline"
-    " FollowsWorkflow NotBefore Capacity TakesStock NoOverlap Problems ApplicationTest".split()
+    ["Text", "LongText", "Email", "Integer", "Decimal", "Boolean", "Date", "Choice", "Reference", "References", "Field", "Invalid", "Entity", "Workflow", "Schema", "Record", "Query", "Storage", "Session", "Records", "Rule", "Change", "Unique", "Deadline", "FollowsWorkflow", "NotBefore", "Capacity", "TakesStock", "NoOverlap", "Problems", "ApplicationTest"]
 )
 _RESERVED_CLASSES = _FRAMEWORK | frozenset(dir(builtins)) | frozenset(keyword.kwlist)
 _RESERVED_COLUMNS = frozenset(
-    "id created_at updated_at overdue expired q sort limit offset page self path no_such_field"
-    " class_ values entity".split()
+    ["id", "created_at", "updated_at", "overdue", "expired", "q", "sort", "limit", "offset", "page", "self", "path", "no_such_field", "class_", "values", "entity"]
 )
-_RESERVED_PATHS = frozenset("api health static new edit delete move index".split())
+_RESERVED_PATHS = frozenset(["api", "health", "static", "new", "edit", "delete", "move", "index"])
 # Windows keeps these names for devices, whatever their extension.
-_DEVICES = frozenset("con prn aux nul clock conin conout".split()) | frozenset(
+_DEVICES = frozenset(["con", "prn", "aux", "nul", "clock", "conin", "conout"]) | frozenset(
     f"{port}{number}" for port in ("com", "lpt") for number in range(10)
 )
 

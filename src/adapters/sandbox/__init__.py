@@ -19,16 +19,17 @@ which ``RLIMIT_NPROC`` does not bind and to which every root-owned file belongs.
 
 Which limit is held by what:
 
-=================  ==============================================================================
-wall time          the supervisor, exact to its interval of 20 ms
-memory             the supervisor: resident size of all processes, shared pages counted once, plus
-                   1 KiB for each file; beside it ``RLIMIT_AS`` at twice the limit, per process
-CPU                the supervisor: time of all processes; ``RLIMIT_CPU`` one second above, per process
-processes          the supervisor (threads count); ``RLIMIT_NPROC`` sixteen above
-disk               the kernel: the size of the one tmpfs; writing past it is ENOSPC
-open files, sizes  the kernel: ``RLIMIT_NOFILE``, ``RLIMIT_FSIZE``
-output             the reader: both streams together; never more than the limit is kept
-=================  ==============================================================================
+==========  ===================================================================================
+wall time   the supervisor, exact to its interval of 20 ms; it begins with the command
+memory      the supervisor: resident size of all processes, shared pages counted once, plus 1 KiB
+            for each file; beside it ``RLIMIT_AS`` at twice the limit, for each process
+CPU         the supervisor: time of all processes; ``RLIMIT_CPU`` a second above, for each
+processes   the supervisor (threads count); ``RLIMIT_NPROC`` sixteen above
+disk        the kernel: the size of the one tmpfs; writing past it is ENOSPC
+open files  the kernel: ``RLIMIT_NOFILE``, for each process
+file size   the kernel: ``RLIMIT_FSIZE``
+output      the reader: both streams together; never more than the limit is kept
+==========  ===================================================================================
 
 What this does not do, without a control group. Between two looks of the supervisor a process may
 overshoot its memory by what it can touch in 20 ms (measured: 20 to 150 MB, depending on the

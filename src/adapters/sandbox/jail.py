@@ -83,12 +83,17 @@ def without_root(bubblewrap: Path, uid: int) -> tuple[list[str], Path]:
     binds, inner_bubblewrap = _bubblewrap_binds(bubblewrap)
     command = [
         str(bubblewrap),
-        *("--unshare-net", "--unshare-ipc", "--die-with-parent"),
+        # A process of root without capabilities may not signal the new user's, so "die with
+        # parent" would break off there. Its own process namespace ends them by itself.
+        *("--unshare-net", "--unshare-ipc", "--unshare-pid", "--die-with-parent"),
         *_toolchain(),
         *binds,
         *_devices(),
-        # Bubblewrap builds the new root in /tmp, and a fresh /proc needs a whole one to be seen.
-        *("--dir", "/tmp", "--dev-bind", "/proc", "/proc"),
+        # Bubblewrap builds the new root in /tmp.
+        *("--dir", "/tmp", "--proc", "/proc"),
+        # It covers parts of that; and the kernel allows the user a /proc of its own only where
+        # a whole one can be seen.
+        *("--dev-bind", "/proc", "/whole-proc"),
         *("--remount-ro", "/", "--chdir", "/", "--"),
         *(setpriv, "--reuid", str(uid), "--regid", str(uid), "--clear-groups"),
         *("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"),

@@ -1,8 +1,8 @@
 """The first program inside the sandbox; its text is given to the interpreter there.
 
 It reads the workspace's files from standard input, sets the limits of a process, tells the
-supervisor outside that it is ready, waits for its word, and becomes the command. It imports only what is quick to
-import, as it runs before every command.
+supervisor outside that it is ready, waits for its word, and becomes the command. It imports
+only what is quick to import, as it runs before every command.
 
 Arguments: the descriptor of the supervisor's socket; the limits of address space and of file
 size (bytes), of CPU (seconds), open files and processes; then the command.
@@ -73,10 +73,11 @@ def _exactly(read: bytes, length: int) -> bytes:
 
 
 def _limit(kind: int, value: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    # Of process 1 too: it belongs to the same user, whom nothing keeps from writing its memory.
+    for process in (1, 0):
+        _, hard = resource.prlimit(process, kind)
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.prlimit(process, kind, (bound, bound))
 
 
 def _announce(channel: int) -> None:

@@ -137,4 +137,3 @@ class ExecuteRun:
             error=f"The run's worker was lost {MAX_CLAIMS} times in the same place; "
             "nothing more is tried. What was finished is kept, and nothing unfinished charged.",
         )
-

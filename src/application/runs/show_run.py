@@ -1,15 +1,14 @@
-"""Show a run with its steps, list a project's runs, and read a run's log."""
+"""Show a run with its steps, and read a run's log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.ports.persistence import Page, Transaction, UnitOfWork
-from application.projects.show_project import owned_project
+from application.ports.persistence import Transaction, UnitOfWork
 from domain.projects.agent_task import AgentTask
 from domain.projects.run import Run
 from domain.shared.errors import NotFound
 from domain.shared.events import RunEvent
-from domain.shared.ids import ProjectId, RunId, UserId
+from domain.shared.ids import RunId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +26,6 @@ class ShowRun:
         async with self.uow.begin(user_id) as tx:
             run = await owned_run(tx, run_id)
             return run, await tx.tasks.of_run(run_id)
-
-
-@dataclass(frozen=True, slots=True)
-class ListRuns:
-    """Lists a project's runs, newest first."""
-
-    uow: UnitOfWork
-
-    async def __call__(self, user_id: UserId, project_id: ProjectId, page: Page) -> Sequence[Run]:
-        """The page's runs.
-
-        Raises:
-            NotFound: no such project, or another person's.
-        """
-        async with self.uow.begin(user_id) as tx:
-            await owned_project(tx, project_id)
-            return await tx.runs.of_project(project_id, page)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""``bharatbuild``: the commands of the house."""
+"""``bharatbuild``: the commands of the house.
+
+Each command imports what it needs itself: the service processes are started through
+here, and a second of imports that they do not need is a second of waiting.
+"""
 
 import asyncio
 import os
@@ -10,15 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from adapters.observability.logging import configure_logging
-from adapters.postgres import migrate as migrations
-from application.ports.persistence import DatabaseUnavailable
-from entrypoints.cli.platform import (
-    FOLDER,
-    running_address,
-    running_platform,
-)
-from entrypoints.local_stack import LocalStackError, RolePasswords, bootstrap_database
+from domain.shared.errors import DomainError
+from entrypoints.errors import OperatorError
 from entrypoints.settings import Settings, SettingsInvalid, load, read
 from entrypoints.version import VERSION
 
@@ -32,7 +29,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsInvalid, LocalStackError, DatabaseUnavailable) as error:
+        except (OperatorError, DomainError) as error:
             errors.print(f"[red]bharatbuild:[/red] {error}", highlight=False)
             ctx.exit(2)
 
@@ -47,6 +44,8 @@ def main() -> None:
 @click.option("--port", default=None, type=click.IntRange(1, 65535), help="HTTP port [8000].")
 def up(port: int | None) -> None:
     """Start the platform of this folder and keep it up until Ctrl-C."""
+    from adapters.observability.logging import configure_logging
+
     configure_logging(os.environ.get("LOG_LEVEL", "info"), machine=False)
     asyncio.run(_up(port or int(os.environ.get("HTTP_PORT", "8000"))))
 
@@ -67,6 +66,8 @@ async def _up(port: int) -> None:
 
 
 async def _serve(port: int, stopping: asyncio.Event) -> None:
+    from entrypoints.cli.platform import FOLDER, running_platform
+
     async with running_platform(Path.cwd(), os.environ, port=port, log_to_files=False) as platform:
         table = Table(title="BharatBuild AI is up", show_header=False, title_justify="left")
         table.add_row("API", f"{platform.url}/api/v1")
@@ -94,7 +95,9 @@ async def _serve(port: int, stopping: asyncio.Event) -> None:
 @click.option("--fresh", is_flag=True, help="Make every step anew, even with unchanged inputs.")
 def build(idea: str, title: str, out: Path, fresh: bool) -> None:
     """Build a project from IDEA and download it, with live progress."""
+    from adapters.observability.logging import configure_logging
     from entrypoints.cli.build import BuildFailed, build_project
+    from entrypoints.cli.platform import running_address, running_platform
 
     configure_logging("warning", machine=False)
 
@@ -150,10 +153,12 @@ def dispatcher() -> None:
 @click.option("--to", default="head", help="The revision to migrate to.")
 def migrate(to: str) -> None:
     """Bring the database's schema up to date, as the owner role."""
+    from adapters.postgres.migrate import upgrade
+
     owner_url = read(os.environ, "DATABASE_OWNER_URL")
     if owner_url is None:
         raise SettingsInvalid("Not set: DATABASE_OWNER_URL, the address as the role bb_owner.")
-    console.print(f"The schema is at revision {asyncio.run(migrations.upgrade(owner_url, to))}.")
+    console.print(f"The schema is at revision {asyncio.run(upgrade(owner_url, to))}.")
 
 
 @main.command()
@@ -163,6 +168,8 @@ def bootstrap() -> None:
     Reads DATABASE_SUPERUSER_URL, DATABASE_OWNER_PASSWORD, DATABASE_APP_PASSWORD and
     DATABASE_DISPATCH_PASSWORD, or the files their _FILE twins name.
     """
+    from entrypoints.local_stack import RolePasswords, bootstrap_database
+
     names = (
         "DATABASE_SUPERUSER_URL",
         "DATABASE_OWNER_PASSWORD",
@@ -183,6 +190,7 @@ def bootstrap() -> None:
 @main.command()
 def doctor() -> None:
     """Say what is used, and whether it answers."""
+    from adapters.observability.logging import configure_logging
     from entrypoints.cli.doctor import examine
 
     configure_logging("error", machine=False)

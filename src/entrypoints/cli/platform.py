@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from adapters.postgres.migrate import upgrade
 from adapters.security import generate_signing_key
 from entrypoints.local_stack import (
     ChildProcess,
@@ -96,6 +95,8 @@ async def running_platform(
             "HTTP_PORT": str(port),
         }
         owner_url = settings.get("DATABASE_OWNER_URL") or settings.get("DATABASE_URL", "")
+        from adapters.postgres.migrate import upgrade  # alembic: only a start needs it
+
         await upgrade(owner_url)
         url = f"http://127.0.0.1:{port}"
         processes = ProcessSupervisor(

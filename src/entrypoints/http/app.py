@@ -20,7 +20,6 @@ from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
-from entrypoints.http.request_context import RequestContext
 from entrypoints.http.run_routes import RunController, stream
 from entrypoints.settings import Settings
 from entrypoints.version import VERSION
@@ -45,7 +44,7 @@ USE_CASES = (
     "cancel_run",
     "issue_stream_ticket",
     "check_health",
-    "model",
+    "provider",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -91,7 +90,6 @@ def create_app(settings: Settings) -> Litestar:
         },
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
-            RequestContext(),
             PrometheusConfig(
                 app_name="bharatbuild", prefix="bharatbuild", group_path=True
             ).middleware,

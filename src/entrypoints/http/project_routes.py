@@ -17,10 +17,10 @@ from application.projects.delete_project import DeleteProject
 from application.projects.edit_project import EditProject, ProjectEdit
 from application.projects.execute_project import ExecuteProject, Execution
 from application.projects.list_projects import ListProjects, ProjectListing
+from application.projects.list_runs import ListRuns
 from application.projects.read_archive import ArchiveMember, ReadArchive
 from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
 from application.projects.show_project import ShowProject
-from application.runs.show_run import ListRuns
 from domain.agents.pipelines import DocumentType
 from domain.identity.user import Permission
 from domain.projects.project import ProjectStatus

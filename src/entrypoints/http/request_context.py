@@ -2,13 +2,12 @@
 
 import re
 import time
+from typing import cast
 from uuid import uuid4
 
 import structlog
 from litestar.datastructures import MutableScopeHeaders
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, LifeSpanScope, Message, Receive, Scope, Send
 
 log = structlog.get_logger("http")
 
@@ -20,19 +19,26 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
 }
 
 
-class RequestContext(ASGIMiddleware):
+class RequestContext:
     """Binds the request's id, sets the headers every answer has, and logs one line.
 
-    Headers are set here, not in ``after_request``, because that does not run on errors.
+    It stands around the whole application: Litestar's own middleware does not see a path
+    that matches no route, and its ``after_request`` hooks do not see errors.
     """
 
-    scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Wrap one request or socket."""
+    async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:
+        """Serve one request, socket or lifespan."""
+        if scope["type"] == "lifespan":
+            # Litestar takes this scope too; its type for applications leaves it out.
+            await self._app(cast(Scope, scope), receive, send)
+            return
         given = dict(scope["headers"]).get(_HEADER.encode(), b"").decode("latin-1")
         request_id = given if _FITTING.fullmatch(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
@@ -47,12 +53,11 @@ class RequestContext(ASGIMiddleware):
                 headers[_HEADER] = request_id
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "private, no-store")
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await next_app(scope, receive, send_with_headers)
+                await self._app(scope, receive, send_with_headers)
             finally:
                 if not scope["path"].startswith(("/health", "/metrics")):
                     log.info(

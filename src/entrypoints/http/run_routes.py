@@ -13,12 +13,12 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
-from application.ports.language_model import LanguageModel
+from application.ports.language_model import ModelProvider
 from application.ports.live import StepProgress, TicketsUnavailable
 from application.ports.persistence import DatabaseUnavailable
 from application.ports.security import Principal
-from application.runs.cancellation import stop
 from application.runs.cancel_run import CancelRun
+from application.runs.cancellation import stop
 from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.identity.user import NotAuthenticated, Permission
@@ -64,7 +64,7 @@ class RunController(Controller):
         run_id: UUID,
         principal: Principal,
         show_run: ShowRun,
-        model: LanguageModel,
+        provider: ModelProvider,
     ) -> RunDetailView:
         """The run, its steps, and what they used and cost."""
         run, tasks = await show_run(principal.user_id, RunId(run_id))
@@ -76,9 +76,9 @@ class RunController(Controller):
             cost_nano_usd=sum(task.cost_nano_usd for task in tasks),
             credits=credits,
             cost=rupees(credits),
-            provider=model.provider.name,
-            offline=model.provider.offline,
-            notice=model.provider.notice,
+            provider=provider.name,
+            offline=provider.offline,
+            notice=provider.notice,
         )
 
     @post(

@@ -2,9 +2,10 @@
 
 import os
 
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from entrypoints.http.app import create_app
+from entrypoints.http.request_context import RequestContext
 from entrypoints.settings import Settings, load
 
 _FACTORY = "entrypoints.http.server:app_from_environment"
@@ -12,9 +13,9 @@ _BACKLOG = 1024
 _GRACE_SECONDS = 10
 
 
-def app_from_environment() -> Litestar:
+def app_from_environment() -> ASGIApp:
     """The application for the settings in the environment; each server process calls it."""
-    return create_app(load(os.environ))
+    return RequestContext(create_app(load(os.environ)))
 
 
 def serve(settings: Settings) -> None:

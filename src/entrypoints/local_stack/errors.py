@@ -1,7 +1,9 @@
 """What can go wrong with the local stack. Every message says what to do next."""
 
+from entrypoints.errors import OperatorError
 
-class LocalStackError(Exception):
+
+class LocalStackError(OperatorError):
     """The root of this package's errors: catch it to print the message and stop."""
 
 

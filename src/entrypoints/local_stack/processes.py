@@ -147,7 +147,7 @@ class ProcessSupervisor:
                 await asyncio.sleep(delay)
                 try:
                     await process.start()
-                except Exception as error:  # whatever it is, it is one more failure
+                except Exception as error:  # noqa: BLE001  # one more failure, whatever it is
                     reason = f"did not start: {error}"
                     continue
                 log.info("process_restarted", process=process.name, pid=process.pid)

@@ -41,9 +41,16 @@ async def client(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def person(platform: Platform) -> AsyncIterator[Person]:
-    """Somebody who has just registered and signed in."""
+    """Somebody who is registered and signed in; one a module, as hashing is slow on purpose."""
+    async with Person(platform.url) as registered:
+        yield registered
+
+
+@pytest.fixture
+async def newcomer(platform: Platform) -> AsyncIterator[Person]:
+    """Somebody without a project."""
     async with Person(platform.url) as registered:
         yield registered
 

@@ -127,11 +127,11 @@ async def test_a_listings_parameters_are_checked(
     assert answer.json()["errors"][0]["field"] == field
 
 
-async def test_pages_follow_one_another_without_gap_or_repeat(person: Person) -> None:
-    made = [(await person.project(title=f"Number {n}"))["id"] for n in range(7)]
+async def test_pages_follow_one_another_without_gap_or_repeat(newcomer: Person) -> None:
+    made = [(await newcomer.project(title=f"Number {n}"))["id"] for n in range(7)]
     seen, cursor = [], ""
     while True:
-        page = await person.get("/projects", params={"limit": 3, "cursor": cursor})
+        page = await newcomer.get("/projects", params={"limit": 3, "cursor": cursor})
         seen += [item["id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -139,12 +139,12 @@ async def test_pages_follow_one_another_without_gap_or_repeat(person: Person) ->
     assert seen == made[::-1]
 
 
-async def test_projects_are_found_by_status_and_words(person: Person) -> None:
-    wanted = await person.project(title="Blood Bank 100% sure")
-    await person.project(title="Something else")
-    found = await person.get("/projects", params={"search": "bank 100%", "status": "draft"})
+async def test_projects_are_found_by_status_and_words(newcomer: Person) -> None:
+    wanted = await newcomer.project(title="Blood Bank 100% sure")
+    await newcomer.project(title="Something else")
+    found = await newcomer.get("/projects", params={"search": "bank 100%", "status": "draft"})
     assert [item["id"] for item in found["items"]] == [wanted["id"]]
-    assert not (await person.get("/projects", params={"status": "completed"}))["items"]
+    assert not (await newcomer.get("/projects", params={"status": "completed"}))["items"]
 
 
 async def test_editing_changes_what_is_given_and_keeps_the_rest(person: Person) -> None:

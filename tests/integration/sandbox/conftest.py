@@ -1,5 +1,6 @@
 """The real sandbox, and a short way to run Python in it."""
 
+import asyncio
 import textwrap
 from collections.abc import Awaitable, Callable
 
@@ -11,14 +12,21 @@ from application.ports.sandbox import SandboxLimits, SandboxResult
 RunPython = Callable[..., Awaitable[SandboxResult]]
 
 
+@pytest.fixture(scope="session")
+def probed() -> BubblewrapSandbox:
+    """One for all tests, as each probes anew. It belongs to no event loop while none waits."""
+    bubblewrap = BubblewrapSandbox(concurrency=4)
+    asyncio.run(bubblewrap.availability())
+    return bubblewrap
+
+
 @pytest.fixture
-async def sandbox() -> BubblewrapSandbox:
+async def sandbox(probed: BubblewrapSandbox) -> BubblewrapSandbox:
     """Bubblewrap on this host; where it cannot isolate, the test is skipped with the reason."""
-    bubblewrap = BubblewrapSandbox()
-    availability = await bubblewrap.availability()
+    availability = await probed.availability()
     if not availability.available:
         pytest.skip(availability.reason)
-    return bubblewrap
+    return probed
 
 
 @pytest.fixture

@@ -153,10 +153,10 @@ def test_shall_is_counted_as_a_word_outside_quotations(statement: str, count: in
     assert shall_count(statement) == count
 
 
-@pytest.mark.parametrize("term", [term for kind in VAGUE_TERMS for term in kind.terms])
-def test_every_banned_term_is_found_in_any_case(term: str) -> None:
-    found = vague_terms(f"The system shall, {term.upper()}, answer.")
-    assert [name for name, _ in found] == [term]
+def test_every_banned_term_is_found_in_any_case() -> None:
+    terms = [term for kind in VAGUE_TERMS for term in kind.terms]
+    found = {term: vague_terms(f"The system shall, {term.upper()}, answer.") for term in terms}
+    assert [term for term in terms if [name for name, _ in found[term]] != [term]] == []
 
 
 @pytest.mark.parametrize(

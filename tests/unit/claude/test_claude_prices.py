@@ -169,6 +169,10 @@ def test_a_continuation_is_held_with_what_it_continues() -> None:
         ({"max_output_tokens": 128_001}, "max_output_tokens"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"effort": {Depth.BRIEF: "low"}}, "effort.standard"),
+        (
+            {"thinking": "between_tools", "effort": {**SETTINGS.effort, Depth.THOROUGH: "max"}},
+            "effort.thorough",
+        ),
         ({"read_timeout": 0.0}, "read_timeout"),
     ],
 )

@@ -75,9 +75,9 @@ def joined(parts: Sequence[Inline]) -> Line:
     return line(*words) or line("—")
 
 
-def counted(number: int, singular: str, plural: str = "") -> str:
+def counted(number: int, singular: str) -> str:
     """``1 test``, ``2 tests``."""
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+    return f"{number} {singular if number == 1 else singular + 's'}"
 
 
 def words(value: str) -> str:

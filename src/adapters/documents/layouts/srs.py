@@ -205,7 +205,7 @@ def _verification(requirements: Requirements) -> tuple[Block, ...]:
             r.title,
             words(r.priority),
             references(cases.get(r.id, ())),
-            f"Test of {counted(len(r.acceptance), 'acceptance criterion', 'acceptance criteria')}",
+            counted(len(r.acceptance), "acceptance test"),
         )
         for r in requirements.functional
     )

@@ -5,7 +5,7 @@ import re
 from adapters.offline.english.words import IRREGULAR_PLURALS
 
 _PLURALS = {singular: plural for plural, singular in IRREGULAR_PLURALS.items()}
-_UNCHANGED = frozenset("staff series species sheep fish equipment aircraft data clothes".split())
+_UNCHANGED = frozenset(["staff", "series", "species", "sheep", "fish", "equipment", "aircraft", "data", "clothes"])
 
 
 def plural(name: str) -> str:

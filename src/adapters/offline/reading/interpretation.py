@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from adapters.offline.english.inflection import base_form, is_plural, plural, singular, title_case
+from adapters.offline.english.inflection import base_form, plural, singular, title_case
 from adapters.offline.english.tokens import Sentence, sentences
 from adapters.offline.english.words import STATUS_OF_VERB, STOP_WORDS, VERBS
 from adapters.offline.lexicon import (
@@ -323,15 +323,11 @@ class _Interpreter:
 
 _WILDCARDS = {"@person": EntityKind.PERSON, "@thing": EntityKind.THING}
 _MAKING = frozenset(
-    "write post upload place raise file submit report request log publish create own sell grow"
-    " teach make offer list send keep author take play perform weave bring open".split()
+    ["write", "post", "upload", "place", "raise", "file", "submit", "report", "request", "log", "publish", "create", "own", "sell", "grow", "teach", "make", "offer", "list", "send", "keep", "author", "take", "play", "perform", "weave", "bring", "open"]
 )
 _ABSTRACT_ENDINGS = ("ness", "ity", "ism", "ship", "ance", "ence", "able", "ful", "ly", "ive", "ous", "ical")
 _FACT_WORDS = frozenset(
-    "date name price amount phone email address quantity stock cost id code type level photo"
-    " picture image status password count total percentage email-id fact result-sheet location"
-    " value summary balance expiry rating performance money food help work access support quality"
-    " experience need problem people person team-work process paper".split()
+    ["date", "name", "price", "amount", "phone", "email", "address", "quantity", "stock", "cost", "id", "code", "type", "level", "photo", "picture", "image", "status", "password", "count", "total", "percentage", "email-id", "fact", "result-sheet", "location", "value", "summary", "balance", "expiry", "rating", "performance", "money", "food", "help", "work", "access", "support", "quality", "experience", "need", "problem", "people", "person", "team-work", "process", "paper"]
 )
 
 
