@@ -97,7 +97,7 @@ class Container(containers.DeclarativeContainer):
     show_run = providers.Singleton(ShowRun, uow)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
-    cancel_run = providers.Singleton(CancelRun, uow, live, clock)
+    cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)
     issue_stream_ticket = providers.Singleton(IssueStreamTicket, uow, tickets)
     follow_run = providers.Singleton(FollowRun, uow, live, tickets)
     dispatch_runs = providers.Singleton(DispatchRuns, claims, queue)

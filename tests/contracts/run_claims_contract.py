@@ -217,6 +217,25 @@ class RunClaimsContract:
         assert await claims.hand_back(claim.run.id, claim.fence, delay_seconds=0) is True
         assert (await reread(uow, claim.run)).status is RunStatus.QUEUED
 
+    async def test_a_parked_run_whose_end_is_asked_for_is_to_be_had_at_once(
+        self, uow: UnitOfWork, claims: RunClaims
+    ) -> None:
+        claim = await take(claims, await keep_run(uow))
+        await claims.hand_back(claim.run.id, claim.fence, delay_seconds=3600)
+        async with uow.begin(claim.run.user_id) as tx:
+            await tx.runs.request_cancel(claim.run.id)
+        again = await claims.claim(claim.run.id, LONG_LEASE)
+        assert again is not None
+        assert again.run.cancel_requested
+
+    async def test_asking_for_the_end_of_a_held_run_takes_it_from_nobody(
+        self, uow: UnitOfWork, claims: RunClaims
+    ) -> None:
+        claim = await take(claims, await keep_run(uow))
+        async with uow.begin(claim.run.user_id) as tx:
+            await tx.runs.request_cancel(claim.run.id)
+        assert await claims.claim(claim.run.id, LONG_LEASE) is None
+
     async def test_a_hand_back_refunds_the_attempt_and_not_the_fence(
         self, uow: UnitOfWork, claims: RunClaims
     ) -> None:

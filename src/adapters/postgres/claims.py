@@ -15,7 +15,7 @@ from domain.projects.run import LIVE, Claim, RunStatus
 from domain.shared.ids import RunId
 
 _LIVE = tuple(sorted(LIVE))
-_FREE = runs.c.lease_until.is_(None) | (runs.c.lease_until < func.now())
+_FREE = runs.c.lease_until.is_(None) | (runs.c.lease_until <= func.now())
 
 
 class PostgresRunClaims:

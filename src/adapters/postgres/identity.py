@@ -16,8 +16,9 @@ from domain.shared.ids import UserId
 class PostgresUsers:
     """The ``UserRepository`` of one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
         self._connection = connection
+        self._me = users.c.id == user_id
 
     async def add(self, user: User) -> None:
         try:
@@ -49,7 +50,7 @@ class PostgresUsers:
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         await self._connection.execute(
-            update(users).where(users.c.id == user_id).values(password=password_hash)
+            update(users).where(users.c.id == user_id, self._me).values(password=password_hash)
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import case, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +17,7 @@ from domain.agents.artifacts import Mode
 from domain.agents.review import Finding
 from domain.billing.usage import TokenUsage
 from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
-from domain.projects.run import LIVE, Run, RunInProgress, RunNotLive, RunStatus
+from domain.projects.run import LIVE, TERMINAL, Run, RunInProgress, RunNotLive, RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.events import EventType, RunEvent
 from domain.shared.ids import AgentTaskId, ProjectId, RunId, UserId
@@ -109,6 +109,8 @@ class PostgresRuns:
     async def finish(
         self, run_id: RunId, status: RunStatus, *, error_code: str = "", error: str = ""
     ) -> None:
+        if status not in TERMINAL:
+            raise ValueError(f"a run does not end as {status}")
         rows = await self._connection.execute(
             update(runs)
             .where(runs.c.id == run_id, runs.c.status.in_(_LIVE), self._mine)
@@ -128,7 +130,12 @@ class PostgresRuns:
         rows = await self._connection.execute(
             update(runs)
             .where(runs.c.id == run_id, runs.c.status.in_(_LIVE), self._mine)
-            .values(cancel_requested=True)
+            .values(
+                cancel_requested=True,
+                # Nobody holds one that waits: let a worker have it now, and end it.
+                due_at=case((runs.c.lease_until.is_(None), func.now()), else_=runs.c.due_at),
+                not_before=func.least(runs.c.not_before, func.now()),
+            )
             .returning(*runs.c)
         )
         row = rows.one_or_none()

@@ -185,6 +185,7 @@ documents = Table(
     Column("sha256", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     _moment("created_at", default=True),
+    _of("projects", "project_id", "documents"),
     UniqueConstraint("project_id", "type", "format", "version", name="documents_version_key"),
     Index("documents_of_step", "run_id", "step"),
 )

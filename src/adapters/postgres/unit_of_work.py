@@ -24,7 +24,7 @@ class PostgresTransaction:
     """The repositories of one open transaction."""
 
     def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
-        self.users = PostgresUsers(connection)
+        self.users = PostgresUsers(connection, user_id)
         self.projects = PostgresProjects(connection, user_id)
         self.runs = PostgresRuns(connection, user_id)
         self.tasks = PostgresAgentTasks(connection, user_id)

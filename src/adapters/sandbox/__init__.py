@@ -22,7 +22,8 @@ Which limit is held by what:
 ==========  ===================================================================================
 wall time   the supervisor, exact to its interval of 20 ms; it begins with the command
 memory      the supervisor: resident size of all processes, shared pages counted once, plus 1 KiB
-            for each file; beside it ``RLIMIT_AS`` at twice the limit, for each process
+            for each file and 512 KiB for each socket; beside it ``RLIMIT_AS`` at twice the
+            limit, for each process
 CPU         the supervisor: time of all processes; ``RLIMIT_CPU`` a second above, for each
 processes   the supervisor (threads count); ``RLIMIT_NPROC`` sixteen above
 disk        the kernel: the size of the one tmpfs; writing past it is ENOSPC
@@ -31,14 +32,15 @@ file size   the kernel: ``RLIMIT_FSIZE``
 output      the reader: both streams together; never more than the limit is kept
 ==========  ===================================================================================
 
-What this does not do, without a control group. Between two looks of the supervisor a process may
-overshoot its memory by what it can touch in 20 ms (measured: 20 to 150 MB, depending on the
-host). Buffers of sockets and pipes are kernel memory and not in the resident size; they are
-bounded by descriptors times processes, and everything inside is the first victim of the
-kernel's out-of-memory killer. CPU time of a child that lives for less than 20 ms and whose
-parent ignores it is not counted; wall time bounds that. Files count against ``disk_bytes``, so
-memory and disk together are what one run can take. The kernel is shared with the host: against
-an attacker with a kernel exploit, run this on a machine of its own.
+What this does not do, without a control group. Between two looks of the supervisor the memory
+may overshoot by what can be touched in 20 ms (measured on two cores: up to 65 MiB). The
+kernel's memory for pipes, page tables and TCP's larger buffers is not counted, only bounded (64
+MiB of pipes for each user; descriptors times processes; the kernel's own ``tcp_mem``); what is
+inside is the first victim of its out-of-memory killer. CPU time of a child that lives for less
+than 20 ms and whose parent ignores it is not counted; wall time bounds that. Files count
+against ``disk_bytes``, so memory and disk together are what one run can take. And the kernel is
+shared with the host. So where the code is anyone's, run this as a service in a container of its
+own, with a memory limit.
 
 The process that is number 1 inside outlives bubblewrap by a moment and is then an orphan. It is
 dead, and the host's own process 1 has to reap it: in a container, ask for an init (``docker run

@@ -3,7 +3,7 @@
 A list of refusals, not of permissions: namespaces and the missing capabilities already hold
 most doors. What is refused here is what they leave open: kernel services that are not divided
 by namespaces (keyrings, vsock, BPF, perf), memory that belongs to no process's resident size
-(memfd, System V IPC, message queues), ways into a neighbour's memory, and the calls that kernel
+(memfd, System V IPC, message queues, large socket buffers), ways into a neighbour's memory, and the calls that kernel
 exploits have used most often (io_uring, userfaultfd, netlink, new namespaces).
 
 Numbers: Linux ``asm/unistd_64.h`` and ``asm-generic/unistd.h``. Encoding: ``linux/filter.h``,
@@ -43,10 +43,21 @@ def filter_program(machine: str) -> bytes | None:
         _statement(_LOAD, _NUMBER_OFFSET),
     ]
     program += [
-        _jump(_EQUAL, calls["socket"], 0, 5),
+        _jump(_EQUAL, calls["socket"], 0, 6),
         _statement(_LOAD, _FIRST_ARGUMENT_OFFSET),
         *(_jump(_EQUAL, family, 3 - i, 0) for i, family in enumerate(_SOCKET_FAMILIES)),
         _refuse(errno.EAFNOSUPPORT),
+        _statement(_RETURN, _ALLOW),
+    ]
+    program += [
+        # The size of a socket's buffers is a wish to the kernel. Granted, it would hide memory.
+        _jump(_EQUAL, calls["setsockopt"], 0, 9),
+        _statement(_LOAD, _SECOND_ARGUMENT_OFFSET),
+        _jump(_EQUAL, _SOL_SOCKET, 0, 7),
+        _statement(_LOAD, _THIRD_ARGUMENT_OFFSET),
+        *(_jump(_EQUAL, option, 4 - i, 0) for i, option in enumerate(_BUFFER_OPTIONS)),
+        _statement(_RETURN, _ALLOW),
+        _refuse(_WITHOUT_ERROR),
     ]
     program.append(_statement(_RETURN, _ALLOW))
     return b"".join(program)
@@ -95,6 +106,9 @@ _REFUSED = (
 )
 # AF_UNIX, AF_INET, AF_INET6
 _SOCKET_FAMILIES = (1, 2, 10)
+_SOL_SOCKET = 1
+# SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE, SO_RCVBUFFORCE
+_BUFFER_OPTIONS = (7, 8, 32, 33)
 # CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET
 _NEW_NAMESPACES = 0x00000080 | 0x00020000 | 0x02000000 | 0x7C000000
 
@@ -136,6 +150,7 @@ _X86_64 = _SINCE_5_1 | {
     "request_key": 249,
     "semget": 64,
     "setns": 308,
+    "setsockopt": 54,
     "shmget": 29,
     "socket": 41,
     "syslog": 103,
@@ -169,6 +184,7 @@ _AARCH64 = _SINCE_5_1 | {
     "request_key": 218,
     "semget": 190,
     "setns": 268,
+    "setsockopt": 208,
     "shmget": 194,
     "socket": 198,
     "syslog": 116,
@@ -187,10 +203,14 @@ _RETURN = 0x06
 _KILL_PROCESS = 0x80000000
 _ERRNO = 0x00050000
 _ALLOW = 0x7FFF0000
+# A call refused without an error is one that seems to have worked.
+_WITHOUT_ERROR = 0
 _NUMBER_OFFSET = 0
 _ARCHITECTURE_OFFSET = 4
 # The low word: both machines are little-endian.
 _FIRST_ARGUMENT_OFFSET = 16
+_SECOND_ARGUMENT_OFFSET = 24
+_THIRD_ARGUMENT_OFFSET = 32
 
 
 def _statement(code: int, operand: int) -> bytes:

@@ -37,18 +37,35 @@ def measure(processes: int, disk: int, memory_limit: int) -> Usage:
         ticks += sum(map(int, fields[11:15]))
         tasks += int(fields[17])
         pages += int(fields[21])
-    files = os.fstatvfs(disk)
-    inodes_bytes = (files.f_files - files.f_ffree) * _INODE_BYTES
-    memory = pages * mmap.PAGESIZE + inodes_bytes
+    kernel_bytes = _inodes(disk) * _INODE_BYTES + _sockets(processes) * _SOCKET_BYTES
+    memory = pages * mmap.PAGESIZE + kernel_bytes
     if memory > memory_limit:
         # Forked processes share pages, and the quick sum counts those once for each.
-        memory = inodes_bytes + sum(_proportional_bytes(processes, name) for name in names)
+        memory = kernel_bytes + sum(_proportional_bytes(processes, name) for name in names)
     # Process 1 is bubblewrap's.
     return Usage(memory, ticks / os.sysconf("SC_CLK_TCK"), tasks - 1)
 
 
-# An inode of tmpfs with its directory entry: kernel memory that the tmpfs's size leaves out.
+# The kernel's memory stands in no process's. An inode of tmpfs with its directory entry, which
+# the tmpfs's size leaves out:
 _INODE_BYTES = 1024
+# and the most that a socket keeps of data nobody reads, at the kernel's default buffer size
+# (net.core.wmem_default, 208 KiB, with its overhead); the system-call filter holds it there.
+_SOCKET_BYTES = 512 * 1024
+
+
+def _inodes(disk: int) -> int:
+    files = os.fstatvfs(disk)
+    return files.f_files - files.f_ffree
+
+
+def _sockets(processes: int) -> int:
+    # Counted for the network namespace, so also those in flight that no descriptor names.
+    statistics = _read(processes, "1/net/sockstat") or b""
+    for line in statistics.splitlines():
+        if line.startswith(b"sockets: used "):
+            return int(line.split()[2])
+    return 0
 
 
 def _proportional_bytes(processes: int, name: str) -> int:

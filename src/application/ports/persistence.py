@@ -70,7 +70,7 @@ class UserRepository(Protocol):
         ...
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
-        """Replace the hash, when its parameters rose."""
+        """Replace the hash of the transaction's own person, when its parameters rose."""
         ...
 
 
@@ -98,7 +98,8 @@ class ProjectRepository(Protocol):
     async def delete(self, project_id: ProjectId) -> None:
         """Remove the project with its runs, tasks, events and documents.
 
-        Model calls and the ledger stay: what was spent was spent.
+        Model calls and the ledger stay, because what was spent was spent; the calls' texts
+        go, because they are the person's.
         """
         ...
 
@@ -141,11 +142,16 @@ class RunRepository(Protocol):
     async def finish(
         self, run_id: RunId, status: RunStatus, *, error_code: str = "", error: str = ""
     ) -> None:
-        """Move a live run to a terminal state and drop its lease."""
+        """Move a live run to a terminal state and drop its lease.
+
+        Raises:
+            LeaseLost: it has ended already.
+            ValueError: ``status`` is not terminal.
+        """
         ...
 
     async def request_cancel(self, run_id: RunId) -> Run:
-        """Ask for a live run's end. Asking again changes nothing.
+        """Ask for a live run's end; one that waits becomes due at once.
 
         Raises:
             RunNotLive: it has ended.
@@ -254,7 +260,10 @@ class ModelCallRepository(Protocol):
         ...
 
     async def conclude(self, call: ModelCall) -> None:
-        """Record what came of an intent. A concluded call is never changed again."""
+        """Record what came of an intent, or of a lost one whose answer came late after all.
+
+        A call that replied or failed is never changed again.
+        """
         ...
 
     async def of_request(self, run_id: RunId, step: str, request_hash: str) -> Sequence[ModelCall]:
@@ -328,7 +337,8 @@ class UnitOfWork(Protocol):
         """A transaction as one person, or as nobody for what comes before sign-in.
 
         Raises:
-            DatabaseUnavailable: none could be opened, or it broke; nothing was changed.
+            DatabaseUnavailable: none could be opened, and nothing was changed; or it broke
+                at its commit, and whether it counted must be looked up.
         """
         ...
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from application.ports.clock import Clock
 from application.ports.live import LiveUpdates, Nudge
 from application.ports.persistence import UnitOfWork
+from application.ports.queue import JobQueue
 from domain.projects.project import ProjectStatus
 from domain.projects.run import Run, RunStatus
 from domain.shared.events import EventType
@@ -18,6 +19,7 @@ class CancelRun:
     uow: UnitOfWork
     live: LiveUpdates
     clock: Clock
+    queue: JobQueue
 
     async def __call__(self, user_id: UserId, run_id: RunId) -> Run:
         """Record the wish. Asking again is harmless while the run is live.
@@ -52,5 +54,8 @@ class CancelRun:
             elif before is not None and not before.cancel_requested:
                 seq = await tx.runs.append_event(run_id, EventType.RUN_CANCEL_REQUESTED, {})
                 run = replace(run, event_seq=seq)
+        if run.live:
+            # One that waits, parked, has credits to give back: a worker does that.
+            await self.queue.announce_run(run_id)
         await self.live.publish(run_id, Nudge(seq=run.event_seq))
         return run

@@ -105,6 +105,8 @@ class Pipeline:
         names = [step.name for step in self.steps]
         if not names or len(set(names)) != len(names):
             raise InvalidValue("steps", "A pipeline needs steps with names of their own.")
+        if min(step.weight for step in self.steps) < 1:
+            raise InvalidValue("weight", "Each step has a share of the progress, 1 or more.")
         for step in self.steps:
             unknown = set(step.after) - set(names)
             if unknown:

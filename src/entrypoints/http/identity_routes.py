@@ -1,6 +1,8 @@
 """Registering, signing in, and who am I."""
 
 from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from application.identity.register_user import RegisterUser, Registration
@@ -18,7 +20,9 @@ class IdentityController(Controller):
     tags = ("Identity",)
 
     @post("/register", guards=[public], summary="Register")
-    async def register(self, data: RegisterRequest, register_user: RegisterUser) -> UserView:
+    async def register(
+        self, data: JSONBody[RegisterRequest], register_user: NamedDependency[RegisterUser]
+    ) -> UserView:
         """Open an account with its starting grant of credits."""
         user = await register_user(
             Registration(email=data.email, password=data.password, name=data.name)
@@ -26,7 +30,9 @@ class IdentityController(Controller):
         return UserView.of(user)
 
     @post("/login", guards=[public], status_code=HTTP_200_OK, summary="Sign in")
-    async def login(self, data: LoginRequest, sign_in: SignIn) -> TokenView:
+    async def login(
+        self, data: JSONBody[LoginRequest], sign_in: NamedDependency[SignIn]
+    ) -> TokenView:
         """Give an access token for an email and its password."""
         user, token = await sign_in(Credentials(email=data.email, password=data.password))
         return TokenView(
@@ -37,6 +43,8 @@ class IdentityController(Controller):
         )
 
     @get("/me", guards=[signed_in], summary="Who am I")
-    async def me(self, principal: Principal, show_user: ShowUser) -> MeView:
+    async def me(
+        self, principal: NamedDependency[Principal], show_user: NamedDependency[ShowUser]
+    ) -> MeView:
         """The signed-in person and their credits."""
         return MeView.of(*await show_user(principal.user_id))

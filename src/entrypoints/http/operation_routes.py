@@ -1,6 +1,7 @@
 """Health: for load balancers, orchestrators and people."""
 
 from litestar import Controller, Response, get
+from litestar.di import NamedDependency
 
 from application.operations.check_health import CheckHealth
 from entrypoints.http.access import public
@@ -20,7 +21,7 @@ class HealthController(Controller):
         return LivenessView("ok", VERSION)
 
     @get("/ready", guards=[public], summary="Can the platform do its work")
-    async def ready(self, check_health: CheckHealth) -> Response[ReadinessView]:
+    async def ready(self, check_health: NamedDependency[CheckHealth]) -> Response[ReadinessView]:
         """Every dependency with its latency; 503 when one that is required is away."""
         ready, results = await check_health()
         return Response(

@@ -6,7 +6,8 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 from stream_zip import ZIP_AUTO, Method, async_stream_zip
@@ -43,8 +44,8 @@ from entrypoints.http.schemas import (
 
 _FILE_MODE = 0o644
 
-Cursor = Annotated[str, Parameter(description="The next_cursor of the page before.")]
-Limit = Annotated[int, Parameter(description="Items a page, 1 to 100.")]
+Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
+Limit = Annotated[int, QueryParameter(description="Items a page, 1 to 100.")]
 
 
 class ProjectController(Controller):
@@ -55,7 +56,10 @@ class ProjectController(Controller):
 
     @post(guards=[requires(Permission.PROJECTS_CREATE)], summary="Create a project")
     async def create(
-        self, data: CreateProjectRequest, principal: Principal, create_project: CreateProject
+        self,
+        data: JSONBody[CreateProjectRequest],
+        principal: NamedDependency[Principal],
+        create_project: NamedDependency[CreateProject],
     ) -> ProjectView:
         """Keep an idea as a draft. Nothing runs and nothing is charged yet."""
         project = await create_project(
@@ -66,12 +70,12 @@ class ProjectController(Controller):
     @get(guards=[requires(Permission.PROJECTS_READ)], summary="List projects")
     async def page(
         self,
-        principal: Principal,
-        list_projects: ListProjects,
+        principal: NamedDependency[Principal],
+        list_projects: NamedDependency[ListProjects],
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
-        status: ProjectStatus | None = None,
-        search: str = "",
+        status: FromQuery[ProjectStatus | None] = None,
+        search: FromQuery[str] = "",
     ) -> ProjectPageView:
         """Newest first; of one status or with words in the title, if asked."""
         projects = await list_projects(
@@ -93,7 +97,10 @@ class ProjectController(Controller):
         summary="Show a project",
     )
     async def show(
-        self, project_id: UUID, principal: Principal, show_project: ShowProject
+        self,
+        project_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        show_project: NamedDependency[ShowProject],
     ) -> ProjectDetailView:
         """The project and the run it was last executed by."""
         project, run = await show_project(principal.user_id, ProjectId(project_id))
@@ -106,10 +113,10 @@ class ProjectController(Controller):
     )
     async def edit(
         self,
-        project_id: UUID,
-        data: EditProjectRequest,
-        principal: Principal,
-        edit_project: EditProject,
+        project_id: FromPath[UUID],
+        data: JSONBody[EditProjectRequest],
+        principal: NamedDependency[Principal],
+        edit_project: NamedDependency[EditProject],
     ) -> ProjectView:
         """Change title or idea. The next run makes again what depends on it."""
         project = await edit_project(
@@ -128,7 +135,10 @@ class ProjectController(Controller):
         summary="Delete a project",
     )
     async def remove(
-        self, project_id: UUID, principal: Principal, delete_project: DeleteProject
+        self,
+        project_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        delete_project: NamedDependency[DeleteProject],
     ) -> None:
         """Remove a project with its runs and documents. There is no undo."""
         await delete_project(principal.user_id, ProjectId(project_id))
@@ -141,10 +151,10 @@ class ProjectController(Controller):
     )
     async def execute(
         self,
-        project_id: UUID,
-        principal: Principal,
-        execute_project: ExecuteProject,
-        data: ExecuteRequest | None = None,
+        project_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        execute_project: NamedDependency[ExecuteProject],
+        data: JSONBody[ExecuteRequest | None] = None,
     ) -> RunView:
         """Accept a run. It will reach an end whatever happens; follow it by its id."""
         run = await execute_project(
@@ -163,9 +173,9 @@ class ProjectController(Controller):
     )
     async def runs(
         self,
-        project_id: UUID,
-        principal: Principal,
-        list_runs: ListRuns,
+        project_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        list_runs: NamedDependency[ListRuns],
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> RunPageView:
@@ -183,10 +193,10 @@ class ProjectController(Controller):
     )
     async def documents(
         self,
-        project_id: UUID,
-        principal: Principal,
-        list_documents: ListDocuments,
-        type: DocumentType | None = None,
+        project_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        list_documents: NamedDependency[ListDocuments],
+        type: FromQuery[DocumentType | None] = None,
     ) -> DocumentListView:
         """The newest version of each type and format."""
         documents = await list_documents(principal.user_id, ProjectId(project_id), type)
@@ -199,7 +209,10 @@ class ProjectController(Controller):
         summary="Download everything",
     )
     async def archive(
-        self, project_id: UUID, principal: Principal, read_archive: ReadArchive
+        self,
+        project_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        read_archive: NamedDependency[ReadArchive],
     ) -> Stream:
         """Documents and code in one zip file, streamed."""
         project, members = await read_archive(principal.user_id, ProjectId(project_id))
@@ -223,7 +236,10 @@ class DocumentController(Controller):
         summary="Show a document",
     )
     async def show(
-        self, document_id: UUID, principal: Principal, show_document: ShowDocument
+        self,
+        document_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        show_document: NamedDependency[ShowDocument],
     ) -> DocumentView:
         """What the document is; its bytes are at ``download_url``."""
         return DocumentView.of(await show_document(principal.user_id, DocumentId(document_id)))
@@ -235,7 +251,10 @@ class DocumentController(Controller):
         summary="Download a document",
     )
     async def download(
-        self, document_id: UUID, principal: Principal, download_document: DownloadDocument
+        self,
+        document_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        download_document: NamedDependency[DownloadDocument],
     ) -> Stream:
         """The document's bytes, as an attachment."""
         document, chunks = await download_document(principal.user_id, DocumentId(document_id))

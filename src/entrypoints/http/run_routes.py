@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 import structlog
 from litestar import Controller, WebSocket, get, post, websocket
+from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from application.ports.language_model import ModelProvider
@@ -61,10 +62,10 @@ class RunController(Controller):
     @get("/{run_id:str}", guards=[requires(Permission.PROJECTS_READ)], summary="Show a run")
     async def show(
         self,
-        run_id: UUID,
-        principal: Principal,
-        show_run: ShowRun,
-        provider: ModelProvider,
+        run_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        show_run: NamedDependency[ShowRun],
+        provider: NamedDependency[ModelProvider],
     ) -> RunDetailView:
         """The run, its steps, and what they used and cost."""
         run, tasks = await show_run(principal.user_id, RunId(run_id))
@@ -87,7 +88,12 @@ class RunController(Controller):
         status_code=HTTP_202_ACCEPTED,
         summary="Cancel a run",
     )
-    async def cancel(self, run_id: UUID, principal: Principal, cancel_run: CancelRun) -> RunView:
+    async def cancel(
+        self,
+        run_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        cancel_run: NamedDependency[CancelRun],
+    ) -> RunView:
         """Ask a live run to stop. What is finished is kept."""
         return RunView.of(await cancel_run(principal.user_id, RunId(run_id)))
 
@@ -98,11 +104,11 @@ class RunController(Controller):
     )
     async def events(
         self,
-        run_id: UUID,
-        principal: Principal,
-        read_events: ReadEvents,
-        after: Annotated[int, Parameter(description="Entries above this number.")] = 0,
-        limit: Annotated[int, Parameter(description="Entries, 1 to 500.")] = 100,
+        run_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        read_events: NamedDependency[ReadEvents],
+        after: Annotated[int, QueryParameter(description="Entries above this number.")] = 0,
+        limit: Annotated[int, QueryParameter(description="Entries, 1 to 500.")] = 100,
     ) -> EventPageView:
         """Entries of the run's log, in order, without gaps."""
         if after < 0:
@@ -122,7 +128,10 @@ class RunController(Controller):
         summary="Get a stream ticket",
     )
     async def stream_ticket(
-        self, run_id: UUID, principal: Principal, issue_stream_ticket: IssueStreamTicket
+        self,
+        run_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        issue_stream_ticket: NamedDependency[IssueStreamTicket],
     ) -> TicketView:
         """A single-use permit to open the run's live stream, good for 30 seconds."""
         ticket = await issue_stream_ticket(principal.user_id, RunId(run_id))
@@ -134,7 +143,7 @@ class RunController(Controller):
 
 
 @websocket("/runs/{run_id:str}/stream", guards=[public])
-async def stream(socket: WebSocket[Any, Any, Any], run_id: str) -> None:
+async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> None:
     """A run's log from ``after`` on, then live, as JSON messages, until the run ends.
 
     ``?ticket=`` is the permit, ``?after=`` the last number already seen. Closes with 1000

@@ -93,7 +93,16 @@ class InMemoryRuns(RunRepository):
         if not row.run.live:
             raise RunNotLive("The run has ended already.", status=row.run.status.value)
         asked = replace(row.run, cancel_requested=True)
-        self._put(replace(row, run=asked))
+        now = self._session.after(0)
+        waits = row.lease_until is None
+        self._put(
+            replace(
+                row,
+                run=asked,
+                due_at=now if waits else row.due_at,
+                not_before=min(row.not_before, now),
+            )
+        )
         return asked
 
     async def append_event(

@@ -30,6 +30,6 @@ class InMemoryUsers(UserRepository):
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         user = await self.get(user_id)
-        if user is not None:
+        if user is not None and user_id == self._session.tenant:
             changed = replace(user, password_hash=password_hash)
             self._session.tables.users[user_id] = changed

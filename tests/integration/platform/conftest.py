@@ -13,7 +13,6 @@ from entrypoints.local_stack.ports import choose_free_port
 from tests.integration.platform.person import Person
 
 
-
 @pytest.fixture(scope="session")
 async def platform(
     stack: StackAddresses, tmp_path_factory: pytest.TempPathFactory
@@ -60,5 +59,3 @@ async def stranger(platform: Platform) -> AsyncIterator[Person]:
     """Somebody else."""
     async with Person(platform.url) as registered:
         yield registered
-
-

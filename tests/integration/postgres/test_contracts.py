@@ -1,7 +1,5 @@
 """PostgreSQL under the persistence contracts."""
 
-import asyncio
-
 import pytest
 
 from application.ports.persistence import RunClaims, UnitOfWork
@@ -9,7 +7,7 @@ from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
-from tests.contracts.run_claims_contract import RunClaimsContract, Wait
+from tests.contracts.run_claims_contract import RunClaimsContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
@@ -24,11 +22,6 @@ def uow(postgres_uow: UnitOfWork) -> UnitOfWork:
 @pytest.fixture
 def claims(postgres_claims: RunClaims) -> RunClaims:
     return postgres_claims
-
-
-@pytest.fixture
-def wait() -> Wait:
-    return asyncio.sleep
 
 
 class TestUnitOfWork(UnitOfWorkContract):

@@ -67,7 +67,7 @@ async def test_a_command_is_never_run_on_the_host(tmp_path: Path) -> None:
 async def test_a_path_out_of_the_workspace_is_refused(
     sandbox: BubblewrapSandbox, path: str
 ) -> None:
-    with pytest.raises(ValueError, match="path|outside"):
+    with pytest.raises(ValueError, match=r"path|outside"):
         await sandbox.run({path: b""}, ("true",), LIMITS)
 
 

@@ -104,6 +104,39 @@ async def test_the_kernels_memory_for_files_counts(run_python: RunPython) -> Non
     assert result.outcome is SandboxOutcome.OUT_OF_MEMORY
 
 
+async def test_the_kernels_memory_for_sockets_counts(run_python: RunPython) -> None:
+    program = """
+        import os, socket
+        for _ in range(3):
+            os.fork()
+        pairs = []
+        while True:
+            try:
+                pairs.append(socket.socketpair())
+                for end in pairs[-1]:
+                    end.setblocking(False)
+                    end.send(bytes(100_000))
+            except OSError:
+                pass
+    """
+    result = await run_python(program, memory_bytes=256 * MIB, cpu_seconds=30)
+    assert result.outcome is SandboxOutcome.OUT_OF_MEMORY
+
+
+async def test_the_buffers_of_sockets_do_not_grow(run_python: RunPython) -> None:
+    program = """
+        import socket
+        for end in socket.socketpair():
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                before = end.getsockopt(socket.SOL_SOCKET, option)
+                end.setsockopt(socket.SOL_SOCKET, option, 1 << 24)
+                print(end.getsockopt(socket.SOL_SOCKET, option) == before)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        print(end.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
+    """
+    assert (await run_python(program)).stdout.split() == ["True"] * 4 + ["1"]
+
+
 @pytest.mark.parametrize(
     "program",
     [

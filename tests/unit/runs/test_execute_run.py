@@ -111,9 +111,7 @@ async def test_a_run_already_claimed_is_left_alone() -> None:
 
 async def test_a_worker_killed_after_a_step_leaves_it_done_for_the_next() -> None:
     stuck = asyncio.Event()
-    world = await open_world(
-        language_model=model(srs=[answer(samples.requirements(), gate=stuck)])
-    )
+    world = await open_world(language_model=model(srs=[answer(samples.requirements(), gate=stuck)]))
     run = await world.accepted()
     working = asyncio.create_task(world.worker(heartbeat=1000)(run.id))
     while len(world.model.asked("srs")) == 0 or "idea" not in await world.tasks(run.id):
@@ -208,6 +206,20 @@ async def test_a_waiting_run_is_cancelled_at_once() -> None:
     assert project.status is ProjectStatus.CANCELLED
 
 
+async def test_a_parked_run_is_cancelled_without_waiting_for_its_time() -> None:
+    world = await open_world(
+        language_model=model(idea=fail(FailureKind.RATE_LIMITED, retry_after=3_600))
+    )
+    run = await world.accepted()
+    await world.worker()(run.id)
+    assert (await world.balance()).reserved > 0
+    await world.cancel(world.user_id, run.id)
+    assert world.queue.announced[-1] == run.id
+    await world.worker()(run.id)
+    assert (await world.run(run.id)).status is RunStatus.CANCELLED
+    assert (await world.balance()).available == GRANT
+
+
 async def test_a_worker_told_to_shut_down_hands_the_run_back_with_its_attempt() -> None:
     never = asyncio.Event()
     world = await open_world(language_model=model(idea=answer(samples.brief(), gate=never)))
@@ -272,9 +284,7 @@ async def test_a_long_rate_limit_parks_the_run_and_spends_no_attempt() -> None:
     assert (await world.run(run.id)).status is RunStatus.SUCCEEDED
 
 
-@pytest.mark.parametrize(
-    "kind", [FailureKind.REFUSED, FailureKind.TOO_LONG, FailureKind.PERMANENT]
-)
+@pytest.mark.parametrize("kind", [FailureKind.REFUSED, FailureKind.TOO_LONG, FailureKind.PERMANENT])
 async def test_a_failure_for_good_ends_the_run_and_charges_nothing(kind: FailureKind) -> None:
     world = await open_world(language_model=model(idea=fail(kind)))
     run = await world.accepted()

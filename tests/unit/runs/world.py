@@ -133,7 +133,7 @@ class World:
 
     @property
     def cancel(self) -> CancelRun:
-        return CancelRun(self.uow, self.live, self.clock)
+        return CancelRun(self.uow, self.live, self.clock, self.queue)
 
     async def project(self, idea: str = IDEA) -> Project:
         create = CreateProject(self.uow, self.clock, self.ids)
@@ -141,9 +141,7 @@ class World:
 
     async def execute(self, project: Project, *, reuse: bool = True) -> Run:
         accept = ExecuteProject(self.uow, self.queue, self.clock, self.ids)
-        return await accept(
-            Execution(user_id=self.user_id, project_id=project.id, reuse=reuse)
-        )
+        return await accept(Execution(user_id=self.user_id, project_id=project.id, reuse=reuse))
 
     async def accepted(self) -> Run:
         """A run that waits for a worker."""

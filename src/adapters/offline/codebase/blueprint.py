@@ -1,7 +1,7 @@
 """The code before it is written: the brief's entities with the names they have in code."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.offline.behaviours import Behaviour, Kind, behaviours
 from adapters.offline.codebase.python_source import Call
@@ -103,6 +103,7 @@ class Blueprint:
     overview: tuple[Behaviour, ...]
     ids: Mapping[Behaviour, str]
     statements: Mapping[str, str]
+    quality: Mapping[str, str]
 
     def entity(self, name: str) -> EntityPlan:
         """The entity that has that name in the brief."""
@@ -134,7 +135,12 @@ def draw(brief: IdeaBrief, requirements: Requirements) -> Blueprint:
     for index, entity in enumerate(entities):
         relations = [r for r in brief.relations if r.source == entity.name and r.target in names]
         fields = tuple(_fields(entity, relations, dict(zip(names, paths, strict=True)), brief))
-        own = tuple(b for b in all_behaviours if b.entity == entity.name)
+        machine = workflow_of(entity) if _own_status(entity, fields) else None
+        own = tuple(
+            b
+            for b in all_behaviours
+            if b.entity == entity.name and (b.kind is not Kind.WORKFLOW or machine is not None)
+        )
         plans.append(
             EntityPlan(
                 name=one_line(entity.name, 60),
@@ -146,7 +152,7 @@ def draw(brief: IdeaBrief, requirements: Requirements) -> Blueprint:
                 table=paths[index].replace("-", "_"),
                 titled_by=_titled_by(fields),
                 fields=fields,
-                machine=workflow_of(entity) if _own_status(entity, fields) else None,
+                machine=machine,
                 behaviours=own,
             )
         )
@@ -157,7 +163,24 @@ def draw(brief: IdeaBrief, requirements: Requirements) -> Blueprint:
         overview=tuple(b for b in all_behaviours if not b.entity),
         ids=requirement_ids(brief, requirements),
         statements={r.id: r.statement for r in requirements.functional},
+        quality=_quality_ids(requirements),
     )
+
+
+_QUALITY = {
+    "load": "a request for a page", "restart": "stopped and started", "escaping": "markup",
+    "origin": "another site", "body": "above its limit", "labels": "a label",
+}  # fmt: skip
+
+
+def _quality_ids(requirements: Requirements) -> dict[str, str]:
+    """The ids of the quality requirements that a test can show, by what they speak of."""
+    return {
+        key: requirement.id
+        for key, words in _QUALITY.items()
+        for requirement in requirements.quality
+        if words in requirement.statement
+    }
 
 
 def _unlike(entities: Sequence[Entity]) -> list[Entity]:
@@ -171,6 +194,7 @@ def _fields(
     """References first, for a form asks what something belongs to before it asks the rest."""
     planned: list[FieldPlan] = []
     taken: list[str] = []
+    machine = workflow_of(entity)
     for relation in relations:
         many = relation.cardinality is Cardinality.MANY_TO_MANY
         name = column_name(f"{relation.name} {'ids' if many else 'id'}", taken)
@@ -190,7 +214,9 @@ def _fields(
     for field in entity.fields:
         name = column_name(field.name, taken)
         taken.append(name)
-        planned.append(_field(field, name))
+        # A state that may be missing would be one more state.
+        stated = machine is not None and field.name == machine.field
+        planned.append(_field(replace(field, required=True) if stated else field, name))
     if not planned:
         planned.append(_field(EntityField(name="name", type=FieldType.TEXT, required=True, description="Name."), "name"))  # fmt: skip
     return planned

@@ -1,0 +1,136 @@
+"""The schema: as the code says, reversible, and closed to whom it is not for."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from adapters.postgres.constraints import violated
+from adapters.postgres.migrate import current_revision, downgrade, latest_revision, upgrade
+from adapters.postgres.tables import TENANT_TABLES, metadata
+from entrypoints.local_stack import LocalStack, StackAddresses
+
+
+@pytest.fixture
+async def owner(stack: StackAddresses) -> AsyncIterator[AsyncEngine]:
+    engine = _engine(stack.database_owner_url)
+    yield engine
+    await engine.dispose()
+
+
+def _engine(url: str | None) -> AsyncEngine:
+    return create_async_engine((url or "").replace("postgresql://", "postgresql+asyncpg://", 1))
+
+
+async def test_the_tables_are_those_of_the_code(owner: AsyncEngine) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    async with owner.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_every_migration_goes_down_and_up_again(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    # A server of its own: the session's database is in use.
+    async with LocalStack(tmp_path_factory.mktemp("stairs"), services={"postgres"}) as addresses:
+        url = addresses.database_owner_url or ""
+        assert await upgrade(url) == latest_revision()
+        assert await downgrade(url, "base") == ""
+        assert await upgrade(url) == latest_revision()
+        assert await current_revision(addresses.database_url or "") == latest_revision()
+
+
+@pytest.mark.parametrize("table", [table.name for table in TENANT_TABLES])
+async def test_row_level_security_is_forced_on_every_tenant_table(
+    owner: AsyncEngine, table: str
+) -> None:
+    async with owner.connect() as connection:
+        rows = await connection.execute(
+            text(
+                "SELECT relrowsecurity, relforcerowsecurity FROM pg_class "
+                "WHERE oid = CAST(:t AS regclass)"
+            ),
+            {"t": table},
+        )
+        assert rows.one() == (True, True)
+
+
+@pytest.mark.parametrize("table", [table.name for table in TENANT_TABLES])
+async def test_without_a_person_the_app_role_sees_no_row(
+    app_engine: AsyncEngine, table: str
+) -> None:
+    async with app_engine.connect() as connection:
+        assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE journal SET key = 'x'",
+        "DELETE FROM journal",
+        "UPDATE postings SET amount = 1",
+        "DELETE FROM postings",
+        "DELETE FROM run_events",
+        "UPDATE run_events SET seq = 1",
+        "UPDATE users SET role = 'admin'",
+        "DELETE FROM users",
+        "DELETE FROM model_calls",
+        "TRUNCATE projects",
+        "CREATE TABLE mine (id int)",
+        "ALTER TABLE projects DISABLE ROW LEVEL SECURITY",
+    ],
+)
+async def test_the_app_role_may_not(app_engine: AsyncEngine, statement: str) -> None:
+    await _refused(app_engine, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM users",
+        "SELECT * FROM projects",
+        "SELECT * FROM model_calls",
+        "SELECT * FROM postings",
+        "UPDATE runs SET user_id = user_id",
+        "UPDATE runs SET cancel_requested = true",
+        "DELETE FROM runs",
+    ],
+)
+async def test_the_dispatch_role_may_not(dispatch_engine: AsyncEngine, statement: str) -> None:
+    await _refused(dispatch_engine, statement)
+
+
+async def test_an_entry_that_does_not_balance_cannot_be_committed(
+    app_engine: AsyncEngine,
+) -> None:
+    user_id = uuid4()
+    with pytest.raises(DBAPIError) as refusal:
+        async with app_engine.begin() as connection:
+            await connection.execute(
+                text("SELECT set_config('app.user_id', :id, true)"), {"id": str(user_id)}
+            )
+            entry = await connection.scalar(
+                text("INSERT INTO journal (key, user_id, kind) VALUES (:k, :u, 'x') RETURNING id"),
+                {"k": f"test:{user_id}", "u": user_id},
+            )
+            await connection.execute(
+                text(
+                    "INSERT INTO postings (entry_id, user_id, account, amount)"
+                    " VALUES (:e, :u, 'grants', 5)"
+                ),
+                {"e": entry, "u": user_id},
+            )
+    assert violated(refusal.value) == "postings_balanced"
+
+
+async def _refused(engine: AsyncEngine, statement: str) -> None:
+    with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+        async with engine.begin() as connection:
+            await connection.execute(text(statement))

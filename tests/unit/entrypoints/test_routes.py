@@ -1,0 +1,65 @@
+"""What holds for every route, the next one included."""
+
+import pytest
+from litestar import Litestar
+from litestar.handlers import BaseRouteHandler
+
+from application.ports.persistence import DatabaseUnavailable
+from domain.shared.errors import DomainError
+from entrypoints.http.app import create_app
+from entrypoints.http.problems import PROBLEMS
+from entrypoints.settings import load
+from tests.unit.entrypoints.test_settings import GOOD
+
+# Litestar's own pages describe the API, which is public.
+_GENERATED = "/api/v1/schema"
+
+
+@pytest.fixture(scope="module")
+def app() -> Litestar:
+    return create_app(load(GOOD))
+
+
+def _handlers(app: Litestar) -> list[BaseRouteHandler]:
+    return [
+        handler
+        for route in app.routes
+        if not route.path.startswith(_GENERATED)
+        for handler in (
+            getattr(route, "route_handlers", None) or [getattr(route, "route_handler", None)]
+        )
+        if handler is not None and handler.fn.__name__ != "options_handler"
+    ]
+
+
+def test_every_route_names_its_guard(app: Litestar) -> None:
+    handlers = _handlers(app)
+    assert len(handlers) > 20
+    unguarded = [
+        handler.fn.__qualname__
+        for handler in handlers
+        if not [guard for guard in handler.guards if guard.__module__.endswith("http.access")]
+    ]
+    assert not unguarded
+
+
+def test_every_operation_is_described(app: Litestar) -> None:
+    for path, item in (app.openapi_schema.paths or {}).items():
+        for operation in (item.get, item.post, item.patch, item.delete):
+            if operation is not None:
+                assert operation.summary, path
+                assert operation.description, path
+
+
+def test_every_domain_error_has_its_answer() -> None:
+    import entrypoints.container  # the whole house, so that no error is left out
+
+    assert entrypoints.container
+    ours = [error for error in _subclasses(DomainError) if error.code != DomainError.code]
+    internal = {"unbalanced_entry", "unsafe_paths"}
+    assert DatabaseUnavailable in ours
+    assert {error.code for error in ours} - internal <= set(PROBLEMS)
+
+
+def _subclasses(of: type[DomainError]) -> list[type[DomainError]]:
+    return [further for direct in of.__subclasses__() for further in (direct, *_subclasses(direct))]
