@@ -35,8 +35,8 @@ output      the reader: both streams together; never more than the limit is kept
 What this does not do, without a control group. Between two looks of the supervisor the memory
 may overshoot by what can be touched in 20 ms (measured on two cores: up to 65 MiB). The
 kernel's memory for pipes, page tables and TCP's larger buffers is not counted, only bounded (64
-MiB of pipes for each user; descriptors times processes; the kernel's own ``tcp_mem``); what is
-inside is the first victim of its out-of-memory killer. CPU time of a child that lives for less
+MiB of pipes for each user; descriptors times processes; the kernel's own ``tcp_mem``; measured,
+TCP made 512 MiB into 750); what is inside is the first victim of its out-of-memory killer. CPU time of a child that lives for less
 than 20 ms and whose parent ignores it is not counted; wall time bounds that. Files count
 against ``disk_bytes``, so memory and disk together are what one run can take. And the kernel is
 shared with the host. So where the code is anyone's, run this as a service in a container of its

@@ -25,7 +25,7 @@ from application.ports.sandbox import (
     SandboxUnavailable,
 )
 
-_ISOLATION = "bubblewrap"
+_ISOLATION = "bubblewrap: namespaces and a system-call filter"
 _PROBE_LIMITS = SandboxLimits(wall_seconds=10, cpu_seconds=10)
 # Not of Debian's, Red Hat's or systemd's ranges of user ids, and inside any container's 65,536.
 _FIRST_UID = 64_100

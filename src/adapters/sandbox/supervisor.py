@@ -141,6 +141,7 @@ class Supervisor:
                 if now >= give_up_at:
                     # Bubblewrap and its children, until they have made their own session.
                     os.killpg(process.pid, signal.SIGKILL)
+                    self._stderr += f"not ready in {PREPARATION_SECONDS:.0f} s".encode()
                     return
             elif self._cancelled.is_set():
                 self._kill()

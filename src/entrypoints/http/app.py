@@ -11,13 +11,13 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import open_container
-from entrypoints.http.access import provide_principal, public
+from entrypoints.http.access import provide_principal
 from entrypoints.http.identity_routes import IdentityController
-from entrypoints.http.operation_routes import HealthController
+from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.run_routes import RunController, stream
@@ -49,14 +49,6 @@ USE_CASES = (
 """What handlers may be given by name, out of the container."""
 
 
-class MetricsController(PrometheusController):
-    """Metrics in Prometheus' text format."""
-
-    path = "/metrics"
-    include_in_schema = False
-    guards = (public,)
-
-
 def create_app(settings: Settings) -> Litestar:
     """The application for these settings. Nothing is opened before its lifespan begins."""
     configure_logging(settings.log_level, machine=settings.environment == "production")
@@ -81,7 +73,7 @@ def create_app(settings: Settings) -> Litestar:
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, MetricsController],
+        route_handlers=[api, HealthController, metrics],
         lifespan=[lifespan],
         state=State({"settings": settings}),
         dependencies={
@@ -108,6 +100,7 @@ def create_app(settings: Settings) -> Litestar:
             title="BharatBuild AI",
             version=VERSION,
             path="/api/v1/schema",
+            use_handler_docstrings=True,
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")

@@ -1,7 +1,8 @@
-"""Health: for load balancers, orchestrators and people."""
+"""Health and metrics: for load balancers, orchestrators, Prometheus and people."""
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from application.operations.check_health import CheckHealth
 from entrypoints.http.access import public
@@ -32,3 +33,9 @@ class HealthController(Controller):
             status_code=200 if ready else 503,
             headers={"Cache-Control": "no-store"},
         )
+
+
+@get("/metrics", guards=[public], include_in_schema=False, sync_to_thread=False)
+def metrics() -> Response[bytes]:
+    """This process's figures in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
