@@ -60,8 +60,16 @@ def compose_brief(idea: Idea) -> IdeaBrief:
 
 def title_of(idea: Idea) -> str:
     """The idea's title, or its first words when it has none."""
-    title = one_line(idea.title, 100) or one_line(idea.idea, 60)
-    return title.rstrip(".!?,;: ") or "Untitled system"
+    title = one_line(idea.title, 100)
+    if not title:
+        # The first clause of an idea mostly says what it is; its article is no part of a name.
+        words = _CLAUSE_END.split(one_line(idea.idea, 400), maxsplit=1)[0]
+        title = one_line(re.sub(r"^(an?|the)\s+", "", words, flags=re.IGNORECASE), 70)
+    title = title.rstrip(".!?,;: ")
+    return title[:1].upper() + title[1:] or "Untitled system"
+
+
+_CLAUSE_END = re.compile(r"(?<=\w\w)\s*[:;.!?।(]\s|\s[-–—]\s|, ")
 
 
 def _actors(read: Interpretation) -> Iterator[Actor]:

@@ -36,11 +36,14 @@ What this does not do, without a control group. Between two looks of the supervi
 may overshoot by what can be touched in 20 ms (measured on two cores: up to 65 MiB). The
 kernel's memory for pipes, page tables and TCP's larger buffers is not counted, only bounded (64
 MiB of pipes for each user; descriptors times processes; the kernel's own ``tcp_mem``; measured,
-TCP made 512 MiB into 750); what is inside is the first victim of its out-of-memory killer. CPU time of a child that lives for less
-than 20 ms and whose parent ignores it is not counted; wall time bounds that. Files count
-against ``disk_bytes``, so memory and disk together are what one run can take. And the kernel is
-shared with the host. So where the code is anyone's, run this as a service in a container of its
-own, with a memory limit.
+TCP made 512 MiB into 750); what is inside is the first victim of its out-of-memory killer. CPU
+time of a child that lives for less than 20 ms and whose parent ignores it is not counted; wall
+time bounds that. Files count against ``disk_bytes``, so memory and disk together are what one
+run can take. And the kernel is shared with the host. So where the code is anyone's, run this as
+a service in a container of its own, with a memory limit.
+
+A host that is killed takes its sandboxes with it. Only in the milliseconds in which bubblewrap
+sets up may one of its own processes be left waiting; generated code is not yet running then.
 
 The process that is number 1 inside outlives bubblewrap by a moment and is then an orphan. It is
 dead, and the host's own process 1 has to reap it: in a container, ask for an init (``docker run

@@ -27,8 +27,8 @@ from application.ports.sandbox import (
 
 _ISOLATION = "bubblewrap: namespaces and a system-call filter"
 _PROBE_LIMITS = SandboxLimits(wall_seconds=10, cpu_seconds=10)
-# Not of Debian's, Red Hat's or systemd's ranges of user ids, and inside any container's 65,536.
-_FIRST_UID = 64_100
+# Unassigned in systemd's UIDS-GIDS.md, and below the 65,536 that a container is given.
+_FIRST_UID = 60_800
 
 
 class BubblewrapSandbox:

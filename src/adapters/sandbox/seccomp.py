@@ -3,8 +3,9 @@
 A list of refusals, not of permissions: namespaces and the missing capabilities already hold
 most doors. What is refused here is what they leave open: kernel services that are not divided
 by namespaces (keyrings, vsock, BPF, perf), memory that belongs to no process's resident size
-(memfd, System V IPC, message queues, large socket buffers), ways into a neighbour's memory, and the calls that kernel
-exploits have used most often (io_uring, userfaultfd, netlink, new namespaces).
+(memfd, System V IPC, message queues, large buffers of sockets), ways into a neighbour's memory,
+and the calls that kernel exploits have used most often (io_uring, userfaultfd, netlink, new
+namespaces).
 
 Numbers: Linux ``asm/unistd_64.h`` and ``asm-generic/unistd.h``. Encoding: ``linux/filter.h``,
 ``linux/seccomp.h``.

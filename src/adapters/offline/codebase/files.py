@@ -188,7 +188,7 @@ def _entity_context(entity: EntityPlan, blueprint: Blueprint) -> dict[str, Any]:
         "titled_by": entity.titled_by,
         "fields": [{"declaration": field.declaration, "name": field.name, "label": field.label, "kind": field.class_name, "required": field.required} for field in entity.fields],
         "field_classes": classes,
-        "rules": rules,
+        "rules": tuple(rules),
         "rule_classes": rule_classes,
         "workflow": workflow_call(entity),
         "status": entity.field(entity.machine.field).name if entity.machine else "",

@@ -26,6 +26,8 @@ def literal(value: object, indent: int = 0, used: int = 24) -> str:
     ``indent`` is the column of the line it stands on, ``used`` what else that line
     holds; containers that do not fit are written one item a line.
     """
+    if isinstance(value, Call):
+        return call(value, indent, used)
     flat = _flat(value)
     if isinstance(value, str):
         return flat if indent + used + len(flat) <= LINE_LENGTH + 40 else _long_string(flat, indent)

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -38,10 +39,15 @@ def linking_entity(verb: str) -> KnownEntity | None:
 def domain_of(words: Sequence[str]) -> Domain | None:
     """The line of work that ``words`` speak of most; the first named when in doubt."""
     counts: dict[int, float] = {}
-    for position, word in enumerate(dict.fromkeys(words)):
-        for index in _domain_words().get(singular(word), _domain_words().get(word, ())):
+    singulars = [singular(word) for word in words]
+    pairs = [f"{first}_{second}" for first, second in pairwise(singulars)]
+    for position, word in enumerate(dict.fromkeys([*words, *singulars])):
+        for index in _domain_words().get(word, ()):
             # The first words of an idea say what it is about; later ones give examples.
             counts[index] = counts.get(index, 0.0) + (3.0 if position < 12 else 1.0)
+    for pair in dict.fromkeys(pairs):
+        for index in _domain_words().get(pair, ()):
+            counts[index] = counts.get(index, 0.0) + 4.0
     if not counts:
         return None
     best = max(counts, key=lambda index: (counts[index], -index))

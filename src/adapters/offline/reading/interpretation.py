@@ -24,6 +24,8 @@ MAX_ENTITIES = 8
 MAX_ACTORS = 6
 ENOUGH = 4
 """With so many entities named, an idea says for itself what its trade needs."""
+USUAL = 5
+"""So many entities a system has, where the idea names fewer and its trade is known."""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ def interpret(title: str, idea: str) -> Interpretation:
 
 class _Interpreter:
     def __init__(self, read: tuple[Sentence, ...], domain: Domain | None) -> None:
+        self._spoken: dict[str, Counter[str]] = {}
         self._sentences = read
         self._domain = domain
         self._candidates: dict[str, Candidate] = {}
@@ -109,19 +112,41 @@ class _Interpreter:
         chosen = self._chosen()
         self._link_known(chosen)
         names = {candidate.name for candidate in chosen}
+        own = self._own_words(chosen)
+        links = _acyclic(link for link in self._links.values() if {link.source, link.target} <= names)  # fmt: skip
+        for candidate in chosen:
+            if own[candidate.name] != candidate.name:
+                candidate.name = own[candidate.name]
+                candidate.plural = plural(candidate.name)
         return Interpretation(
             sentences=self._sentences,
             domain=self._domain,
             entities=tuple(chosen),
-            actors=tuple(self._actors.items())[:MAX_ACTORS],
-            deeds=tuple(deed for deed in self._deeds if deed.entity in names),
-            links=tuple(_acyclic(link for link in self._links.values() if {link.source, link.target} <= names)),
+            actors=tuple((own.get(n, n), about) for n, about in self._actors.items())[:MAX_ACTORS],
+            deeds=tuple(
+                Deed(own.get(deed.actor, deed.actor), deed.verb, own[deed.entity])
+                for deed in self._deeds
+                if deed.entity in names
+            ),
+            links=tuple(Link(own[k.source], own[k.target], k.required) for k in links),
             recognised=recognised,
         )
+
+    def _own_words(self, chosen: list[Candidate]) -> dict[str, str]:
+        """For each entity the idea's own word for it: a buyer stays a buyer, no customer."""
+        own = {candidate.name: candidate.name for candidate in chosen}
+        for candidate in chosen:
+            spoken = self._spoken.get(candidate.name)
+            if spoken and candidate.name.lower() not in spoken:
+                word = title_case(spoken.most_common(1)[0][0])
+                if word not in own.values() and word not in candidate.name.split():
+                    own[candidate.name] = word
+        return own
 
     def _mentioned(self, noun: Noun) -> None:
         known, modifiers = _known(noun)
         if known is not None:
+            self._spoken.setdefault(known.name, Counter())[_spoken(noun)] += 1
             weight = 0.5 if len(noun.words) == 1 and is_domain_word(noun.name) else 1.0
             self._candidate(known.name, known).score += weight + (0.5 if noun.plural else 0.0)
             for owner in modifiers:
@@ -251,10 +276,10 @@ class _Interpreter:
         if self._domain is None or (len(self._strong()) >= ENOUGH and len(self._deeds) >= 2):
             self._weigh_mentions()
             return
-        for rank, name in enumerate(self._domain.entities):
-            known = known_entity(name)
-            if known is not None or name not in self._candidates:
-                self._candidate(name, known).score += 2.5 - 0.1 * rank
+        present = {candidate.name for candidate in self._strong()}
+        lacking = [name for name in self._domain.entities if name not in present]
+        for rank, name in enumerate(lacking[: max(0, USUAL - len(present))]):
+            self._candidate(name, known_entity(name)).score += 2.5 - 0.1 * rank
         for name in self._domain.actors:
             if len(self._actors) < 3:
                 self._actors.setdefault(name, _about(name))
@@ -340,6 +365,12 @@ def _known(noun: Noun) -> tuple[KnownEntity | None, list[KnownEntity]]:
             before = (known_entity(word) for word in noun.words[:start])
             return known, [entity for entity in before if entity is not None and entity != known]
     return None, []
+
+
+def _spoken(noun: Noun) -> str:
+    """The words of ``noun`` by which an entity is known."""
+    starts = range(len(noun.words))
+    return next(w for s in starts if known_entity(w := " ".join(noun.words[s:])) is not None)
 
 
 def _sounds_like_thing(noun: Noun) -> bool:
