@@ -62,7 +62,7 @@ class Container(containers.DeclarativeContainer):
     model: providers.Dependency[Any] = providers.Dependency()
     tokens: providers.Dependency[Any] = providers.Dependency()
 
-    provider = model.provided.provider
+    provider = providers.Callable(getattr, model, "provider")
 
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)

@@ -79,9 +79,7 @@ def _behaviours(brief: IdeaBrief) -> Iterator[Behaviour]:
         yield Behaviour(kind=Kind.EDIT, entity=name, title=f"Change {one}")
         yield Behaviour(kind=Kind.DELETE, entity=name, title=f"Remove {one}")
         yield from _of_fields(entity)
-        relations = [
-            r for r in brief.relations if r.source == name and r.target in entities
-        ]
+        relations = [r for r in brief.relations if r.source == name and r.target in entities]
         for relation in relations:
             yield from _of_relation(entity, entities[relation.target], relation)
     yield Behaviour(kind=Kind.OVERVIEW, title="Show how much is kept")
@@ -174,9 +172,7 @@ def _exclusive(source: Entity, target: Entity, relation: Relation) -> Behaviour 
     )
 
 
-def _limited(
-    source: Entity, target: Entity, relation: Relation, one: str
-) -> Behaviour | None:
+def _limited(source: Entity, target: Entity, relation: Relation, one: str) -> Behaviour | None:
     """A stock that records take from, or a number of places that they fill."""
     amount = next((f for f in source.fields if f.name in _AMOUNTS and _whole(f)), None)
     stock = next((f for f in target.fields if f.name in _STOCKS and _whole(f)), None)
@@ -187,7 +183,12 @@ def _limited(
     if amount is not None and stock is not None and not incoming:
         title = f"Take {in_sentence(source.plural)} out of the {_label(stock)} of {one}"
         return Behaviour(
-            kind=Kind.STOCK, limit=stock.name, amount=amount.name, states=released, title=title, **shared  # fmt: skip
+            kind=Kind.STOCK,
+            limit=stock.name,
+            amount=amount.name,
+            states=released,
+            title=title,
+            **shared,  # fmt: skip
         )
     places = next((f for f in target.fields if f.name in _PLACES and _whole(f)), None)
     seats = next((f for f in source.fields if f.name in _SEATS and _whole(f)), None)
@@ -214,7 +215,27 @@ def _whole(field: EntityField) -> bool:
 
 
 _UNIQUE = frozenset(
-    ["isbn", "sku", "roll_number", "membership_number", "registration_number", "vehicle_number", "serial_number", "invoice_number", "tracking_number", "account_number", "bag_number", "tag_number", "licence_number", "license_number", "employee_code", "student_code", "admission_number", "policy_number", "barcode"]
+    [
+        "isbn",
+        "sku",
+        "roll_number",
+        "membership_number",
+        "registration_number",
+        "vehicle_number",
+        "serial_number",
+        "invoice_number",
+        "tracking_number",
+        "account_number",
+        "bag_number",
+        "tag_number",
+        "licence_number",
+        "license_number",
+        "employee_code",
+        "student_code",
+        "admission_number",
+        "policy_number",
+        "barcode",
+    ]
 )
 _START = r"^(start|issued|check_?in|admitted|from|opens|loaned|borrowed|received|given|allotted|rented|began|opened|planted|sown)(_|$)"  # fmt: skip
 _END = r"^(end|due|returned|check_?out|discharged|until|closes|return|vacated|promised|valid_until|to|harvest|harvested|closed)(_|$)"  # fmt: skip
@@ -223,14 +244,72 @@ _TAKEN_UNTIL = r"^(end|check_?out|until|to|return_by)(_|$)"
 _DEADLINE = r"^(due|due_.*|.*_due|deadline|expiry|expiry_date|expires_.*|valid_until|return_by|needed_by|promised_on)$"  # fmt: skip
 _SLOTS = frozenset(["time_slot", "slot", "time", "start_time", "show_time", "timing"])
 _BOOKED = frozenset(
-    ["room", "hall", "court", "ground", "turf", "venue", "doctor", "vehicle", "car", "bike", "bus", "property", "house", "flat", "stylist", "trainer", "teacher", "tutor", "table", "mechanic", "equipment", "machine", "studio", "desk", "lawyer", "therapist", "counsellor", "slot", "field", "boat", "camera", "auditorium"]
+    [
+        "room",
+        "hall",
+        "court",
+        "ground",
+        "turf",
+        "venue",
+        "doctor",
+        "vehicle",
+        "car",
+        "bike",
+        "bus",
+        "property",
+        "house",
+        "flat",
+        "stylist",
+        "trainer",
+        "teacher",
+        "tutor",
+        "table",
+        "mechanic",
+        "equipment",
+        "machine",
+        "studio",
+        "desk",
+        "lawyer",
+        "therapist",
+        "counsellor",
+        "slot",
+        "field",
+        "boat",
+        "camera",
+        "auditorium",
+    ]
 )
 _AMOUNTS = frozenset(["quantity", "units", "qty", "count"])
 _STOCKS = frozenset(
-    ["stock", "stock_quantity", "quantity_in_stock", "units_in_stock", "available_units", "available_quantity", "quantity_available", "available_stock"]
+    [
+        "stock",
+        "stock_quantity",
+        "quantity_in_stock",
+        "units_in_stock",
+        "available_units",
+        "available_quantity",
+        "quantity_available",
+        "available_stock",
+    ]
 )
 _PLACES = frozenset(
-    ["copies", "capacity", "seats", "beds", "total_copies", "total_seats", "available_seats", "places", "slots", "vacancies", "openings", "quantity", "max_members"]
+    [
+        "copies",
+        "capacity",
+        "seats",
+        "beds",
+        "total_copies",
+        "total_seats",
+        "available_seats",
+        "places",
+        "slots",
+        "vacancies",
+        "openings",
+        "quantity",
+        "max_members",
+    ]
 )
 _SEATS = frozenset(["seats", "guests", "persons", "tickets", "people", "attendees", "copies"])
-_INCOMING = frozenset(["purchase", "supply", "delivery", "restock", "procurement", "receipt", "production"])
+_INCOMING = frozenset(
+    ["purchase", "supply", "delivery", "restock", "procurement", "receipt", "production"]
+)

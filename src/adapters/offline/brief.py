@@ -108,14 +108,20 @@ def _article(name: str) -> str:
 def _fields(candidate: Candidate) -> list[EntityField]:
     """What the idea tells, then what the lexicon knows to belong there."""
     known = list(candidate.known.fields) if candidate.known else []
-    told = [_told_field(name, known, first=position == 0) for position, name in enumerate(_column_names(candidate.fields))]
+    told = [
+        _told_field(name, known, first=position == 0)
+        for position, name in enumerate(_column_names(candidate.fields))
+    ]
     if candidate.told and len(told) > 1:
         record = candidate.kind is EntityKind.RECORD
         kept = [f for f in known if f.required and (record or f.type is FieldType.CHOICE)]
     else:
         kept = known or _usual_fields(candidate)
     fields = {field.name: field for field in [*told, *kept]}
-    if not any(_names_it(field) for field in fields.values()) and candidate.kind is not EntityKind.RECORD:
+    if (
+        not any(_names_it(field) for field in fields.values())
+        and candidate.kind is not EntityKind.RECORD
+    ):
         fields = {"name": field_named("name", required=True), **fields}
     return [_with_states(field, candidate) for field in _stated(fields, candidate)][:MAX_FIELDS]
 
@@ -165,7 +171,19 @@ def _with_states(field: EntityField, candidate: Candidate) -> EntityField:
     return field_named("status", required=True, choices=tuple(choices))
 
 
-_ENDINGS = frozenset(["cancelled", "rejected", "closed", "waived", "lost", "withdrawn", "archived", "failed", "expired"])
+_ENDINGS = frozenset(
+    [
+        "cancelled",
+        "rejected",
+        "closed",
+        "waived",
+        "lost",
+        "withdrawn",
+        "archived",
+        "failed",
+        "expired",
+    ]
+)
 
 
 def _relations(read: Interpretation) -> Iterator[Relation]:
@@ -302,4 +320,19 @@ def _questions(idea: Idea, read: Interpretation, actors: tuple[Actor, ...]) -> I
     yield "How many records are expected in the first year, and for how long are they kept?"
 
 
-_MEASURABLE = VAGUE - frozenset(["etc", "good", "better", "best", "great", "nice", "various", "several", "some", "many", "few", "simply"])
+_MEASURABLE = VAGUE - frozenset(
+    [
+        "etc",
+        "good",
+        "better",
+        "best",
+        "great",
+        "nice",
+        "various",
+        "several",
+        "some",
+        "many",
+        "few",
+        "simply",
+    ]
+)

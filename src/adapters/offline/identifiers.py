@@ -14,11 +14,60 @@ from collections.abc import Iterable
 MAX_LENGTH = 32
 
 _FRAMEWORK = frozenset(
-    ["Text", "LongText", "Email", "Integer", "Decimal", "Boolean", "Date", "Choice", "Reference", "References", "Field", "Invalid", "Entity", "Workflow", "Schema", "Record", "Query", "Storage", "Session", "Records", "Rule", "Change", "Unique", "Deadline", "FollowsWorkflow", "NotBefore", "Capacity", "TakesStock", "NoOverlap", "Problems", "ApplicationTest"]
+    [
+        "Text",
+        "LongText",
+        "Email",
+        "Integer",
+        "Decimal",
+        "Boolean",
+        "Date",
+        "Choice",
+        "Reference",
+        "References",
+        "Field",
+        "Invalid",
+        "Entity",
+        "Workflow",
+        "Schema",
+        "Record",
+        "Query",
+        "Storage",
+        "Session",
+        "Records",
+        "Rule",
+        "Change",
+        "Unique",
+        "Deadline",
+        "FollowsWorkflow",
+        "NotBefore",
+        "Capacity",
+        "TakesStock",
+        "NoOverlap",
+        "Problems",
+        "ApplicationTest",
+    ]
 )
 _RESERVED_CLASSES = _FRAMEWORK | frozenset(dir(builtins)) | frozenset(keyword.kwlist)
 _RESERVED_COLUMNS = frozenset(
-    ["id", "created_at", "updated_at", "overdue", "expired", "q", "sort", "limit", "offset", "page", "self", "path", "no_such_field", "class_", "values", "entity"]
+    [
+        "id",
+        "created_at",
+        "updated_at",
+        "overdue",
+        "expired",
+        "q",
+        "sort",
+        "limit",
+        "offset",
+        "page",
+        "self",
+        "path",
+        "no_such_field",
+        "class_",
+        "values",
+        "entity",
+    ]
 )
 _RESERVED_PATHS = frozenset(["api", "health", "static", "new", "edit", "delete", "move", "index"])
 # Windows keeps these names for devices, whatever their extension.

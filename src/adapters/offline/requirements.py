@@ -103,7 +103,9 @@ def _quality(brief: IdeaBrief) -> tuple[QualityRequirement, ...]:
         ("Maintainability", "The system shall come with tests of its requirements.", "1 command runs all tests, in less than 60 seconds, with 0 failures."),
     )  # fmt: skip
     return tuple(
-        QualityRequirement(id=f"NFR-{number}", category=category, statement=statement, measure=measure)  # fmt: skip
+        QualityRequirement(
+            id=f"NFR-{number}", category=category, statement=statement, measure=measure
+        )  # fmt: skip
         for number, (category, statement, measure) in enumerate(said_of, start=1)
     )
 

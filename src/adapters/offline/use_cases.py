@@ -12,7 +12,9 @@ def compose_use_cases(
     brief: IdeaBrief, found: Sequence[Behaviour], functional: Sequence[Requirement]
 ) -> tuple[UseCase, ...]:
     """Use cases that together exercise every requirement."""
-    ids = {behaviour: requirement.id for behaviour, requirement in zip(found, functional, strict=True)}
+    ids = {
+        behaviour: requirement.id for behaviour, requirement in zip(found, functional, strict=True)
+    }
     cases = [*_of_actions(brief, ids), *_of_keeping(brief, ids), *_of_looking(brief, ids)]
     return tuple(
         UseCase(
@@ -32,7 +34,21 @@ def compose_use_cases(
 _Flow = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 _Case = tuple[str, str, tuple[str, ...], _Flow]
 
-_KEEPING = frozenset(["manage", "track", "maintain", "handle", "keep", "view", "see", "search", "monitor", "add", "record"])
+_KEEPING = frozenset(
+    [
+        "manage",
+        "track",
+        "maintain",
+        "handle",
+        "keep",
+        "view",
+        "see",
+        "search",
+        "monitor",
+        "add",
+        "record",
+    ]
+)
 
 
 def _of_actions(brief: IdeaBrief, ids: dict[Behaviour, str]) -> Iterator[_Case]:

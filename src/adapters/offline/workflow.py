@@ -75,14 +75,85 @@ def releases(machine: StateMachine) -> tuple[str, ...]:
 
 
 _BEGINNINGS = frozenset(
-    ["requested", "pending", "open", "issued", "submitted", "placed", "scheduled", "draft", "new", "planned", "applied", "registered", "booked", "due", "unpaid", "reported", "received", "ordered", "assigned", "active", "admitted", "created", "proposed", "reserved", "started", "invited", "sent", "prepared", "available"]
+    [
+        "requested",
+        "pending",
+        "open",
+        "issued",
+        "submitted",
+        "placed",
+        "scheduled",
+        "draft",
+        "new",
+        "planned",
+        "applied",
+        "registered",
+        "booked",
+        "due",
+        "unpaid",
+        "reported",
+        "received",
+        "ordered",
+        "assigned",
+        "active",
+        "admitted",
+        "created",
+        "proposed",
+        "reserved",
+        "started",
+        "invited",
+        "sent",
+        "prepared",
+        "available",
+    ]
 )
 _EXITS = frozenset(
-    ["cancelled", "canceled", "rejected", "declined", "lost", "waived", "withdrawn", "abandoned", "failed", "discarded", "defaulted", "expired", "missed", "closed_unresolved", "refused"]
+    [
+        "cancelled",
+        "canceled",
+        "rejected",
+        "declined",
+        "lost",
+        "waived",
+        "withdrawn",
+        "abandoned",
+        "failed",
+        "discarded",
+        "defaulted",
+        "expired",
+        "missed",
+        "closed_unresolved",
+        "refused",
+    ]
 )
 _RELEASING = _EXITS | frozenset(
-    ["returned", "completed", "vacated", "discharged", "closed", "done", "played", "delivered_back", "checked+out"]
+    [
+        "returned",
+        "completed",
+        "vacated",
+        "discharged",
+        "closed",
+        "done",
+        "played",
+        "delivered_back",
+        "checked+out",
+    ]
 )
 _DONE = _EXITS | frozenset(
-    ["returned", "completed", "closed", "done", "paid", "delivered", "resolved", "fulfilled", "repaid", "reached", "played", "published", "reported", "issued_final"]
+    [
+        "returned",
+        "completed",
+        "closed",
+        "done",
+        "paid",
+        "delivered",
+        "resolved",
+        "fulfilled",
+        "repaid",
+        "reached",
+        "played",
+        "published",
+        "reported",
+        "issued_final",
+    ]
 )

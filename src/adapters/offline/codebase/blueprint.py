@@ -202,7 +202,9 @@ def _fields(
         planned.append(
             FieldPlan(
                 name=name,
-                label=title_case(label_of(relation.name)) if relation.name.isascii() else relation.target,  # fmt: skip
+                label=title_case(label_of(relation.name))
+                if relation.name.isascii()
+                else relation.target,  # fmt: skip
                 type=None,
                 required=relation.required and not _needs_itself(relation, brief),
                 source=relation.name,
@@ -238,7 +240,9 @@ def _field(field: EntityField, name: str) -> FieldPlan:
     )
 
 
-_SIGNED = frozenset(["balance", "latitude", "longitude", "temperature", "profit", "change", "adjustment", "delta"])
+_SIGNED = frozenset(
+    ["balance", "latitude", "longitude", "temperature", "profit", "change", "adjustment", "delta"]
+)
 
 _CLASSES = {
     FieldType.TEXT: "Text", FieldType.LONG_TEXT: "LongText", FieldType.INTEGER: "Integer",

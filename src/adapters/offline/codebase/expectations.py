@@ -86,7 +86,13 @@ def _references(entity: EntityPlan, blueprint: Blueprint) -> list[dict[str, Any]
             related = [b for b in entity.of_kind(Kind.RELATE) if b.relation == field.source]
             word = field.name.removesuffix("_id").removesuffix("_ids")
             found.append(
-                {"name": field.name, "word": word, "to": field.to, "many": field.many, "ids": _ids(blueprint, related)}  # fmt: skip
+                {
+                    "name": field.name,
+                    "word": word,
+                    "to": field.to,
+                    "many": field.many,
+                    "ids": _ids(blueprint, related),
+                }  # fmt: skip
             )
     return found
 
@@ -198,7 +204,5 @@ def _states(entity: EntityPlan) -> tuple[str, ...]:
 
 def simplest(blueprint: Blueprint) -> tuple[EntityPlan, FieldPlan | None]:
     """An entity that needs no other, and a field of its that holds words."""
-    entity = next(
-        e for e in blueprint.entities if not any(f.to and f.required for f in e.fields)
-    )
+    entity = next(e for e in blueprint.entities if not any(f.to and f.required for f in e.fields))
     return entity, next((f for f in entity.fields if f.type in _WORDS), None)

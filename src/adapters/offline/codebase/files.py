@@ -38,9 +38,7 @@ class ComposedFile:
         return tuple(_defined(ast.parse(self.content)))
 
 
-def write_files(
-    brief: IdeaBrief, requirements: Requirements, paths: Sequence[str]
-) -> FileBatch:
+def write_files(brief: IdeaBrief, requirements: Requirements, paths: Sequence[str]) -> FileBatch:
     """The files at ``paths``, whole.
 
     Raises:
@@ -86,7 +84,9 @@ class _Composition:
             kinds = _ANSWERS.get(path, ())
             ids = [id for kind in kinds for id in self._ids_of(kind)]
             yield self._file(path, purpose, ids=ids)
-        for entity, context in zip(self._blueprint.entities, self._context["entities"], strict=True):
+        for entity, context in zip(
+            self._blueprint.entities, self._context["entities"], strict=True
+        ):
             yield self._file(
                 f"app/entities/{entity.module}.py",
                 f"Declares what is kept about {in_sentence(entity.plural)}, and their rules.",
@@ -97,7 +97,9 @@ class _Composition:
         yield self._file("README.md", "Says what this is, how it is run, and what its API offers.")
         for path, purpose in _TESTS.items():
             yield self._file(path, purpose, is_test=True)
-        for entity, context in zip(self._blueprint.entities, self._context["entities"], strict=True):
+        for entity, context in zip(
+            self._blueprint.entities, self._context["entities"], strict=True
+        ):
             yield self._file(
                 f"tests/test_{entity.module}.py",
                 f"Tests what the API and the pages do with {in_sentence(entity.plural)}.",
@@ -157,7 +159,15 @@ _APPLICATION = {
 }
 
 _ANSWERS = {
-    "app/rules.py": (Kind.UNIQUE, Kind.ORDER, Kind.WORKFLOW, Kind.DEADLINE, Kind.CAPACITY, Kind.STOCK, Kind.EXCLUSIVE),  # fmt: skip
+    "app/rules.py": (
+        Kind.UNIQUE,
+        Kind.ORDER,
+        Kind.WORKFLOW,
+        Kind.DEADLINE,
+        Kind.CAPACITY,
+        Kind.STOCK,
+        Kind.EXCLUSIVE,
+    ),  # fmt: skip
     "app/web/pages.py": (Kind.OVERVIEW,),
 }
 """Which behaviours a file has for every entity. The others are declared by the entities."""
@@ -186,7 +196,8 @@ def _entity_context(entity: EntityPlan, blueprint: Blueprint) -> dict[str, Any]:
         "path": entity.path,
         "table": entity.table,
         "titled_by": entity.titled_by,
-        "fields": [{"declaration": field.declaration, "name": field.name, "label": field.label, "kind": field.class_name, "required": field.required} for field in entity.fields],
+        "declarations": tuple(field.declaration for field in entity.fields),
+        "fields": [{"name": field.name, "required": field.required} for field in entity.fields],
         "field_classes": classes,
         "rules": tuple(rules),
         "rule_classes": rule_classes,
@@ -212,7 +223,12 @@ def _templates() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        literal=literal, call=call, docstring=docstring, arguments=arguments, escaped=escape, markdown=_markdown  # fmt: skip
+        literal=literal,
+        call=call,
+        docstring=docstring,
+        arguments=arguments,
+        escaped=escape,
+        markdown=_markdown,  # fmt: skip
     )
     environment.globals["cite"] = _cite
     return environment

@@ -85,6 +85,9 @@ def docstring(text: str, indent: int = 0) -> str:
 
 def _flat(value: object) -> str:
     if isinstance(value, str):
+        # The quotes that need fewer escapes, as formatters choose them.
+        if '"' in value and "'" not in value:
+            return "'" + _escaped(value).replace('\\"', '"') + "'"
         return f'"{_escaped(value)}"'
     if isinstance(value, Call):
         return f"{value.name}({', '.join(f'{n}={_flat(v)}' for n, v in value.arguments)})"

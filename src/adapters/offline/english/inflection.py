@@ -5,7 +5,9 @@ import re
 from adapters.offline.english.words import IRREGULAR_PLURALS
 
 _PLURALS = {singular: plural for plural, singular in IRREGULAR_PLURALS.items()}
-_UNCHANGED = frozenset(["staff", "series", "species", "sheep", "fish", "equipment", "aircraft", "data", "clothes"])
+_UNCHANGED = frozenset(
+    ["staff", "series", "species", "sheep", "fish", "equipment", "aircraft", "data", "clothes"]
+)
 
 
 def plural(name: str) -> str:
@@ -100,7 +102,9 @@ def title_case(words: str) -> str:
 
 def joined(names: list[str]) -> str:
     """Names as a list in a sentence: ``a, b and c``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    return (
+        names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    )
 
 
 def _acronym(word: str) -> bool:

@@ -45,7 +45,9 @@ def sentences(text: str) -> tuple[Sentence, ...]:
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _NOT_PROSE = re.compile(r"<[^<>]{0,200}>|https?://\S+|\S+@\S+\.\S+|[`*_#~|]+|--+")
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)\"'”’])[.!?]+(?:\s+|$)|[!?;।॥。\n•●▪]+|\.\s+|\s[-–—]\s|\.$")
+_SENTENCE_END = re.compile(
+    r"(?<=[a-z0-9)\"'”’])[.!?]+(?:\s+|$)|[!?;।॥。\n•●▪]+|\.\s+|\s[-–—]\s|\.$"
+)
 _PUNCTUATION = {",": ",", "،": ",", "、": ",", "&": "and", "+": "and", "/": "or", "(": "(", ")": ")", ":": ":", "=": "=", "[": "(", "]": ")"}  # fmt: skip
 
 

@@ -12,8 +12,16 @@ from adapters.offline.english.inflection import plural, singular
 from adapters.offline.lexicon.entry import Domain, EntityKind, KnownEntity, Role, read_entity
 
 __all__ = [
-    "Domain", "EntityKind", "KnownEntity", "Role", "domain_of", "field_names", "is_domain_word",
-    "known_entity", "known_role", "linking_entity",
+    "Domain",
+    "EntityKind",
+    "KnownEntity",
+    "Role",
+    "domain_of",
+    "field_names",
+    "is_domain_word",
+    "known_entity",
+    "known_role",
+    "linking_entity",
 ]
 
 LONGEST_NAME = 3

@@ -16,10 +16,80 @@ _JOINTS = frozenset({",", "and", "or"})
 _MARKS = frozenset({",", "(", ")", ":", "=", "'s"})
 _BE = frozenset({"is", "are", "be", "was", "were", "been", "being", "gets", "get"})
 _SKIPPED = frozenset(
-    ["a", "an", "the", "this", "that", "these", "those", "its", "their", "his", "her", "our", "my", "your", "each", "every", "all", "any", "some", "other", "new", "own", "more", "many", "several", "multiple", "different", "various", "one", "two", "three", "which"]
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "its",
+        "their",
+        "his",
+        "her",
+        "our",
+        "my",
+        "your",
+        "each",
+        "every",
+        "all",
+        "any",
+        "some",
+        "other",
+        "new",
+        "own",
+        "more",
+        "many",
+        "several",
+        "multiple",
+        "different",
+        "various",
+        "one",
+        "two",
+        "three",
+        "which",
+    ]
 )
 _GENERIC_HEADS = frozenset(
-    ["record", "detail", "information", "list", "report", "history", "entry", "data", "profile", "management", "tracking", "schedule", "statistic", "log", "database", "register", "summary", "status", "activity", "update", "reminder", "notification", "alert", "dashboard", "feature", "module", "analytic", "insight", "calendar", "progress", "copy", "request_form", "catalogue", "catalog", "collection_list", "name"]
+    [
+        "record",
+        "detail",
+        "information",
+        "list",
+        "report",
+        "history",
+        "entry",
+        "data",
+        "profile",
+        "management",
+        "tracking",
+        "schedule",
+        "statistic",
+        "log",
+        "database",
+        "register",
+        "summary",
+        "status",
+        "activity",
+        "update",
+        "reminder",
+        "notification",
+        "alert",
+        "dashboard",
+        "feature",
+        "module",
+        "analytic",
+        "insight",
+        "calendar",
+        "progress",
+        "copy",
+        "request_form",
+        "catalogue",
+        "catalog",
+        "collection_list",
+        "name",
+    ]
 )
 
 
@@ -285,11 +355,111 @@ class SentenceReader:
 
 _HAVING = frozenset({"with", "has", "have", "having", "including", "contains", ":", "("})
 _LIST_END = frozenset(
-    ["so", "that", "when", "where", "if", "because", "which", "who", "while", "can", "should", "must", "will", "to", "for", "by", "from", "are", "is", "with", "in", "on", "at", "using", "as", "then"]
+    [
+        "so",
+        "that",
+        "when",
+        "where",
+        "if",
+        "because",
+        "which",
+        "who",
+        "while",
+        "can",
+        "should",
+        "must",
+        "will",
+        "to",
+        "for",
+        "by",
+        "from",
+        "are",
+        "is",
+        "with",
+        "in",
+        "on",
+        "at",
+        "using",
+        "as",
+        "then",
+    ]
 )
 _PERSON_ENDINGS = ("er", "or", "ist", "ian", "ee", "ant", "man", "eer", "wala", "wali", "ess")
 _NOT_PEOPLE = frozenset(
-    ["order", "number", "paper", "letter", "matter", "center", "centre", "computer", "server", "folder", "reminder", "offer", "error", "sensor", "door", "floor", "color", "colour", "factor", "tractor", "motor", "newspaper", "counter", "register", "plant", "meter", "fee", "coffee", "committee", "degree", "dinner", "summer", "winter", "weather", "water", "user", "container", "poster", "filter", "restaurant", "grant", "tree", "river", "chapter", "quarter", "master", "layer", "timer", "tower", "error", "mirror", "corridor", "printer", "scanner", "router", "voucher", "ledger", "locker", "calendar", "career", "monitor", "flavour", "behavior", "transfer", "render", "parlour", "parlor", "vendor-list", "tender", "cylinder", "sticker", "banner"]
+    [
+        "order",
+        "number",
+        "paper",
+        "letter",
+        "matter",
+        "center",
+        "centre",
+        "computer",
+        "server",
+        "folder",
+        "reminder",
+        "offer",
+        "error",
+        "sensor",
+        "door",
+        "floor",
+        "color",
+        "colour",
+        "factor",
+        "tractor",
+        "motor",
+        "newspaper",
+        "counter",
+        "register",
+        "plant",
+        "meter",
+        "fee",
+        "coffee",
+        "committee",
+        "degree",
+        "dinner",
+        "summer",
+        "winter",
+        "weather",
+        "water",
+        "user",
+        "container",
+        "poster",
+        "filter",
+        "restaurant",
+        "grant",
+        "tree",
+        "river",
+        "chapter",
+        "quarter",
+        "master",
+        "layer",
+        "timer",
+        "tower",
+        "error",
+        "mirror",
+        "corridor",
+        "printer",
+        "scanner",
+        "router",
+        "voucher",
+        "ledger",
+        "locker",
+        "calendar",
+        "career",
+        "monitor",
+        "flavour",
+        "behavior",
+        "transfer",
+        "render",
+        "parlour",
+        "parlor",
+        "vendor-list",
+        "tender",
+        "cylinder",
+        "sticker",
+        "banner",
+    ]
 )
 
 
@@ -304,7 +474,9 @@ def _told(noun: Noun, items: Sequence[tuple[str, ...]], *, counted: bool) -> Fac
     one: list[Noun] = []
     for item in items:
         words = [word for word in item if word not in _SKIPPED and word not in MODALS]
-        if not 0 < len(words) <= LONGEST_NAME or (base_form(words[0], VERBS) == words[0] and len(words) > 1):
+        if not 0 < len(words) <= LONGEST_NAME or (
+            base_form(words[0], VERBS) == words[0] and len(words) > 1
+        ):
             break
         name = "_".join(words)
         inner = _noun(words)

@@ -331,7 +331,9 @@ class _Interpreter:
     def _target(
         self, source: Candidate, alternatives: tuple[str, ...], present: dict[str, Candidate]
     ) -> Candidate | None:
-        linked = [present[t.lower()] for s, t in self._links if s == source.name and t.lower() in present]
+        linked = [
+            present[t.lower()] for s, t in self._links if s == source.name and t.lower() in present
+        ]
         for name in alternatives:
             wanted = _WILDCARDS.get(name)
             if wanted is None:
@@ -340,7 +342,11 @@ class _Interpreter:
                 continue
             if any(candidate.kind is wanted for candidate in linked):
                 return None
-            fitting = [c for c in present.values() if c.kind is wanted and c is not source and c.name != "Category"]
+            fitting = [
+                c
+                for c in present.values()
+                if c.kind is wanted and c is not source and c.name != "Category"
+            ]
             if fitting:
                 return max(fitting, key=lambda candidate: candidate.score)
         return None
@@ -348,11 +354,101 @@ class _Interpreter:
 
 _WILDCARDS = {"@person": EntityKind.PERSON, "@thing": EntityKind.THING}
 _MAKING = frozenset(
-    ["write", "post", "upload", "place", "raise", "file", "submit", "report", "request", "log", "publish", "create", "own", "sell", "grow", "teach", "make", "offer", "list", "send", "keep", "author", "take", "play", "perform", "weave", "bring", "open"]
+    [
+        "write",
+        "post",
+        "upload",
+        "place",
+        "raise",
+        "file",
+        "submit",
+        "report",
+        "request",
+        "log",
+        "publish",
+        "create",
+        "own",
+        "sell",
+        "grow",
+        "teach",
+        "make",
+        "offer",
+        "list",
+        "send",
+        "keep",
+        "author",
+        "take",
+        "play",
+        "perform",
+        "weave",
+        "bring",
+        "open",
+    ]
 )
-_ABSTRACT_ENDINGS = ("ness", "ity", "ism", "ship", "ance", "ence", "able", "ful", "ly", "ive", "ous", "ical")
+_ABSTRACT_ENDINGS = (
+    "ness",
+    "ity",
+    "ism",
+    "ship",
+    "ance",
+    "ence",
+    "able",
+    "ful",
+    "ly",
+    "ive",
+    "ous",
+    "ical",
+)
 _FACT_WORDS = frozenset(
-    ["date", "name", "price", "amount", "phone", "email", "address", "quantity", "stock", "cost", "id", "code", "type", "level", "photo", "picture", "image", "status", "password", "count", "total", "percentage", "email-id", "fact", "result-sheet", "location", "value", "summary", "balance", "expiry", "rating", "performance", "money", "food", "help", "work", "access", "support", "quality", "experience", "need", "problem", "people", "person", "team-work", "process", "paper"]
+    [
+        "date",
+        "name",
+        "price",
+        "amount",
+        "phone",
+        "email",
+        "address",
+        "quantity",
+        "stock",
+        "cost",
+        "id",
+        "code",
+        "type",
+        "level",
+        "photo",
+        "picture",
+        "image",
+        "status",
+        "password",
+        "count",
+        "total",
+        "percentage",
+        "email-id",
+        "fact",
+        "result-sheet",
+        "location",
+        "value",
+        "summary",
+        "balance",
+        "expiry",
+        "rating",
+        "performance",
+        "money",
+        "food",
+        "help",
+        "work",
+        "access",
+        "support",
+        "quality",
+        "experience",
+        "need",
+        "problem",
+        "people",
+        "person",
+        "team-work",
+        "process",
+        "paper",
+    ]
 )
 
 

@@ -172,7 +172,11 @@ def test_another_key_under_our_key_id_is_refused() -> None:
     assert isinstance(refused(forged(key=Ed25519PrivateKey.generate())), jwt.InvalidSignatureError)
 
 
-@pytest.mark.parametrize("kid", ["", "unknown", "../../etc/passwd", KEY_ID.lower() + "x"])
+@pytest.mark.parametrize(
+    "kid",
+    ["", "unknown", "../../etc/passwd", KEY_ID.lower() + "x"],
+    ids=["empty", "unknown", "a path", "almost ours"],
+)
 def test_an_unknown_key_id_is_refused(kid: str) -> None:
     assert "unknown key" in str(refused(forged(kid=kid)))
 
