@@ -8,7 +8,7 @@ IDEA   ?= A library system for a college: members borrow books, librarians manag
 export IDEA
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test unit integration check lint format lock clean distclean bench-pipeline
+.PHONY: help setup demo run test unit integration check lint format lock compose-secrets clean distclean bench-pipeline
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -60,6 +60,11 @@ lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --extra local --extra dev \
 	  -o requirements/dev.lock
+	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header - -o requirements/build.lock
+
+compose-secrets: $(VENV)/.ready ## make the passwords and keys that compose.yaml mounts
+	@$(BIN)/python deploy/compose/make_secrets.py
 
 clean: ## remove what was built, the results and caches; the data of .bharatbuild stays
 	@rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -46,7 +46,31 @@ from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.agents.pipelines import ModelTier
 from domain.shared.money import ExchangeRate
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, SettingsInvalid
+
+
+def access_tokens(settings: Settings) -> SignedAccessTokens:
+    """The tokens of the settings' keys; further verification keys stand one after another.
+
+    Raises:
+        SettingsInvalid: there is no signing key.
+    """
+    if not settings.jwt_signing_key:
+        raise SettingsInvalid("Not set: JWT_SIGNING_KEY, an Ed25519 private key in PKCS #8 PEM.")
+    marker = "-----END"
+    blocks, block = [], ""
+    for line in settings.jwt_verification_keys.splitlines(keepends=True):
+        block += line
+        if line.startswith(marker):
+            blocks.append(block)
+            block = ""
+    return SignedAccessTokens(
+        KeyRing.from_pem(settings.jwt_signing_key, blocks),
+        SystemClock(),
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        timedelta(seconds=settings.access_token_seconds),
+    )
 
 
 class Container(containers.DeclarativeContainer):
@@ -60,10 +84,10 @@ class Container(containers.DeclarativeContainer):
     objects: providers.Dependency[Any] = providers.Dependency()
     live: providers.Dependency[Any] = providers.Dependency()
     model: providers.Dependency[Any] = providers.Dependency()
-    tokens: providers.Dependency[Any] = providers.Dependency()
 
     provider = providers.Callable(getattr, model, "provider")
 
+    tokens = providers.Singleton(access_tokens, settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
     uow = providers.Singleton(PostgresUnitOfWork, app_engine)
@@ -177,7 +201,6 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             objects=objects,
             live=live,
             model=model,
-            tokens=access_tokens(settings),
         )
         yield container
 
@@ -214,21 +237,3 @@ def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitabl
 
 async def _nothing_to_close() -> None:
     """The offline model holds nothing open."""
-
-
-def access_tokens(settings: Settings) -> SignedAccessTokens:
-    """The tokens of the settings' keys; further verification keys stand one after another."""
-    marker = "-----END"
-    blocks, block = [], ""
-    for line in settings.jwt_verification_keys.splitlines(keepends=True):
-        block += line
-        if line.startswith(marker):
-            blocks.append(block)
-            block = ""
-    return SignedAccessTokens(
-        KeyRing.from_pem(settings.jwt_signing_key, blocks),
-        SystemClock(),
-        settings.jwt_issuer,
-        settings.jwt_audience,
-        timedelta(seconds=settings.access_token_seconds),
-    )

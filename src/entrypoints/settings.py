@@ -25,7 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an operator can set.
 
     Times are seconds. ``starting_grant`` is in credits (₹0.01); ``usd_inr_paise`` is the
-    house's own conversion rate, in paise a US dollar, which the operator chooses.
+    house's own conversion rate, in paise a US dollar, which the operator chooses. Only the
+    HTTP process signs, so only it needs ``jwt_signing_key``.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -41,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     s3_bucket: str = "bharatbuild"
     s3_region: str = "us-east-1"
 
-    jwt_signing_key: str
+    jwt_signing_key: str = ""
     jwt_verification_keys: str = ""
     jwt_issuer: str = "bharatbuild"
     jwt_audience: str = "bharatbuild-api"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from adapters.offline.english.inflection import in_sentence, with_article
+from adapters.offline.english.words import word_set
 from adapters.offline.lexicon.field_types import label_of
 from adapters.offline.workflow import is_done, releases, workflow_of
 from domain.agents.artifacts import Entity, EntityField, FieldType, IdeaBrief, Relation
@@ -188,7 +189,7 @@ def _limited(source: Entity, target: Entity, relation: Relation, one: str) -> Be
             amount=amount.name,
             states=released,
             title=title,
-            **shared,  # fmt: skip
+            **shared,
         )
     places = next((f for f in target.fields if f.name in _PLACES and _whole(f)), None)
     seats = next((f for f in source.fields if f.name in _SEATS and _whole(f)), None)
@@ -214,102 +215,62 @@ def _whole(field: EntityField) -> bool:
     return field.type is FieldType.INTEGER
 
 
-_UNIQUE = frozenset(
-    [
-        "isbn",
-        "sku",
-        "roll_number",
-        "membership_number",
-        "registration_number",
-        "vehicle_number",
-        "serial_number",
-        "invoice_number",
-        "tracking_number",
-        "account_number",
-        "bag_number",
-        "tag_number",
-        "licence_number",
-        "license_number",
-        "employee_code",
-        "student_code",
-        "admission_number",
-        "policy_number",
-        "barcode",
-    ]
+_UNIQUE = word_set(
+    """
+    isbn sku roll_number membership_number registration_number vehicle_number serial_number
+    invoice_number tracking_number account_number bag_number tag_number licence_number
+    license_number employee_code student_code admission_number policy_number barcode
+    """
 )
-_START = r"^(start|issued|check_?in|admitted|from|opens|loaned|borrowed|received|given|allotted|rented|began|opened|planted|sown)(_|$)"  # fmt: skip
-_END = r"^(end|due|returned|check_?out|discharged|until|closes|return|vacated|promised|valid_until|to|harvest|harvested|closed)(_|$)"  # fmt: skip
-_TAKEN_FROM = r"^(start|check_?in|from|scheduled|reserved|booked|booking|appointment|event|visit|date)(_|$)"  # fmt: skip
+_START = (
+    r"^(start|issued|check_?in|admitted|from|opens|loaned|borrowed|received|"
+    r"given|allotted|rented|began|opened|planted|sown)(_|$)"
+)
+_END = (
+    r"^(end|due|returned|check_?out|discharged|until|closes|return|vacated|"
+    r"promised|valid_until|to|harvest|harvested|closed)(_|$)"
+)
+_TAKEN_FROM = (
+    r"^(start|check_?in|from|scheduled|reserved|booked|booking|appointment|"
+    r"event|visit|date)(_|$)"
+)
 _TAKEN_UNTIL = r"^(end|check_?out|until|to|return_by)(_|$)"
-_DEADLINE = r"^(due|due_.*|.*_due|deadline|expiry|expiry_date|expires_.*|valid_until|return_by|needed_by|promised_on)$"  # fmt: skip
-_SLOTS = frozenset(["time_slot", "slot", "time", "start_time", "show_time", "timing"])
-_BOOKED = frozenset(
-    [
-        "room",
-        "hall",
-        "court",
-        "ground",
-        "turf",
-        "venue",
-        "doctor",
-        "vehicle",
-        "car",
-        "bike",
-        "bus",
-        "property",
-        "house",
-        "flat",
-        "stylist",
-        "trainer",
-        "teacher",
-        "tutor",
-        "table",
-        "mechanic",
-        "equipment",
-        "machine",
-        "studio",
-        "desk",
-        "lawyer",
-        "therapist",
-        "counsellor",
-        "slot",
-        "field",
-        "boat",
-        "camera",
-        "auditorium",
-    ]
+_DEADLINE = (
+    r"^(due|due_.*|.*_due|deadline|expiry|expiry_date|expires_.*|valid_until|"
+    r"return_by|needed_by|promised_on)$"
 )
-_AMOUNTS = frozenset(["quantity", "units", "qty", "count"])
-_STOCKS = frozenset(
-    [
-        "stock",
-        "stock_quantity",
-        "quantity_in_stock",
-        "units_in_stock",
-        "available_units",
-        "available_quantity",
-        "quantity_available",
-        "available_stock",
-    ]
+_SLOTS = word_set(
+    """
+    time_slot slot time start_time show_time timing
+    """
 )
-_PLACES = frozenset(
-    [
-        "copies",
-        "capacity",
-        "seats",
-        "beds",
-        "total_copies",
-        "total_seats",
-        "available_seats",
-        "places",
-        "slots",
-        "vacancies",
-        "openings",
-        "quantity",
-        "max_members",
-    ]
+_BOOKED = word_set(
+    """
+    room hall court ground turf venue doctor vehicle car bike bus property house flat stylist
+    trainer teacher tutor table mechanic equipment machine studio desk lawyer therapist counsellor
+    slot field boat camera auditorium
+    """
 )
-_SEATS = frozenset(["seats", "guests", "persons", "tickets", "people", "attendees", "copies"])
-_INCOMING = frozenset(
-    ["purchase", "supply", "delivery", "restock", "procurement", "receipt", "production"]
+_AMOUNTS = word_set("quantity units qty count")
+_STOCKS = word_set(
+    """
+    stock stock_quantity quantity quantity_in_stock units_in_stock available_units available_quantity
+    quantity_available available_stock
+    """
+)
+_PLACES = word_set(
+    """
+    copies capacity seats beds total_copies total_seats available_seats places slots
+    max_members
+    """
+)
+_SEATS = word_set(
+    """
+    seats guests persons tickets people attendees copies
+    """
+)
+_INCOMING = word_set(
+    """
+    purchase supply delivery restock procurement receipt production
+    """
 )

@@ -4,21 +4,23 @@ import re
 from collections.abc import Iterable, Iterator
 
 from adapters.offline.english.inflection import (
+    does,
+    doing,
     in_sentence,
     is_plural,
     joined,
     plural,
-    third_person,
     with_article,
 )
 from adapters.offline.english.tokens import cleaned, one_line
-from adapters.offline.english.words import VAGUE
+from adapters.offline.english.words import VAGUE, word_set
 from adapters.offline.identifiers import words_of
 from adapters.offline.lexicon import EntityKind, known_entity
 from adapters.offline.lexicon.entry import field_named
 from adapters.offline.lexicon.field_types import STATUS_CHOICES
 from adapters.offline.limits import left_out
-from adapters.offline.reading.interpretation import Candidate, Deed, Interpretation, interpret
+from adapters.offline.reading.interpretation import interpret
+from adapters.offline.reading.model import Candidate, Deed, Interpretation
 from domain.agents.artifacts import (
     Action,
     Actor,
@@ -81,7 +83,7 @@ def _actors(read: Interpretation) -> Iterator[Actor]:
         named.append(("Administrator", "Sets the system up and looks after its records."))
     for name, about in named:
         deeds = [d for d in read.deeds if d.actor == name]
-        done = joined([f"{deed.verb} {_many(read, deed.entity)}" for deed in deeds[:3]])
+        done = joined([doing(deed.verb, _many(read, deed.entity)) for deed in deeds[:3]])
         told = f"Comes to {done}." if done else ""
         yield Actor(name=name, description=f"{about} {told}".strip() or f"{name} of the system.")
 
@@ -117,12 +119,12 @@ def _fields(candidate: Candidate) -> list[EntityField]:
         kept = [f for f in known if f.required and (record or f.type is FieldType.CHOICE)]
     else:
         kept = known or _usual_fields(candidate)
-    fields = {field.name: field for field in [*told, *kept]}
-    if (
-        not any(_names_it(field) for field in fields.values())
-        and candidate.kind is not EntityKind.RECORD
-    ):
-        fields = {"name": field_named("name", required=True), **fields}
+    fields = {field.name: field for field in [*told, *kept, *candidate.extras]}
+    named = any(field.required and field.type is FieldType.TEXT for field in fields.values())
+    naming = [field for field in known if field.name in ("name", "title", "subject", "number")]
+    if not named and (naming or candidate.known is None):
+        first = naming[0] if naming else field_named("name", required=True)
+        fields = {first.name: first, **fields}
     return [_with_states(field, candidate) for field in _stated(fields, candidate)][:MAX_FIELDS]
 
 
@@ -144,14 +146,11 @@ def _usual_fields(candidate: Candidate) -> list[EntityField]:
     return [*fields, field_named("description", required=False)]
 
 
-def _names_it(field: EntityField) -> bool:
-    return field.required and field.type in (FieldType.TEXT, FieldType.LONG_TEXT)
-
-
 def _stated(fields: dict[str, EntityField], candidate: Candidate) -> list[EntityField]:
     """The fields, with a status where the idea's verbs lead from one state to another."""
     if candidate.states and not any("status" in name for name in fields):
-        choices = ("pending", *candidate.states)
+        first = "draft" if "published" in candidate.states else "pending"
+        choices = (first, *candidate.states)
         fields["status"] = field_named("status", required=True, choices=choices)
     return list(fields.values())
 
@@ -171,18 +170,10 @@ def _with_states(field: EntityField, candidate: Candidate) -> EntityField:
     return field_named("status", required=True, choices=tuple(choices))
 
 
-_ENDINGS = frozenset(
-    [
-        "cancelled",
-        "rejected",
-        "closed",
-        "waived",
-        "lost",
-        "withdrawn",
-        "archived",
-        "failed",
-        "expired",
-    ]
+_ENDINGS = word_set(
+    """
+    cancelled rejected closed waived lost withdrawn archived failed expired
+    """
 )
 
 
@@ -220,7 +211,7 @@ def _actions(read: Interpretation, actors: tuple[Actor, ...]) -> Iterator[Action
             actor=deed.actor,
             verb=deed.verb,
             entity=deed.entity,
-            description=f"{_article(deed.actor)} {third_person(deed.verb)} {thing}.",
+            description=f"{_article(deed.actor)} {does(deed.verb, thing)}.",
         )
 
 
@@ -269,7 +260,7 @@ def _goals(
     for actor in actors:
         deeds = [deed for deed in read.deeds if deed.actor == actor.name and deed.actor in names]
         if deeds:
-            done = joined([f"{deed.verb} {_many(read, deed.entity)}" for deed in deeds[:4]])
+            done = joined([doing(deed.verb, _many(read, deed.entity)) for deed in deeds[:4]])
             yield f"{plural(actor.name)} {done} in one place."
             count += 1
     kept = joined([in_sentence(entity.plural) for entity in entities])
@@ -293,7 +284,10 @@ def _assumptions(
     told = {candidate.name for candidate in read.entities if candidate.told}
     guessed = [entity.plural for entity in entities if entity.name not in told]
     if guessed:
-        yield f"The idea does not list the fields of {joined([in_sentence(n) for n in guessed])}; the usual ones were taken."  # fmt: skip
+        yield (
+            "The idea does not list the fields of"
+            f" {joined([in_sentence(n) for n in guessed])}; the usual ones were taken."
+        )
     for relation in relations[:8]:
         number = "exactly one" if relation.required else "at most one"
         yield f"{_article(relation.source)} refers to {number} {in_sentence(relation.target)}."
@@ -312,7 +306,11 @@ def _questions(idea: Idea, read: Interpretation, actors: tuple[Actor, ...]) -> I
     for word in vague[:4]:
         yield f"The idea says “{word}”: which number would show that it is?"
     if len(actors) > 1:
-        yield f"What may {joined([in_sentence(plural(actor.name)) for actor in actors])} see and change of one another's records?"  # fmt: skip
+        yield (
+            "What may"
+            f" {joined([in_sentence(plural(actor.name)) for actor in actors])} see and"
+            " change of one another's records?"
+        )
     for candidate in read.entities:
         if candidate.kind is EntityKind.RECORD and not candidate.told:
             yield f"Which facts does {with_article(candidate.name)} need beside the ones listed?"
@@ -320,19 +318,8 @@ def _questions(idea: Idea, read: Interpretation, actors: tuple[Actor, ...]) -> I
     yield "How many records are expected in the first year, and for how long are they kept?"
 
 
-_MEASURABLE = VAGUE - frozenset(
-    [
-        "etc",
-        "good",
-        "better",
-        "best",
-        "great",
-        "nice",
-        "various",
-        "several",
-        "some",
-        "many",
-        "few",
-        "simply",
-    ]
+_MEASURABLE = VAGUE - word_set(
+    """
+    etc good better best great nice various several some many few simply
+    """
 )

@@ -11,69 +11,35 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from adapters.offline.english.words import word_set
+
 MAX_LENGTH = 32
 
-_FRAMEWORK = frozenset(
-    [
-        "Text",
-        "LongText",
-        "Email",
-        "Integer",
-        "Decimal",
-        "Boolean",
-        "Date",
-        "Choice",
-        "Reference",
-        "References",
-        "Field",
-        "Invalid",
-        "Entity",
-        "Workflow",
-        "Schema",
-        "Record",
-        "Query",
-        "Storage",
-        "Session",
-        "Records",
-        "Rule",
-        "Change",
-        "Unique",
-        "Deadline",
-        "FollowsWorkflow",
-        "NotBefore",
-        "Capacity",
-        "TakesStock",
-        "NoOverlap",
-        "Problems",
-        "ApplicationTest",
-    ]
+_FRAMEWORK = word_set(
+    """
+    Text LongText Email Integer Decimal Boolean Date Choice Reference References Field Invalid
+    Entity Workflow Schema Record Query Storage Session Records Rule Change Unique Deadline
+    FollowsWorkflow NotBefore Capacity TakesStock NoOverlap Problems ApplicationTest
+    """
 )
 _RESERVED_CLASSES = _FRAMEWORK | frozenset(dir(builtins)) | frozenset(keyword.kwlist)
-_RESERVED_COLUMNS = frozenset(
-    [
-        "id",
-        "created_at",
-        "updated_at",
-        "overdue",
-        "expired",
-        "q",
-        "sort",
-        "limit",
-        "offset",
-        "page",
-        "self",
-        "path",
-        "no_such_field",
-        "class_",
-        "values",
-        "entity",
-    ]
+_RESERVED_COLUMNS = word_set(
+    """
+    id created_at updated_at overdue expired q sort limit offset page self path no_such_field
+    class_ values entity
+    """
 )
-_RESERVED_PATHS = frozenset(["api", "health", "static", "new", "edit", "delete", "move", "index"])
+_RESERVED_PATHS = word_set(
+    """
+    api health static new edit delete move index
+    """
+)
 # Windows keeps these names for devices, whatever their extension.
-_DEVICES = frozenset(["con", "prn", "aux", "nul", "clock", "conin", "conout"]) | frozenset(
-    f"{port}{number}" for port in ("com", "lpt") for number in range(10)
-)
+_DEVICES = word_set(
+    """
+    con prn aux nul clock conin conout
+    """
+) | frozenset(f"{port}{number}" for port in ("com", "lpt") for number in range(10))
 
 
 def words_of(text: str) -> list[str]:

@@ -91,21 +91,76 @@ def _quality(brief: IdeaBrief) -> tuple[QualityRequirement, ...]:
     many = in_sentence(brief.entities[0].plural)
     records = max([1000, *_expected_numbers(brief)])
     said_of = (
-        ("Performance efficiency", f"The system shall answer a request for a page of {many} while {records:,} of them are stored.", f"95 of 100 such requests are answered within 1 second on a computer with 2 cores, with {records:,} stored records."),
-        ("Reliability", "The system shall keep every stored record when it is stopped and started again.", "100 of 100 records stored before a restart are read back unchanged after it."),
-        ("Reliability", "The system shall finish the requests under way when it is asked to stop.", "0 requests are cut off by SIGTERM, and the process ends within 15 seconds."),
-        ("Security", "The system shall show markup in stored values as text.", "0 of the pages run a script that was stored in a field."),
-        ("Security", "The system shall refuse a change that another site asks for.", "100 % of form posts whose origin is another site are answered with 403."),
-        ("Security", "The system shall refuse a request body above its limit.", "A body above 1,048,576 bytes is answered with 413, and 0 bytes of it are stored."),
-        ("Usability", "The system shall give every control of a form a label and every refused value a sentence beside it.", "100 % of the controls have a label, and a refused form is answered with 422 and 1 sentence for each refused field."),
-        ("Usability", "The system shall fit its pages to narrow windows.", "At a width of 320 CSS pixels 0 pages need scrolling in two directions (WCAG 2.2, 1.4.10)."),
-        ("Portability", "The system shall run from its folder without installed packages.", "0 packages beside the standard library of Python 3.11 or newer are imported."),
-        ("Maintainability", "The system shall come with tests of its requirements.", "1 command runs all tests, in less than 60 seconds, with 0 failures."),
-    )  # fmt: skip
+        (
+            "Performance efficiency",
+            (
+                f"The system shall answer a request for a page of {many} while"
+                f" {records:,} of them are stored."
+            ),
+            (
+                "95 of 100 such requests are answered within 1 second on a computer with"
+                f" 2 cores, with {records:,} stored records."
+            ),
+        ),
+        (
+            "Reliability",
+            ("The system shall keep every stored record when it is stopped and started again."),
+            ("100 of 100 records stored before a restart are read back unchanged after it."),
+        ),
+        (
+            "Reliability",
+            "The system shall finish the requests under way when it is asked to stop.",
+            ("0 requests are cut off by SIGTERM, and the process ends within 15 seconds."),
+        ),
+        (
+            "Security",
+            "The system shall show markup in stored values as text.",
+            "0 of the pages run a script that was stored in a field.",
+        ),
+        (
+            "Security",
+            "The system shall refuse a change that another site asks for.",
+            "100 % of form posts whose origin is another site are answered with 403.",
+        ),
+        (
+            "Security",
+            "The system shall refuse a request body above its limit.",
+            ("A body above 1,048,576 bytes is answered with 413, and 0 bytes of it are stored."),
+        ),
+        (
+            "Usability",
+            (
+                "The system shall give every control of a form a label and every refused"
+                " value a sentence beside it."
+            ),
+            (
+                "100 % of the controls have a label, and a refused form is answered with"
+                " 422 and 1 sentence for each refused field."
+            ),
+        ),
+        (
+            "Usability",
+            "The system shall fit its pages to narrow windows.",
+            (
+                "At a width of 320 CSS pixels 0 pages need scrolling in two directions"
+                " (WCAG 2.2, 1.4.10)."
+            ),
+        ),
+        (
+            "Portability",
+            "The system shall run from its folder without installed packages.",
+            ("0 packages beside the standard library of Python 3.11 or newer are imported."),
+        ),
+        (
+            "Maintainability",
+            "The system shall come with tests of its requirements.",
+            "1 command runs all tests, in less than 60 seconds, with 0 failures.",
+        ),
+    )
     return tuple(
         QualityRequirement(
             id=f"NFR-{number}", category=category, statement=statement, measure=measure
-        )  # fmt: skip
+        )
         for number, (category, statement, measure) in enumerate(said_of, start=1)
     )
 
@@ -120,7 +175,10 @@ def _expected_numbers(brief: IdeaBrief) -> Iterator[int]:
 
 def _interfaces(brief: IdeaBrief) -> Iterator[str]:
     yield "Pages in HTML for people, with forms that work without JavaScript."
-    yield "A JSON API under /api, a collection for each kind of record: GET and POST on the collection; GET, PUT, PATCH and DELETE on one record."  # fmt: skip
+    yield (
+        "A JSON API under /api, a collection for each kind of record: GET and"
+        " POST on the collection; GET, PUT, PATCH and DELETE on one record."
+    )
     yield "GET /health answers 200 while the database can be read."
     yield "The environment variables PORT (8080 unless set) and DATA_DIR (./data unless set)."
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from adapters.offline.behaviours import Behaviour, Kind
-from adapters.offline.english.inflection import in_sentence, participle, with_article
+from adapters.offline.english.inflection import doing, in_sentence, participle, with_article
+from adapters.offline.english.words import word_set
 from adapters.offline.workflow import workflow_of
 from domain.agents.artifacts import Action, Entity, IdeaBrief, Requirement, UseCase
 
@@ -34,20 +35,10 @@ def compose_use_cases(
 _Flow = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 _Case = tuple[str, str, tuple[str, ...], _Flow]
 
-_KEEPING = frozenset(
-    [
-        "manage",
-        "track",
-        "maintain",
-        "handle",
-        "keep",
-        "view",
-        "see",
-        "search",
-        "monitor",
-        "add",
-        "record",
-    ]
+_KEEPING = word_set(
+    """
+    manage track maintain handle keep view see search monitor add record
+    """
 )
 
 
@@ -57,7 +48,7 @@ def _of_actions(brief: IdeaBrief, ids: dict[Behaviour, str]) -> Iterator[_Case]:
     titles: set[str] = set()
     for action in brief.actions:
         entity = _record_of(action, brief) or entities.get(action.entity)
-        title = f"{action.actor}: {action.verb} {with_article(action.entity)}"
+        title = f"{action.actor}: {doing(action.verb, with_article(action.entity))}"
         if entity is None or action.verb in _KEEPING or title in titles:
             continue
         titles.add(title)
@@ -84,24 +75,39 @@ def _action_flow(action: Action, entity: Entity, brief: IdeaBrief) -> _Flow:
     machine = workflow_of(entity)
     state = f" with the {machine.field} {machine.initial}" if machine else ""
     referred = [r.target for r in brief.relations if r.source == entity.name]
-    chosen = [f"The {in_sentence(action.actor)} chooses the {in_sentence(name)}." for name in referred]  # fmt: skip
+    chosen = [
+        f"The {in_sentence(action.actor)} chooses the {in_sentence(name)}." for name in referred
+    ]
     moving = (
-        [f"Later the {in_sentence(action.actor)} opens the {one} and marks it as {machine.moves[machine.initial][0]}."]
+        [
+            f"Later the {in_sentence(action.actor)} opens the {one} and marks it as"
+            f" {machine.moves[machine.initial][0]}."
+        ]
         if machine and machine.moves[machine.initial]
         else []
-    )  # fmt: skip
+    )
     steps = (
-        f"The {in_sentence(action.actor)} opens the list of {in_sentence(entity.plural)} and asks for a new one.",
+        f"The {in_sentence(action.actor)} opens the list of"
+        f" {in_sentence(entity.plural)} and asks for a new one.",
         *chosen,
         "The remaining fields are filled in and the form is sent.",
         f"The system stores the {one}{state} and shows it.",
         *moving,
-    )  # fmt: skip
+    )
     alternates = (
-        "A value does not fit: the form comes back with a sentence beside the field, and what was typed is still there.",
-        f"The stored records do not allow the {one}: the answer says which field is concerned, and 0 records are changed.",
-    )  # fmt: skip
-    return steps, alternates, (f"The {one} is stored, and the {in_sentence(action.entity)} is {participle(action.verb)}.",)  # fmt: skip
+        "A value does not fit: the form comes back with a sentence beside the"
+        " field, and what was typed is still there.",
+        f"The stored records do not allow the {one}: the answer says which field"
+        " is concerned, and 0 records are changed.",
+    )
+    return (
+        steps,
+        alternates,
+        (
+            f"The {one} is stored, and the {in_sentence(action.entity)} is"
+            f" {participle(action.verb)}.",
+        ),
+    )
 
 
 def _of_keeping(brief: IdeaBrief, ids: dict[Behaviour, str]) -> Iterator[_Case]:
@@ -120,9 +126,14 @@ def _of_keeping(brief: IdeaBrief, ids: dict[Behaviour, str]) -> Iterator[_Case]:
         alternates = (
             f"No {one} contains the text: the list says that nothing was found.",
             "A value does not fit: the form comes back with a sentence beside the field.",
-            f"The {one} is to be removed: the system asks first, and refuses while other records refer to it.",
-        )  # fmt: skip
-        flow = (steps, alternates, (f"The stored {many} are as the {in_sentence(actor)} left them.",))  # fmt: skip
+            f"The {one} is to be removed: the system asks first, and refuses while"
+            " other records refer to it.",
+        )
+        flow = (
+            steps,
+            alternates,
+            (f"The stored {many} are as the {in_sentence(actor)} left them.",),
+        )
         yield f"{actor}: look after {many}", actor, case_ids, flow
 
 
@@ -143,5 +154,7 @@ def _of_looking(brief: IdeaBrief, ids: dict[Behaviour, str]) -> Iterator[_Case]:
         f"The {in_sentence(actor)} follows one of the numbers to its list.",
     )
     after = ("Nothing has been changed.",)
-    alternates = ("Nothing is stored yet: the numbers are 0, and each list offers to add the first record.",)  # fmt: skip
+    alternates = (
+        "Nothing is stored yet: the numbers are 0, and each list offers to add the first record.",
+    )
     yield f"{actor}: see what is kept", actor, case_ids, (steps, alternates, after)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from adapters.offline.english.words import word_set
 from domain.agents.artifacts import Entity, FieldType
 
 MAX_STATES = 10
@@ -74,86 +75,27 @@ def releases(machine: StateMachine) -> tuple[str, ...]:
     return tuple(state for state in machine.moves if state.lower() in _RELEASING)
 
 
-_BEGINNINGS = frozenset(
-    [
-        "requested",
-        "pending",
-        "open",
-        "issued",
-        "submitted",
-        "placed",
-        "scheduled",
-        "draft",
-        "new",
-        "planned",
-        "applied",
-        "registered",
-        "booked",
-        "due",
-        "unpaid",
-        "reported",
-        "received",
-        "ordered",
-        "assigned",
-        "active",
-        "admitted",
-        "created",
-        "proposed",
-        "reserved",
-        "started",
-        "invited",
-        "sent",
-        "prepared",
-        "available",
-    ]
+_BEGINNINGS = word_set(
+    """
+    requested pending open issued submitted placed scheduled draft new planned applied registered
+    booked due unpaid reported received ordered assigned active admitted created proposed reserved
+    started invited sent prepared available
+    """
 )
-_EXITS = frozenset(
-    [
-        "cancelled",
-        "canceled",
-        "rejected",
-        "declined",
-        "lost",
-        "waived",
-        "withdrawn",
-        "abandoned",
-        "failed",
-        "discarded",
-        "defaulted",
-        "expired",
-        "missed",
-        "closed_unresolved",
-        "refused",
-    ]
+_EXITS = word_set(
+    """
+    cancelled canceled rejected declined lost waived withdrawn abandoned failed discarded
+    defaulted expired missed closed_unresolved refused
+    """
 )
-_RELEASING = _EXITS | frozenset(
-    [
-        "returned",
-        "completed",
-        "vacated",
-        "discharged",
-        "closed",
-        "done",
-        "played",
-        "delivered_back",
-        "checked+out",
-    ]
+_RELEASING = _EXITS | word_set(
+    """
+    returned completed vacated discharged closed done played delivered_back checked+out
+    """
 )
-_DONE = _EXITS | frozenset(
-    [
-        "returned",
-        "completed",
-        "closed",
-        "done",
-        "paid",
-        "delivered",
-        "resolved",
-        "fulfilled",
-        "repaid",
-        "reached",
-        "played",
-        "published",
-        "reported",
-        "issued_final",
-    ]
+_DONE = _EXITS | word_set(
+    """
+    returned completed closed done paid delivered resolved fulfilled repaid reached played
+    published reported issued_final
+    """
 )

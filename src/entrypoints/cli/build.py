@@ -269,5 +269,6 @@ def _report(
     table.add_row("Account", f"{account.email} (password in {FOLDER}/cli-account.json)")
     if detail["notice"]:
         table.add_row("Note", detail["notice"])
+    console.print()
     console.print(Panel(table, title="Done", title_align="left", expand=False))
     console.print(f"Try it:  cd {folder / 'code'} && python3 -m app", highlight=False)

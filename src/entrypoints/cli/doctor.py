@@ -11,7 +11,6 @@ from rich.table import Table
 
 from adapters.postgres.migrate import current_revision, latest_revision
 from adapters.sandbox import BubblewrapSandbox
-from adapters.security import generate_signing_key
 from application.operations.check_health import ProbeResult
 from entrypoints.cli.platform import REPLACES, local_services, running_address
 from entrypoints.container import open_container
@@ -56,11 +55,7 @@ async def examine(console: Console, root: Path, environment: Mapping[str, str]) 
 
 def _settings(environment: Mapping[str, str], addresses: StackAddresses | None) -> Settings:
     local = addresses.environment() if addresses else {}
-    merged = {**local, **environment}
-    if read(merged, "JWT_SIGNING_KEY") is None:
-        # Nothing is signed here; the settings only want one to be there.
-        merged["JWT_SIGNING_KEY"] = generate_signing_key()[1]
-    return load(merged)
+    return load({**local, **environment})
 
 
 async def _add_servers(table: Table, settings: Settings, environment: Mapping[str, str]) -> bool:

@@ -155,18 +155,17 @@ def migrate(to: str) -> None:
     """Bring the database's schema up to date, as the owner role."""
     from adapters.postgres.migrate import upgrade
 
-    owner_url = read(os.environ, "DATABASE_OWNER_URL")
-    if owner_url is None:
-        raise SettingsInvalid("Not set: DATABASE_OWNER_URL, the address as the role bb_owner.")
+    owner_url = _required("DATABASE_OWNER_URL")
     console.print(f"The schema is at revision {asyncio.run(upgrade(owner_url, to))}.")
 
 
 @main.command()
 def bootstrap() -> None:
-    """Make the database and its three roles, as a superuser; safe to repeat.
+    """Make the database, its three roles and the bucket; safe to repeat.
 
     Reads DATABASE_SUPERUSER_URL, DATABASE_OWNER_PASSWORD, DATABASE_APP_PASSWORD and
-    DATABASE_DISPATCH_PASSWORD, or the files their _FILE twins name.
+    DATABASE_DISPATCH_PASSWORD, or the files their _FILE twins name. The bucket is made
+    where S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY and S3_BUCKET are set.
     """
     from entrypoints.local_stack import RolePasswords, bootstrap_database
 
@@ -176,15 +175,38 @@ def bootstrap() -> None:
         "DATABASE_APP_PASSWORD",
         "DATABASE_DISPATCH_PASSWORD",
     )
-    values = [read(os.environ, name) for name in names]
-    missing = [name for name, value in zip(names, values, strict=True) if value is None]
-    if missing:
-        raise SettingsInvalid(f"Not set: {', '.join(missing)}.")
-    superuser, owner, app, dispatch_ = (value or "" for value in values)
+    superuser, owner, app, dispatch_ = (_required(name) for name in names)
     asyncio.run(
         bootstrap_database(superuser, RolePasswords(owner=owner, app=app, dispatch=dispatch_))
     )
     console.print("The database and its roles bb_owner, bb_app and bb_dispatch are there.")
+    if read(os.environ, "S3_ENDPOINT") is not None:
+        bucket = asyncio.run(_make_bucket())
+        console.print(f"The bucket {bucket} is there.")
+
+
+async def _make_bucket() -> str:
+    from adapters.minio import MinioObjectStore
+
+    endpoint, access_key, secret_key = (
+        _required(name) for name in ("S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+    )
+    bucket = read(os.environ, "S3_BUCKET") or "bharatbuild"
+    store = MinioObjectStore(
+        endpoint, access_key, secret_key, bucket, read(os.environ, "S3_REGION") or "us-east-1"
+    )
+    try:
+        await store.ensure_bucket()
+    finally:
+        await store.close()
+    return bucket
+
+
+def _required(name: str) -> str:
+    value = read(os.environ, name)
+    if value is None:
+        raise SettingsInvalid(f"Not set: {name}.")
+    return value
 
 
 @main.command()

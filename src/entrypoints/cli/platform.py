@@ -181,7 +181,8 @@ def _child_environment(
 ) -> dict[str, str]:
     """What one process gets: no role gets the owner's address, only HTTP signs tokens."""
     passed = {key: environment[key] for key in _PASSED_ON if key in environment}
-    kept = {key: value for key, value in settings.items() if key != "DATABASE_OWNER_URL"}
+    withheld = {"DATABASE_OWNER_URL", *(() if name == "http" else ("JWT_SIGNING_KEY",))}
+    kept = {key: value for key, value in settings.items() if key not in withheld}
     return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
 
 

@@ -14,7 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
-from entrypoints.container import open_container
+from entrypoints.container import access_tokens, open_container
 from entrypoints.http.access import provide_principal
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController, metrics
@@ -50,8 +50,14 @@ USE_CASES = (
 
 
 def create_app(settings: Settings) -> Litestar:
-    """The application for these settings. Nothing is opened before its lifespan begins."""
+    """The application for these settings. Nothing is opened before its lifespan begins.
+
+    Raises:
+        SettingsInvalid: there is no signing key.
+        UnusableKey: the signing key is not one.
+    """
     configure_logging(settings.log_level, machine=settings.environment == "production")
+    access_tokens(settings)  # a missing or unusable key is found now, not at the first sign-in
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:

@@ -1,6 +1,7 @@
 """The console command, as a person types it: real processes, real signals."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -8,12 +9,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psutil
 import pytest
 
 from entrypoints.cli.platform import running_address
+from entrypoints.local_stack import LocalStack, StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
 from tests.integration.platform.person import Person
 
@@ -193,3 +196,25 @@ async def test_a_worker_killed_in_the_middle_costs_the_run_nothing_but_time(
         assert [e["seq"] for e in page["items"]] == list(range(1, page["last_event"] + 1))
         finished = [e["data"]["step"] for e in page["items"] if e["type"] == "step.finished"]
         assert sorted(finished) == ["code", "idea", "prd", "srs", "verify"]
+
+
+async def test_bootstrap_makes_the_bucket_and_may_be_repeated(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    bucket = f"made-{uuid4().hex[:8]}"
+    secrets = {"DATABASE_OWNER_PASSWORD": "a", "DATABASE_APP_PASSWORD": "b"}
+    environment = {
+        **stack.environment(),
+        **secrets,
+        "DATABASE_DISPATCH_PASSWORD": "c",
+        "S3_BUCKET": bucket,
+    }
+    async with LocalStack(tmp_path, services={"postgres"}) as own:
+        state = json.loads((tmp_path / ".bharatbuild" / "stack.json").read_text())
+        password = state["secrets"]["postgres_superuser_password"]
+        host = (own.database_url or "").rpartition("@")[2].partition("/")[0]
+        environment["DATABASE_SUPERUSER_URL"] = f"postgresql://postgres:{password}@{host}/postgres"
+        for _ in range(2):
+            code, output = await _output(tmp_path, "bootstrap", **environment)
+            assert code == 0, output
+            assert f"The bucket {bucket} is there." in output

@@ -52,6 +52,14 @@ def test_the_commands_by_hand_exist() -> None:
     assert set(named) <= set(main.commands)
 
 
+def test_the_make_targets_named_exist() -> None:
+    makefile = (Path(__file__).parents[3] / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"`?make ([a-z-]+)(?:`|  )", PAGE))
+    assert named >= {"run", "compose-secrets"}
+    assert named <= targets
+
+
 def test_the_figures_are_the_codes() -> None:
     away = PAGE.split("\n## When a part is away\n")[1].split("\n## ")[0]
     assert f"up to {RULES[FailureKind.TRANSIENT].tries} times" in away

@@ -4,11 +4,12 @@ import pytest
 from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
 
+from adapters.security import generate_signing_key
 from application.ports.persistence import DatabaseUnavailable
 from domain.shared.errors import DomainError
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
-from entrypoints.settings import load
+from entrypoints.settings import SettingsInvalid, load
 from tests.unit.entrypoints.test_settings import GOOD
 
 # Litestar's own pages describe the API, which is public.
@@ -17,7 +18,12 @@ _GENERATED = "/api/v1/schema"
 
 @pytest.fixture(scope="module")
 def app() -> Litestar:
-    return create_app(load(GOOD))
+    return create_app(load({**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}))
+
+
+def test_without_a_signing_key_there_is_no_application() -> None:
+    with pytest.raises(SettingsInvalid, match="JWT_SIGNING_KEY"):
+        create_app(load(GOOD))
 
 
 def _handlers(app: Litestar) -> list[BaseRouteHandler]:

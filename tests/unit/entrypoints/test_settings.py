@@ -13,7 +13,6 @@ GOOD = {
     "S3_ENDPOINT": "http://localhost:1",
     "S3_ACCESS_KEY": "key",
     "S3_SECRET_KEY": "secret",
-    "JWT_SIGNING_KEY": "pem",
 }
 
 

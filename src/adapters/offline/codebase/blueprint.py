@@ -7,6 +7,7 @@ from adapters.offline.behaviours import Behaviour, Kind, behaviours
 from adapters.offline.codebase.python_source import Call
 from adapters.offline.english.inflection import title_case
 from adapters.offline.english.tokens import one_line
+from adapters.offline.english.words import word_set
 from adapters.offline.identifiers import class_name, column_name, module_name, path_name
 from adapters.offline.lexicon.field_types import label_of
 from adapters.offline.requirements import requirement_ids
@@ -168,9 +169,13 @@ def draw(brief: IdeaBrief, requirements: Requirements) -> Blueprint:
 
 
 _QUALITY = {
-    "load": "a request for a page", "restart": "stopped and started", "escaping": "markup",
-    "origin": "another site", "body": "above its limit", "labels": "a label",
-}  # fmt: skip
+    "load": "a request for a page",
+    "restart": "stopped and started",
+    "escaping": "markup",
+    "origin": "another site",
+    "body": "above its limit",
+    "labels": "a label",
+}
 
 
 def _quality_ids(requirements: Requirements) -> dict[str, str]:
@@ -204,7 +209,7 @@ def _fields(
                 name=name,
                 label=title_case(label_of(relation.name))
                 if relation.name.isascii()
-                else relation.target,  # fmt: skip
+                else relation.target,
                 type=None,
                 required=relation.required and not _needs_itself(relation, brief),
                 source=relation.name,
@@ -220,7 +225,12 @@ def _fields(
         stated = machine is not None and field.name == machine.field
         planned.append(_field(replace(field, required=True) if stated else field, name))
     if not planned:
-        planned.append(_field(EntityField(name="name", type=FieldType.TEXT, required=True, description="Name."), "name"))  # fmt: skip
+        planned.append(
+            _field(
+                EntityField(name="name", type=FieldType.TEXT, required=True, description="Name."),
+                "name",
+            )
+        )
     return planned
 
 
@@ -228,7 +238,9 @@ def _field(field: EntityField, name: str) -> FieldPlan:
     choices = tuple(dict.fromkeys(one_line(choice, 60) for choice in field.choices))
     choices = tuple(choice for choice in choices if choice)
     type_ = FieldType.TEXT if field.type is FieldType.CHOICE and not choices else field.type
-    counted = type_ in (FieldType.INTEGER, FieldType.DECIMAL) and not _SIGNED.intersection(name.split("_"))  # fmt: skip
+    counted = type_ in (FieldType.INTEGER, FieldType.DECIMAL) and not _SIGNED.intersection(
+        name.split("_")
+    )
     return FieldPlan(
         name=name,
         label=one_line(label_of(field.name), 60) or label_of(name),
@@ -240,15 +252,22 @@ def _field(field: EntityField, name: str) -> FieldPlan:
     )
 
 
-_SIGNED = frozenset(
-    ["balance", "latitude", "longitude", "temperature", "profit", "change", "adjustment", "delta"]
+_SIGNED = word_set(
+    """
+    balance latitude longitude temperature profit change adjustment delta
+    """
 )
 
 _CLASSES = {
-    FieldType.TEXT: "Text", FieldType.LONG_TEXT: "LongText", FieldType.INTEGER: "Integer",
-    FieldType.DECIMAL: "Decimal", FieldType.BOOLEAN: "Boolean", FieldType.DATE: "Date",
-    FieldType.EMAIL: "Email", FieldType.CHOICE: "Choice",
-}  # fmt: skip
+    FieldType.TEXT: "Text",
+    FieldType.LONG_TEXT: "LongText",
+    FieldType.INTEGER: "Integer",
+    FieldType.DECIMAL: "Decimal",
+    FieldType.BOOLEAN: "Boolean",
+    FieldType.DATE: "Date",
+    FieldType.EMAIL: "Email",
+    FieldType.CHOICE: "Choice",
+}
 
 
 def _own_status(entity: Entity, fields: Sequence[FieldPlan]) -> bool:
@@ -289,6 +308,17 @@ def _titled_by(fields: Sequence[FieldPlan]) -> tuple[str, ...]:
 
 
 _NAMING = (
-    "name", "title", "full_name", "subject", "headline", "registration_number", "tag_number",
-    "bag_number", "invoice_number", "tracking_number", "account_number", "number", "question",
-)  # fmt: skip
+    "name",
+    "title",
+    "full_name",
+    "subject",
+    "headline",
+    "registration_number",
+    "tag_number",
+    "bag_number",
+    "invoice_number",
+    "tracking_number",
+    "account_number",
+    "number",
+    "question",
+)

@@ -65,13 +65,28 @@ def _search(entity: EntityPlan, blueprint: Blueprint) -> dict[str, str] | None:
             for name in target.titled_by:
                 field = next(f for f in target.fields if f.name == name)
                 if field.type in _WORDS:
-                    return {"field": name, "value": "Zephyr 77", "target": reference.to, "reference": reference.name}  # fmt: skip
+                    return {
+                        "field": name,
+                        "value": "Zephyr 77",
+                        "target": reference.to,
+                        "reference": reference.name,
+                    }
     return None
 
 
 def _edit(entity: EntityPlan) -> dict[str, object] | None:
     status = entity.machine.field if entity.machine else ""
-    for types in ((FieldType.TEXT,), (FieldType.LONG_TEXT, FieldType.DECIMAL, FieldType.INTEGER, FieldType.EMAIL, FieldType.BOOLEAN), (FieldType.CHOICE,)):  # fmt: skip
+    for types in (
+        (FieldType.TEXT,),
+        (
+            FieldType.LONG_TEXT,
+            FieldType.DECIMAL,
+            FieldType.INTEGER,
+            FieldType.EMAIL,
+            FieldType.BOOLEAN,
+        ),
+        (FieldType.CHOICE,),
+    ):
         for field in entity.fields:
             if field.type in types and field.source != status:
                 value = other_value(field, entity)
@@ -92,7 +107,7 @@ def _references(entity: EntityPlan, blueprint: Blueprint) -> list[dict[str, Any]
                     "to": field.to,
                     "many": field.many,
                     "ids": _ids(blueprint, related),
-                }  # fmt: skip
+                }
             )
     return found
 
@@ -118,7 +133,9 @@ def _orders(entity: EntityPlan, blueprint: Blueprint) -> list[dict[str, Any]]:
     for behaviour in entity.of_kind(Kind.ORDER):
         earlier, later = entity.field(behaviour.field).name, entity.field(behaviour.until).name
         days = {earlier: "2026-06-10", later: "2026-06-09"}
-        found.append({"earlier": earlier, "later": later, "days": days, "ids": _ids(blueprint, [behaviour])})  # fmt: skip
+        found.append(
+            {"earlier": earlier, "later": later, "days": days, "ids": _ids(blueprint, [behaviour])}
+        )
     return found
 
 
@@ -130,7 +147,13 @@ def _deadline(entity: EntityPlan) -> dict[str, Any] | None:
             finished = [s for s in entity.machine.moves if s not in behaviour.states]
             done = way_to(entity.machine, finished[0]) if finished else ()
         status = entity.field(entity.machine.field).name if entity.machine else ""
-        return {"field": field.name, "flag": behaviour.limit, "required": field.required, "done": done, "status": status}  # fmt: skip
+        return {
+            "field": field.name,
+            "flag": behaviour.limit,
+            "required": field.required,
+            "done": done,
+            "status": status,
+        }
     return None
 
 
@@ -146,10 +169,12 @@ def _capacities(entity: EntityPlan, blueprint: Blueprint) -> list[dict[str, Any]
                 "to": reference.to,
                 "limit": target.field(behaviour.limit).name,
                 "amount": entity.field(behaviour.amount).name if behaviour.amount else "",
-                "release": _release(entity, [s for s in _states(entity) if s not in behaviour.states]),
+                "release": _release(
+                    entity, [s for s in _states(entity) if s not in behaviour.states]
+                ),
                 "ids": _ids(blueprint, [behaviour]),
             }
-        )  # fmt: skip
+        )
     return found
 
 
@@ -181,13 +206,20 @@ def _overlaps(entity: EntityPlan, blueprint: Blueprint) -> list[dict[str, Any]]:
             {
                 "word": reference.name.removesuffix("_id"),
                 "reference": reference.name,
+                "to": reference.to,
                 "start": start,
-                "first": {**same, end: "2026-06-12", start: "2026-06-10" if end != start else "2026-06-12"},
-                "meeting": {**same, end: "2026-06-14", start: "2026-06-12"} if end != start else {**same, start: "2026-06-12"},
+                "first": {
+                    **same,
+                    end: "2026-06-12",
+                    start: "2026-06-10" if end != start else "2026-06-12",
+                },
+                "meeting": {**same, end: "2026-06-14", start: "2026-06-12"}
+                if end != start
+                else {**same, start: "2026-06-12"},
                 "apart": {end: "2026-06-29", start: "2026-06-28"},
                 "ids": _ids(blueprint, [behaviour]),
             }
-        )  # fmt: skip
+        )
     return found
 
 

@@ -167,7 +167,7 @@ _ANSWERS = {
         Kind.CAPACITY,
         Kind.STOCK,
         Kind.EXCLUSIVE,
-    ),  # fmt: skip
+    ),
     "app/web/pages.py": (Kind.OVERVIEW,),
 }
 """Which behaviours a file has for every entity. The others are declared by the entities."""
@@ -204,11 +204,13 @@ def _entity_context(entity: EntityPlan, blueprint: Blueprint) -> dict[str, Any]:
         "workflow": workflow_call(entity),
         "status": entity.field(entity.machine.field).name if entity.machine else "",
         "deadline": deadline,
-        "docstring": f"{entity.description}\n\nAnswers {joined(ids)}." if ids else entity.description,
+        "docstring": f"{entity.description}\n\nAnswers {joined(ids)}."
+        if ids
+        else entity.description,
         "sample": sample(entity),
         "ids": ids_of(entity, blueprint),
         "tests": expectations(entity, blueprint),
-    }  # fmt: skip
+    }
 
 
 @cache
@@ -228,7 +230,7 @@ def _templates() -> jinja2.Environment:
         docstring=docstring,
         arguments=arguments,
         escaped=escape,
-        markdown=_markdown,  # fmt: skip
+        markdown=_markdown,
     )
     environment.globals["cite"] = _cite
     return environment

@@ -73,8 +73,10 @@ def docstring(text: str, indent: int = 0) -> str:
     """``text`` as a docstring that starts at column ``indent``; blank lines part paragraphs."""
     room = LINE_LENGTH - indent - 6
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
-    wrapped = [textwrap.wrap(_escaped(part), room - 1, break_long_words=False, break_on_hyphens=False)
-               for part in paragraphs]  # fmt: skip
+    wrapped = [
+        textwrap.wrap(_escaped(part), room - 1, break_long_words=False, break_on_hyphens=False)
+        for part in paragraphs
+    ]
     lines = ("\n\n".join("\n".join(lines) for lines in wrapped)).split("\n")
     if len(lines) == 1 and len(lines[0]) <= room:
         return f'"""{lines[0]}"""'
@@ -120,8 +122,13 @@ def _code(character: str) -> str:
 def _long_string(flat: str, indent: int) -> str:
     """A string literal in pieces, cut between words so that no escape is torn apart."""
     pieces = textwrap.wrap(
-        flat[1:-1], LINE_LENGTH - indent - 8, drop_whitespace=False, break_long_words=False,
-        break_on_hyphens=False, replace_whitespace=False, expand_tabs=False,
-    )  # fmt: skip
+        flat[1:-1],
+        LINE_LENGTH - indent - 8,
+        drop_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
+    )
     margin = " " * (indent + 4)
     return "(\n" + "".join(f'{margin}"{piece}"\n' for piece in pieces) + " " * indent + ")"

@@ -2,11 +2,13 @@
 
 import re
 
-from adapters.offline.english.words import IRREGULAR_PLURALS
+from adapters.offline.english.words import IRREGULAR_PLURALS, PREPOSITION_OF_VERB, word_set
 
 _PLURALS = {singular: plural for plural, singular in IRREGULAR_PLURALS.items()}
-_UNCHANGED = frozenset(
-    ["staff", "series", "species", "sheep", "fish", "equipment", "aircraft", "data", "clothes"]
+_UNCHANGED = word_set(
+    """
+    staff series species sheep fish equipment aircraft data clothes
+    """
 )
 
 
@@ -58,6 +60,25 @@ def third_person(verb: str) -> str:
     return f"{verb}es" if re.search(r"(s|sh|ch|x|z|o)$", verb) else f"{verb}s"
 
 
+def doing(verb: str, thing: str) -> str:
+    """A verb with what it is done to: ``apply for a job``."""
+    return _with_object(_WRITTEN_APART.get(verb, verb), verb, thing)
+
+
+def does(verb: str, thing: str) -> str:
+    """The same after ``she``: ``applies for a job``."""
+    first, _, rest = _WRITTEN_APART.get(verb, verb).partition(" ")
+    return _with_object(f"{third_person(first)} {rest}".strip(), verb, thing)
+
+
+def _with_object(written: str, verb: str, thing: str) -> str:
+    preposition = PREPOSITION_OF_VERB.get(verb)
+    return f"{written} {preposition} {thing}" if preposition else f"{written} {thing}"
+
+
+_WRITTEN_APART = {"signup": "sign up", "checkin": "check in", "checkout": "check out"}
+
+
 def base_form(word: str, verbs: frozenset[str]) -> str:
     """The verb of ``verbs`` that ``word`` is a form of; empty when there is none."""
     if word in verbs:
@@ -95,9 +116,7 @@ def in_sentence(name: str) -> str:
 
 def title_case(words: str) -> str:
     """Words as a name: each begins with a capital, acronyms stay."""
-    return " ".join(
-        word if _acronym(word) else word[:1].upper() + word[1:].lower() for word in words.split()
-    )
+    return " ".join(_titled(word) for word in words.split())
 
 
 def joined(names: list[str]) -> str:
@@ -105,6 +124,13 @@ def joined(names: list[str]) -> str:
     return (
         names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
     )
+
+
+def _titled(word: str) -> str:
+    if _acronym(word):
+        return word
+    # A figure before a letter is a measure or a model: 3D, 5G.
+    return word.upper() if re.fullmatch(r"\d+[a-z]", word) else word[:1].upper() + word[1:].lower()
 
 
 def _acronym(word: str) -> bool:

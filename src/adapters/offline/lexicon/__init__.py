@@ -9,7 +9,15 @@ from types import MappingProxyType
 from typing import Any
 
 from adapters.offline.english.inflection import plural, singular
-from adapters.offline.lexicon.entry import Domain, EntityKind, KnownEntity, Role, read_entity
+from adapters.offline.lexicon.entry import (
+    Domain,
+    EntityKind,
+    KnownEntity,
+    Role,
+    read_entity,
+    read_field,
+)
+from domain.agents.artifacts import EntityField
 
 __all__ = [
     "Domain",
@@ -135,6 +143,7 @@ def _domains() -> tuple[Domain, ...]:
             actors=_listed(entry["actors"]),
             entities=_listed(entry["entities"]),
             actions=tuple(_clause(clause, entry) for clause in _listed(entry["actions"])),
+            extras=tuple(_extra(text) for text in _listed(entry.get("extras", ""))),
         )
         for entry in _read("domains")["domain"]
     )
@@ -158,6 +167,11 @@ def _field_names() -> frozenset[str]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(";") if part.strip())
+
+
+def _extra(text: str) -> tuple[str, EntityField]:
+    name, _, declared = text.rpartition(" ")
+    return name, read_field(declared)
 
 
 def _clause(text: str, entry: Mapping[str, str]) -> tuple[str, str, str]:

@@ -42,7 +42,8 @@ class Role:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """A line of work. ``actions`` are (actor, verb, entity)."""
+    """A line of work. ``actions`` are (actor, verb, entity), ``extras`` fields that an entity
+    has in this line of work only."""
 
     label: str
     words: tuple[str, ...]
@@ -50,6 +51,7 @@ class Domain:
     actors: tuple[str, ...]
     entities: tuple[str, ...]
     actions: tuple[tuple[str, str, str], ...]
+    extras: tuple[tuple[str, EntityField], ...]
 
 
 class EntityKind(StrEnum):

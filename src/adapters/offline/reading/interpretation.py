@@ -1,24 +1,28 @@
 """From sentences to a model: which entities, actors, actions and relations an idea has."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from adapters.offline.english.inflection import base_form, plural, singular, title_case
 from adapters.offline.english.tokens import Sentence, sentences
-from adapters.offline.english.words import STATUS_OF_VERB, STOP_WORDS, VERBS
+from adapters.offline.english.words import STATUS_OF_VERB, STOP_WORDS, VERBS, word_set
 from adapters.offline.lexicon import (
     Domain,
     EntityKind,
     KnownEntity,
     domain_of,
+    field_names,
     is_domain_word,
     known_entity,
     known_role,
     linking_entity,
 )
-from adapters.offline.reading.grammar import Belonging, Clause, Facts, Noun, SentenceReader
-from adapters.offline.reading.grammar import sounds_like_person as sounds_human
+from adapters.offline.reading.facts import is_fact
+from adapters.offline.reading.grammar import SentenceReader
+from adapters.offline.reading.links import with_known_links
+from adapters.offline.reading.model import Candidate, Deed, Interpretation, Link
+from adapters.offline.reading.phrases import Belonging, Clause, Facts, Noun, sounds_like_person
+from adapters.offline.reading.verbs import ORGANISATIONS
 
 MAX_ENTITIES = 8
 MAX_ACTORS = 6
@@ -26,55 +30,6 @@ ENOUGH = 4
 """With so many entities named, an idea says for itself what its trade needs."""
 USUAL = 5
 """So many entities a system has, where the idea names fewer and its trade is known."""
-
-
-@dataclass(slots=True)
-class Candidate:
-    """An entity that the idea may be about, and what speaks for it."""
-
-    name: str
-    plural: str
-    known: KnownEntity | None
-    score: float = 0.0
-    fields: list[str] = field(default_factory=list)
-    states: list[str] = field(default_factory=list)
-    told: bool = False
-
-    @property
-    def kind(self) -> EntityKind:
-        """What it is; what no list knows is taken for a thing."""
-        return self.known.kind if self.known else EntityKind.THING
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """``source`` refers to ``target``, both names of entities."""
-
-    source: str
-    target: str
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """``actor`` does ``verb`` to ``entity``. ``actor`` is empty where the idea does not say."""
-
-    actor: str
-    verb: str
-    entity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interpretation:
-    """What was understood of an idea."""
-
-    sentences: tuple[Sentence, ...]
-    domain: Domain | None
-    entities: tuple[Candidate, ...]
-    actors: tuple[tuple[str, str], ...]
-    deeds: tuple[Deed, ...]
-    links: tuple[Link, ...]
-    recognised: bool
 
 
 def interpret(title: str, idea: str) -> Interpretation:
@@ -87,13 +42,15 @@ def interpret(title: str, idea: str) -> Interpretation:
 
 class _Interpreter:
     def __init__(self, read: tuple[Sentence, ...], domain: Domain | None) -> None:
-        self._spoken: dict[str, Counter[str]] = {}
         self._sentences = read
         self._domain = domain
         self._candidates: dict[str, Candidate] = {}
         self._actors: dict[str, str] = {}
         self._deeds: dict[Deed, None] = {}
         self._links: dict[tuple[str, str], Link] = {}
+        self._spoken: dict[str, Counter[str]] = {}
+        self._joined: set[str] = set()
+        self._latest: Candidate | None = None
 
     def interpretation(self, words: list[str]) -> Interpretation:
         for sentence in self._sentences:
@@ -110,10 +67,9 @@ class _Interpreter:
         self._fill_from_domain()
         self._fill_from_words(words)
         chosen = self._chosen()
-        self._link_known(chosen)
+        links = with_known_links(self._links.values(), chosen, frozenset(self._joined))
         names = {candidate.name for candidate in chosen}
         own = self._own_words(chosen)
-        links = _acyclic(link for link in self._links.values() if {link.source, link.target} <= names)  # fmt: skip
         for candidate in chosen:
             if own[candidate.name] != candidate.name:
                 candidate.name = own[candidate.name]
@@ -147,8 +103,7 @@ class _Interpreter:
         known, modifiers = _known(noun)
         if known is not None:
             self._spoken.setdefault(known.name, Counter())[_spoken(noun)] += 1
-            weight = 0.5 if len(noun.words) == 1 and is_domain_word(noun.name) else 1.0
-            self._candidate(known.name, known).score += weight + (0.5 if noun.plural else 0.0)
+            self._candidate(known.name, known).score += _weight(noun)
             for owner in modifiers:
                 self._join(known.name, owner.name, required=False)
         role = known_role(noun.words[-1])
@@ -156,48 +111,76 @@ class _Interpreter:
             self._actors.setdefault(role.name, role.about)
         elif known is not None and known.kind is EntityKind.PERSON:
             self._actors.setdefault(known.name, known.about)
-        elif known is None and noun.plural and sounds_human(noun.words[-1]):
+        elif known is None and noun.plural and sounds_like_person(noun.words[-1]):
             self._actors.setdefault(_name(noun), "")
 
     def _done(self, clause: Clause) -> None:
-        actor = self._actor(clause.subject)
+        actor = self._actor(clause.subject, clause.verb)
+        if self._told_of_latest(clause):
+            return
         linking = linking_entity(clause.verb)
-        done = False
-        for noun in clause.objects:
-            candidate = self._object(noun)
-            if candidate is None:
-                continue
-            done = True
+        found = [c for noun in clause.objects if (c := self._object(noun)) is not None]
+        for candidate in found:
             candidate.score += 3.0
+            self._latest = candidate
             state = STATUS_OF_VERB.get(clause.verb)
             if state and state not in candidate.states:
                 candidate.states.append(state)
             self._deeds.setdefault(Deed(actor, clause.verb, candidate.name))
-            doer = known_entity(actor) if actor else None
-            joins = candidate.kind is not EntityKind.RECORD and doer is not None
-            if linking is not None and joins and doer is not None and doer.name != candidate.name:
-                self._linked(linking, candidate, doer)
-            elif linking is not None and not actor and linking.name != candidate.name:
-                self._candidate(linking.name, linking).score += 1.5
-            elif doer is not None and clause.verb in _MAKING and doer.name != candidate.name:
-                self._join(candidate.name, doer.name, required=False)
-                self._candidate(doer.name, doer).score += 1.0
-        if linking is not None and not done and actor:
+            self._follows(actor, clause.verb, linking, candidate)
+        if linking is not None and not found and actor:
             self._candidate(linking.name, linking).score += 2.0
-            self._deeds.setdefault(Deed(actor, clause.verb, linking.name))
+            self._deeds.setdefault(Deed(actor, "make", linking.name))
+
+    def _follows(
+        self, actor: str, verb: str, linking: KnownEntity | None, candidate: Candidate
+    ) -> None:
+        """What is kept besides because ``actor`` does ``verb`` to ``candidate``."""
+        doer = known_entity(actor) if actor else None
+        if doer is not None and doer.name == candidate.name:
+            return
+        if linking is not None and doer is not None and candidate.kind is not EntityKind.RECORD:
+            self._linked(linking, candidate, doer)
+        elif linking is not None and not actor and linking.name != candidate.name:
+            self._candidate(linking.name, linking).score += 1.5
+        elif doer is not None and verb in _MAKING:
+            self._join(candidate.name, doer.name, required=False)
+            self._candidate(doer.name, doer).score += 1.0
+
+    def _told_of_latest(self, clause: Clause) -> bool:
+        """Whether the clause lists facts of what was spoken of last: "record litres and fat"."""
+        names = [noun.name.replace(" ", "_") for noun in clause.objects]
+        if len(names) < 2 or self._latest is None or clause.verb not in _NOTING:
+            return False
+        if not all(is_fact(name) for name in names):
+            return False
+        self._latest.told = True
+        self._latest.fields.extend(name for name in names if name not in self._latest.fields)
+        return True
 
     def _linked(self, linking: KnownEntity, thing: Candidate, doer: KnownEntity) -> None:
         """A person and a thing meet in a record, which refers to both."""
+        # Blood that is donated is a blood donation, if there is such a thing.
+        special = known_entity(f"{thing.name.split()[0]} {linking.name}")
+        linking = special or linking
         self._candidate(linking.name, linking).score += 5.0
         person = self._candidate(doer.name, doer)
         person.score += 3.0
-        self._join(linking.name, thing.name, required=True)
+        others = [k for k in self._links.values() if k.source == linking.name and k.required]
+        other = next((k for k in others if k.target not in (thing.name, person.name)), None)
+        if other is not None and linking.name in self._joined:
+            # "Reserve desks and rooms": a reservation is of one or the other.
+            self._links[other.source, other.target] = Link(other.source, other.target, False)
+        self._joined.add(linking.name)
+        if special is None:
+            self._join(linking.name, thing.name, required=other is None)
         self._join(linking.name, person.name, required=True)
 
     def _told(self, facts: Facts) -> None:
         candidate = self._object(facts.noun)
         if candidate is None:
             return
+        self._latest = candidate
         candidate.score += 4.0 if facts.fields else 2.0
         candidate.told = candidate.told or bool(facts.fields)
         candidate.fields.extend(name for name in facts.fields if name not in candidate.fields)
@@ -219,8 +202,10 @@ class _Interpreter:
             if any(part.name.lower() in ref.alternatives for ref in whole.references):
                 return
             self._join(part.name, whole.name, required=False)
+            self._candidate(part.name, part).score += 1.0
+            self._candidate(whole.name, whole).score += 1.5
 
-    def _actor(self, noun: Noun | None) -> str:
+    def _actor(self, noun: Noun | None, verb: str) -> str:
         """The name of who acts; a role, somebody who is kept, or somebody no list knows."""
         if noun is None:
             return ""
@@ -229,10 +214,14 @@ class _Interpreter:
             self._actors.setdefault(role.name, role.about)
             return role.name
         known, _ = _known(noun)
-        if known is not None and known.kind is EntityKind.PERSON:
+        if known is not None and (
+            known.kind is EntityKind.PERSON or known.name.lower() in ORGANISATIONS
+        ):
             self._actors.setdefault(known.name, known.about)
             return known.name
-        if known is None and sounds_human(noun.words[-1]):
+        if known is None and (
+            sounds_like_person(noun.words[-1]) or (noun.plural and verb in _HUMAN)
+        ):
             name = _name(noun)
             self._actors.setdefault(name, "")
             return name
@@ -280,6 +269,9 @@ class _Interpreter:
         lacking = [name for name in self._domain.entities if name not in present]
         for rank, name in enumerate(lacking[: max(0, USUAL - len(present))]):
             self._candidate(name, known_entity(name)).score += 2.5 - 0.1 * rank
+        for name, extra in self._domain.extras:
+            if name in self._candidates:
+                self._candidates[name].extras.append(extra)
         for name in self._domain.actors:
             if len(self._actors) < 3:
                 self._actors.setdefault(name, _about(name))
@@ -317,73 +309,12 @@ class _Interpreter:
         kept = [candidate for candidate in strong if candidate in best]
         return sorted(kept, key=lambda candidate: order[candidate.kind])
 
-    def _link_known(self, chosen: list[Candidate]) -> None:
-        """The references that the lexicon knows, to what is present."""
-        present = {candidate.name.lower(): candidate for candidate in chosen}
-        for candidate in chosen:
-            if candidate.known is None:
-                continue
-            for reference in candidate.known.references:
-                target = self._target(candidate, reference.alternatives, present)
-                if target is not None:
-                    self._join(candidate.name, target.name, required=reference.required)
 
-    def _target(
-        self, source: Candidate, alternatives: tuple[str, ...], present: dict[str, Candidate]
-    ) -> Candidate | None:
-        linked = [
-            present[t.lower()] for s, t in self._links if s == source.name and t.lower() in present
-        ]
-        for name in alternatives:
-            wanted = _WILDCARDS.get(name)
-            if wanted is None:
-                if name in present and name != source.name.lower():
-                    return present[name]
-                continue
-            if any(candidate.kind is wanted for candidate in linked):
-                return None
-            fitting = [
-                c
-                for c in present.values()
-                if c.kind is wanted and c is not source and c.name != "Category"
-            ]
-            if fitting:
-                return max(fitting, key=lambda candidate: candidate.score)
-        return None
-
-
-_WILDCARDS = {"@person": EntityKind.PERSON, "@thing": EntityKind.THING}
-_MAKING = frozenset(
-    [
-        "write",
-        "post",
-        "upload",
-        "place",
-        "raise",
-        "file",
-        "submit",
-        "report",
-        "request",
-        "log",
-        "publish",
-        "create",
-        "own",
-        "sell",
-        "grow",
-        "teach",
-        "make",
-        "offer",
-        "list",
-        "send",
-        "keep",
-        "author",
-        "take",
-        "play",
-        "perform",
-        "weave",
-        "bring",
-        "open",
-    ]
+_MAKING = word_set(
+    """
+    write post upload place raise file submit report request log publish create own sell grow
+    teach make offer list send author perform weave raise bake stitch knit paint
+    """
 )
 _ABSTRACT_ENDINGS = (
     "ness",
@@ -399,56 +330,23 @@ _ABSTRACT_ENDINGS = (
     "ous",
     "ical",
 )
-_FACT_WORDS = frozenset(
-    [
-        "date",
-        "name",
-        "price",
-        "amount",
-        "phone",
-        "email",
-        "address",
-        "quantity",
-        "stock",
-        "cost",
-        "id",
-        "code",
-        "type",
-        "level",
-        "photo",
-        "picture",
-        "image",
-        "status",
-        "password",
-        "count",
-        "total",
-        "percentage",
-        "email-id",
-        "fact",
-        "result-sheet",
-        "location",
-        "value",
-        "summary",
-        "balance",
-        "expiry",
-        "rating",
-        "performance",
-        "money",
-        "food",
-        "help",
-        "work",
-        "access",
-        "support",
-        "quality",
-        "experience",
-        "need",
-        "problem",
-        "people",
-        "person",
-        "team-work",
-        "process",
-        "paper",
-    ]
+_FACT_WORDS = word_set(
+    """
+    date name price amount phone email address quantity stock cost id code type level photo
+    picture image status password count total percentage email-id fact result-sheet location value
+    summary balance expiry rating performance money food help work access support quality
+    experience need problem people person sms whatsapp notification reminder otp pdf qr gps ai upi
+    receipt-number fitness return team-work process paper
+    """
+)
+
+
+_NOTING = word_set("record note enter store keep log track save")
+_HUMAN = VERBS - word_set(
+    """
+    show store keep contain help run process generate calculate fill support measure notify remind
+    print list match note work open close start stop change include grow
+    """
 )
 
 
@@ -463,6 +361,15 @@ def _known(noun: Noun) -> tuple[KnownEntity | None, list[KnownEntity]]:
     return None, []
 
 
+def _weight(noun: Noun) -> float:
+    """How much the mere mention of something known speaks for it."""
+    if not noun.plural and noun.name.replace(" ", "_") in field_names():
+        # "Title" and "subject" are mostly facts of something else.
+        return 0.0
+    weight = 0.5 if len(noun.words) == 1 and is_domain_word(noun.name) else 1.0
+    return weight + (0.5 if noun.plural else 0.0)
+
+
 def _spoken(noun: Noun) -> str:
     """The words of ``noun`` by which an entity is known."""
     starts = range(len(noun.words))
@@ -471,7 +378,7 @@ def _spoken(noun: Noun) -> str:
 
 def _sounds_like_thing(noun: Noun) -> bool:
     word = noun.words[-1]
-    if word in _FACT_WORDS or sounds_human(word) or not 3 <= len(word) <= 24:
+    if word in _FACT_WORDS or sounds_like_person(word) or not 3 <= len(word) <= 24:
         return False
     return noun.plural or not word.endswith(_ABSTRACT_ENDINGS)
 
@@ -498,27 +405,3 @@ def _content_names(words: list[str]) -> Iterator[str]:
     for word in sorted(counts, key=lambda word: (-counts[word], nouns.index(word)))[:5]:
         if any(character.isalpha() for character in word):
             yield title_case(word)
-
-
-def _acyclic(links: Iterable[Link]) -> Iterator[Link]:
-    """The links, with ``required`` dropped where it would make a record need itself."""
-    needs: dict[str, set[str]] = {}
-    for link in links:
-        if link.required and _reaches(needs, link.target, link.source):
-            yield Link(link.source, link.target, required=False)
-            continue
-        if link.required:
-            needs.setdefault(link.source, set()).add(link.target)
-        yield link
-
-
-def _reaches(needs: dict[str, set[str]], start: str, goal: str) -> bool:
-    frontier, seen = [start], {start}
-    while frontier:
-        current = frontier.pop()
-        if current == goal:
-            return True
-        new = needs.get(current, set()) - seen
-        seen |= new
-        frontier.extend(sorted(new))
-    return False

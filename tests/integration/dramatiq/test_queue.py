@@ -1,0 +1,116 @@
+"""Hints over a real server, to a real worker: threads, an event loop, and its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+
+from adapters.dramatiq import DramatiqJobQueue, RunWorker, open_broker
+from adapters.dramatiq.worker import Handler
+from domain.shared.ids import RunId
+from entrypoints.local_stack import StackAddresses
+from entrypoints.local_stack.ports import choose_free_port
+from tests.contracts.job_queue_contract import JobQueueContract, Received
+from tests.contracts.samples import new_id
+
+
+class Works:
+    """A handler that keeps what it was given, and may be told to take its time."""
+
+    def __init__(self) -> None:
+        self.got: list[RunId] = []
+        self.handed_back: list[RunId] = []
+        self.slow = False
+        self.events: list[str] = []
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Handler]:
+        self.events.append("opened")
+        yield self.handle
+        self.events.append("closed")
+
+    async def handle(self, run_id: RunId) -> None:
+        self.got.append(run_id)
+        if not self.slow:
+            return
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.2)  # a commit on the way out
+            self.handed_back.append(run_id)
+            raise
+
+
+@pytest.fixture
+async def works(stack: StackAddresses) -> AsyncIterator[Works]:
+    handler = Works()
+    worker = RunWorker(open_broker(stack.redis_url or ""), handler.open, concurrency=4)
+    await asyncio.to_thread(worker.start)
+    yield handler
+    await asyncio.to_thread(worker.stop)
+
+
+@pytest.fixture
+def queue(stack: StackAddresses) -> DramatiqJobQueue:
+    return DramatiqJobQueue(open_broker(stack.redis_url or ""))
+
+
+async def _wait(works: Works, count: int) -> list[RunId]:
+    async with asyncio.timeout(10):
+        while len(works.got) < count:
+            await asyncio.sleep(0.01)
+    return list(works.got)
+
+
+class TestDramatiq(JobQueueContract):
+    """The contract, end to end."""
+
+    @pytest.fixture
+    def received(self, works: Works) -> Received:
+        async def wait(count: int) -> list[RunId]:
+            return await _wait(works, count)
+
+        return wait
+
+
+async def test_a_worker_that_stops_lets_its_runs_be_handed_back_first(
+    stack: StackAddresses, queue: DramatiqJobQueue
+) -> None:
+    works = Works()
+    works.slow = True
+    worker = RunWorker(open_broker(stack.redis_url or ""), works.open, concurrency=2)
+    await asyncio.to_thread(worker.start)
+    run_ids = [RunId(new_id()), RunId(new_id())]
+    for run_id in run_ids:
+        await queue.announce_run(run_id)
+    await _wait(works, 2)
+    await asyncio.to_thread(worker.stop)
+    assert sorted(works.handed_back) == sorted(run_ids)
+    assert works.events == ["opened", "closed"]
+
+
+async def test_a_handler_that_cannot_be_opened_is_no_silent_worker(
+    stack: StackAddresses,
+) -> None:
+    @asynccontextmanager
+    async def broken() -> AsyncIterator[Handler]:
+        raise ConnectionRefusedError("no database")
+        yield _never
+
+    worker = RunWorker(open_broker(stack.redis_url or ""), broken, concurrency=1)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.to_thread(worker.start)
+
+
+async def test_a_hint_that_cannot_be_sent_is_logged_and_fails_nobody() -> None:
+    nowhere = DramatiqJobQueue(open_broker(f"redis://127.0.0.1:{choose_free_port()}/0"))
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(10):
+            await nowhere.announce_run(RunId(new_id()))
+    assert [entry["event"] for entry in logs] == ["hint not sent"]
+
+
+async def _never(run_id: RunId) -> None:
+    raise AssertionError(run_id)
