@@ -110,14 +110,14 @@ class ModelCallsContract:
         assert await stored(uow, call) == [first(call)]
 
     @pytest.mark.parametrize("late", [replied, failed])
-    async def test_an_answer_to_a_call_given_up_as_lost_is_kept(
+    async def test_an_answer_to_a_call_given_up_as_lost_is_kept_on_the_house(
         self, uow: UnitOfWork, late: Outcome
     ) -> None:
         call = make_call(await keep_run(uow))
         await record(uow, call)
         await conclude(uow, lost(call))
         await conclude(uow, late(call))
-        assert await stored(uow, call) == [late(call)]
+        assert await stored(uow, call) == [replace(late(call), borne_by=BorneBy.HOUSE)]
 
     async def test_of_many_answers_at_once_one_is_kept(self, uow: UnitOfWork) -> None:
         call = make_call(await keep_run(uow))

@@ -254,8 +254,8 @@ _BOOKED = word_set(
 _AMOUNTS = word_set("quantity units qty count")
 _STOCKS = word_set(
     """
-    stock stock_quantity quantity quantity_in_stock units_in_stock available_units available_quantity
-    quantity_available available_stock
+    stock stock_quantity quantity quantity_in_stock units_in_stock available_units
+    available_quantity quantity_available available_stock
     """
 )
 _PLACES = word_set(

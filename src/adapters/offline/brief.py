@@ -78,7 +78,7 @@ def _actors(read: Interpretation) -> Iterator[Actor]:
     named = list(read.actors)
     if not named:
         named = [("User", "Uses the system every day.")]
-    if all(known_entity(name) is not None for name, _ in named):
+    if not any(_may_keep(name) for name, _ in named):
         # Those who are served are not those who look after the records.
         named.append(("Administrator", "Sets the system up and looks after its records."))
     for name, about in named:
@@ -221,7 +221,11 @@ def _with_actor(deed: Deed, names: set[str], keeper: str) -> Deed:
 
 def keeper_of(actors: tuple[Actor, ...]) -> str:
     """Who looks after the records: the first who is not kept as a record themselves."""
-    return next((a.name for a in actors if known_entity(a.name) is None), actors[0].name)
+    return next((actor.name for actor in actors if _may_keep(actor.name)), actors[0].name)
+
+
+def _may_keep(name: str) -> bool:
+    return known_entity(name) is None and name != "Parent"
 
 
 def _summary(idea: Idea, title: str, entities: tuple[Entity, ...]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
@@ -51,7 +51,11 @@ class PostgresModelCalls:
             )
             .values(
                 state=call.state,
-                borne_by=call.borne_by,
+                # An answer that comes after its call was given up for lost is on the house.
+                borne_by=case(
+                    (model_calls.c.state == CallState.LOST, BorneBy.HOUSE.value),
+                    else_=call.borne_by.value,
+                ),
                 model=call.model,
                 text=call.text,
                 stop=call.stop,

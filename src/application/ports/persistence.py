@@ -262,7 +262,8 @@ class ModelCallRepository(Protocol):
     async def conclude(self, call: ModelCall) -> None:
         """Record what came of an intent, or of a lost one whose answer came late after all.
 
-        A call that replied or failed is never changed again.
+        Such a late answer is on the house, whatever ``borne_by`` says. A call that replied
+        or failed is never changed again.
         """
         ...
 

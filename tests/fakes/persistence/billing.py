@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from application.ports.persistence import CallState, Ledger, ModelCall, ModelCallRepository
+from application.ports.persistence import BorneBy, CallState, Ledger, ModelCall, ModelCallRepository
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -41,6 +41,7 @@ class InMemoryModelCalls(ModelCallRepository):
                 part=intent.part,
                 purpose=intent.purpose,
                 held=intent.held,
+                borne_by=BorneBy.HOUSE if intent.state is CallState.LOST else call.borne_by,
             )
 
     async def of_request(self, run_id: RunId, step: str, request_hash: str) -> Sequence[ModelCall]:

@@ -149,7 +149,7 @@ _APPLICATION = {
     "app/server.py": "Reads HTTP requests from sockets and writes the answers.",
     "app/entities/__init__.py": "Lists the entities of the application.",
     "app/web/__init__.py": "Holds what answers requests.",
-    "app/web/messages.py": "Defines requests and responses, with the headers that protect visitors.",
+    "app/web/messages.py": "Defines requests and responses, and the headers that protect.",
     "app/web/html.py": "Builds HTML in which text is escaped.",
     "app/web/forms.py": "Shows and reads the forms of records.",
     "app/web/pages.py": "Shows records to people.",

@@ -44,6 +44,7 @@ def sentences(text: str) -> tuple[Sentence, ...]:
 
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_HINDI_JOINTS = {"aur": "and", "और": "and", "या": "or", "evam": "and", "तथा": "and", "एवं": "and"}
 _NOT_PROSE = re.compile(r"<[^<>]{0,200}>|https?://\S+|\S+@\S+\.\S+|[`*_#~|]+|--+")
 _SENTENCE_END = re.compile(
     r"(?<=[a-z0-9)\"'”’])[.!?]+(?:\s+|$)|[!?;।॥。\n•●▪]+|\.\s+|\s[-–—]\s|\.$"
@@ -87,6 +88,8 @@ def _in_word(character: str, word: str) -> bool:
 
 def _finished(word: str) -> list[str]:
     bare = word.strip("'’-").lower().replace("’", "'")
+    if bare in _HINDI_JOINTS:
+        return [_HINDI_JOINTS[bare]]
     # A possessive parts into the owner and a mark, which tells a relation.
     if bare.endswith("'s"):
         return [bare[:-2], "'s"]

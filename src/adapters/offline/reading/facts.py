@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from adapters.offline.english.inflection import base_form, singular
+from adapters.offline.english.inflection import base_form, plural, singular
 from adapters.offline.english.words import MODALS, STOP_WORDS, VERBS, word_set
 from adapters.offline.lexicon import LONGEST_NAME, field_names, known_entity, known_role
 from adapters.offline.lexicon.field_types import type_of
@@ -17,7 +17,7 @@ _COUNTING = frozenset({"has", "have", "having"})
 
 def is_fact(name: str) -> bool:
     """Whether a word or two, joined by ``_``, sound like a fact rather than like a thing."""
-    if name in field_names() or singular(name) in field_names() or name in _FACTS:
+    if {name, singular(name), plural(name)} & (field_names() | _FACTS):
         return True
     return type_of(name) is not FieldType.TEXT
 
@@ -42,8 +42,8 @@ def facts_after(noun: Noun, introduced: str, tokens: Sequence[str]) -> Facts | N
             name, known = "_".join(part), known_entity(" ".join(part))
             inner = noun_of(part)
             if is_fact(name):
-                fields.append(name if name in field_names() else _singular_fact(name))
-            elif known is None:
+                fields.append(as_field(name))
+            elif known is None and (counted or not any(map(known_entity, part))):
                 fields.append(name)
             elif inner is not None and counted:
                 (many if inner.plural else one).append(inner)
@@ -105,8 +105,10 @@ def _parts(words: Sequence[str]) -> Iterator[list[str]]:
         yield kept
 
 
-def _singular_fact(name: str) -> str:
-    return singular(name) if singular(name) in field_names() else name
+def as_field(name: str) -> str:
+    """The name of the field that is meant: the lexicon's spelling where it has one."""
+    known = (form for form in (name, singular(name), plural(name)) if form in field_names())
+    return next(known, name)
 
 
 _FACTS = word_set("name title code photo photos image images picture pictures video videos id")

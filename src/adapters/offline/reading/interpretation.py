@@ -17,7 +17,7 @@ from adapters.offline.lexicon import (
     known_role,
     linking_entity,
 )
-from adapters.offline.reading.facts import is_fact
+from adapters.offline.reading.facts import as_field, is_fact
 from adapters.offline.reading.grammar import SentenceReader
 from adapters.offline.reading.links import with_known_links
 from adapters.offline.reading.model import Candidate, Deed, Interpretation, Link
@@ -139,7 +139,8 @@ class _Interpreter:
         doer = known_entity(actor) if actor else None
         if doer is not None and doer.name == candidate.name:
             return
-        if linking is not None and doer is not None and candidate.kind is not EntityKind.RECORD:
+        joins = candidate.kind is not EntityKind.RECORD
+        if linking is not None and doer is not None and joins and _can_join(linking, candidate):
             self._linked(linking, candidate, doer)
         elif linking is not None and not actor and linking.name != candidate.name:
             self._candidate(linking.name, linking).score += 1.5
@@ -155,7 +156,8 @@ class _Interpreter:
         if not all(is_fact(name) for name in names):
             return False
         self._latest.told = True
-        self._latest.fields.extend(name for name in names if name not in self._latest.fields)
+        told = [as_field(name) for name in names]
+        self._latest.fields.extend(name for name in told if name not in self._latest.fields)
         return True
 
     def _linked(self, linking: KnownEntity, thing: Candidate, doer: KnownEntity) -> None:
@@ -177,11 +179,11 @@ class _Interpreter:
         self._join(linking.name, person.name, required=True)
 
     def _told(self, facts: Facts) -> None:
-        candidate = self._object(facts.noun)
+        candidate = self._object(facts.noun, counted=bool(facts.fields or facts.has_many))
         if candidate is None:
             return
         self._latest = candidate
-        candidate.score += 4.0 if facts.fields else 2.0
+        candidate.score += 4.0 if facts.fields or facts.has_many else 2.0
         candidate.told = candidate.told or bool(facts.fields)
         candidate.fields.extend(name for name in facts.fields if name not in candidate.fields)
         for noun in facts.has_many:
@@ -227,8 +229,11 @@ class _Interpreter:
             return name
         return ""
 
-    def _object(self, noun: Noun) -> Candidate | None:
-        """The candidate that ``noun`` names, unless it names somebody who only acts."""
+    def _object(self, noun: Noun, *, counted: bool = False) -> Candidate | None:
+        """The candidate that ``noun`` names, unless it names somebody who only acts.
+
+        ``counted`` says that the sentence treats it as one of many: "each hive has".
+        """
         known, modifiers = _known(noun)
         if known is not None:
             for owner in modifiers:
@@ -236,10 +241,13 @@ class _Interpreter:
             return self._candidate(known.name, known)
         if known_role(noun.words[-1]) is not None or is_domain_word(noun.words[-1]):
             return None
-        if not _sounds_like_thing(noun):
+        name = _name(noun)
+        if name in self._candidates:
+            return self._candidates[name]
+        if not _sounds_like_thing(noun, counted=counted):
             return None
-        candidate = self._candidate(_name(noun), None)
-        if not noun.plural:
+        candidate = self._candidate(name, None)
+        if not noun.plural and not counted:
             candidate.score -= 1.5
         return candidate
 
@@ -262,6 +270,8 @@ class _Interpreter:
 
     def _fill_from_domain(self) -> None:
         """What the trade needs, where the idea itself names little."""
+        for name, extra in self._domain.extras if self._domain else ():
+            self._candidate(name, known_entity(name)).extras.append(extra)
         if self._domain is None or (len(self._strong()) >= ENOUGH and len(self._deeds) >= 2):
             self._weigh_mentions()
             return
@@ -269,9 +279,6 @@ class _Interpreter:
         lacking = [name for name in self._domain.entities if name not in present]
         for rank, name in enumerate(lacking[: max(0, USUAL - len(present))]):
             self._candidate(name, known_entity(name)).score += 2.5 - 0.1 * rank
-        for name, extra in self._domain.extras:
-            if name in self._candidates:
-                self._candidates[name].extras.append(extra)
         for name in self._domain.actors:
             if len(self._actors) < 3:
                 self._actors.setdefault(name, _about(name))
@@ -341,6 +348,12 @@ _FACT_WORDS = word_set(
 )
 
 
+def _can_join(linking: KnownEntity, candidate: Candidate) -> bool:
+    """Whether the record ``linking`` may refer to ``candidate``."""
+    names = {name for reference in linking.references for name in reference.alternatives}
+    return candidate.known is None or "@thing" in names or candidate.name.lower() in names
+
+
 _NOTING = word_set("record note enter store keep log track save")
 _HUMAN = VERBS - word_set(
     """
@@ -376,11 +389,11 @@ def _spoken(noun: Noun) -> str:
     return next(w for s in starts if known_entity(w := " ".join(noun.words[s:])) is not None)
 
 
-def _sounds_like_thing(noun: Noun) -> bool:
+def _sounds_like_thing(noun: Noun, *, counted: bool) -> bool:
     word = noun.words[-1]
     if word in _FACT_WORDS or sounds_like_person(word) or not 3 <= len(word) <= 24:
         return False
-    return noun.plural or not word.endswith(_ABSTRACT_ENDINGS)
+    return noun.plural or counted or not word.endswith(_ABSTRACT_ENDINGS)
 
 
 def _name(noun: Noun) -> str:
@@ -402,6 +415,9 @@ def _content_names(words: list[str]) -> Iterator[str]:
         if word not in STOP_WORDS and 3 <= len(word) <= 24 and not base_form(word, VERBS)
     ]
     counts = Counter(nouns)
-    for word in sorted(counts, key=lambda word: (-counts[word], nouns.index(word)))[:5]:
+    # Where words carry their cases at the end, the longest one says most.
+    length = {word: 0 if word.isascii() else -len(word) for word in counts}
+    order = sorted(counts, key=lambda word: (-counts[word], length[word], nouns.index(word)))
+    for word in order[:5]:
         if any(character.isalpha() for character in word):
             yield title_case(word)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from adapters.offline.english.inflection import base_form, is_plural, participle, singular
 from adapters.offline.english.words import ADJECTIVES, MODALS, STOP_WORDS, VERBS, word_set
-from adapters.offline.lexicon import EntityKind, known_entity, known_role
+from adapters.offline.lexicon import EntityKind, known_entity, known_role, linking_entity
 from adapters.offline.reading.phrases import (
     BE,
     DETERMINERS,
@@ -46,7 +46,9 @@ class _Finder:
             bare = self._tokens[last] == self.found[last]
             return (token == verb) == bare and not self._subject_here(position)
         if not self._object_follows(position):
-            return False
+            # "Candidates apply" needs no object, for the record that follows is known.
+            person = self._is_person(singular(before))
+            return person and (token == verb) == is_plural(before) and bool(linking_entity(verb))
         if position == 0 or before in (":", "("):
             return token == verb
         if before in MARKS or before in STOP_WORDS or before in ADJECTIVES:
@@ -72,6 +74,12 @@ class _Finder:
         token, after = self._tokens[position], self._token(position + 1)
         person = known_role(token) or sounds_like_person(singular(token))
         return bool(person) and bool(base_form(after, VERBS))
+
+    def _is_person(self, word: str) -> bool:
+        entity = known_entity(word)
+        return known_role(word) is not None or (
+            entity is not None and entity.kind is EntityKind.PERSON
+        )
 
     def _could_act(self, word: str, verb: str) -> bool:
         entity = known_entity(word)
