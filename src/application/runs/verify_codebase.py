@@ -12,6 +12,7 @@ import msgspec
 
 from application.ports.persistence import BorneBy
 from application.ports.sandbox import (
+    Sandbox,
     SandboxLimits,
     SandboxOutcome,
     SandboxResult,
@@ -60,7 +61,7 @@ async def verify_codebase(work: StepWork) -> StepResult:
     repairs: dict[str, str] = {}
     while True:
         try:
-            checks = await run_checks(work, codebase)
+            checks = await run_checks(work.sandbox, codebase)
         except SandboxUnavailable as reason:
             return _not_verified(requirements, codebase, str(reason))
         failed = next((check for check in checks if not check.passed), None)
@@ -90,7 +91,7 @@ async def verify_codebase(work: StepWork) -> StepResult:
     )
 
 
-async def run_checks(work: StepWork, codebase: Codebase) -> tuple[CheckRun, ...]:
+async def run_checks(sandbox: Sandbox, codebase: Codebase) -> tuple[CheckRun, ...]:
     """Build, start and test, in that order, up to the first that fails.
 
     Raises:
@@ -107,7 +108,7 @@ async def run_checks(work: StepWork, codebase: Codebase) -> tuple[CheckRun, ...]
     )
     checks: list[CheckRun] = []
     for name, shown, command in stages:
-        result = await work.sandbox.run(files, command, _LIMITS[name])
+        result = await sandbox.run(files, command, _LIMITS[name])
         check = check_of(name, shown, result)
         checks.append(check)
         if not check.passed:

@@ -24,7 +24,7 @@ from domain.agents.review import review_batch, review_codebase, review_plan
 BATCH_FILES = 5
 """Files asked for at once: few enough that a reply ends well before its token limit."""
 
-PARALLEL_BATCHES = 4
+PARALLEL_BATCHES = 8
 
 
 async def write_codebase(work: StepWork) -> StepResult:

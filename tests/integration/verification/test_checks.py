@@ -1,18 +1,16 @@
 """A codebase is built, started and tested in the real sandbox, and told as it was."""
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from adapters.sandbox import BubblewrapSandbox
 from application.runs import verify_codebase
-from application.runs.step_work import StepWork
 from application.runs.verify_codebase import run_checks
 from domain.agents.artifacts import CheckName, CheckRun, Codebase, Language, SourceFile
 
-APP = '''
+APP = """
 import http.server, os
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -28,7 +26,7 @@ def double(number):
 
 if __name__ == "__main__":
     http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-'''
+"""
 TESTS = '''
 import unittest
 from app import double
@@ -76,8 +74,7 @@ def sandbox() -> BubblewrapSandbox:
 
 
 async def _checks(sandbox: BubblewrapSandbox, codebase: Codebase) -> dict[CheckName, CheckRun]:
-    work = cast(StepWork, SimpleNamespace(sandbox=sandbox))
-    return {check.name: check for check in await run_checks(work, codebase)}
+    return {check.name: check for check in await run_checks(sandbox, codebase)}
 
 
 async def test_what_works_passes_every_stage_and_counts_its_tests(
@@ -117,7 +114,7 @@ async def test_what_fails_fails_at_its_stage_with_its_evidence(
 
 
 async def test_a_failing_subtest_and_a_crash_are_failed_cases(sandbox: BubblewrapSandbox) -> None:
-    tests = '''
+    tests = """
 import unittest
 
 class Test(unittest.TestCase):
@@ -128,7 +125,7 @@ class Test(unittest.TestCase):
 
     def test_crash(self):
         raise OSError("gone")
-'''
+"""
     checks = await _checks(sandbox, _codebase(tests=tests))
     failed = {case.id.rsplit(".", 1)[-1]: case for case in checks[CheckName.TEST].tests}
     assert not checks[CheckName.TEST].passed
