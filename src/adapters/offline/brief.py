@@ -184,6 +184,7 @@ def _relations(read: Interpretation) -> Iterator[Relation]:
         columns.update(field.name for field in _fields(candidate))
     for link in read.links:
         name = "_".join(words_of(link.target)) or "record"
+        name = f"related_{name}" if name[0].isdecimal() else name
         while name in taken[link.source] or f"{name}_id" in taken[link.source]:
             name = f"related_{name}"
         taken[link.source].add(name)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from adapters.offline.behaviours import Behaviour, Kind
 from adapters.offline.english.inflection import in_sentence, joined, with_article
 from adapters.offline.lexicon.field_types import label_of
-from adapters.offline.workflow import workflow_of
+from adapters.offline.workflow import stamps_of, workflow_of
 from domain.agents.artifacts import Acceptance, Entity, EntityField, FieldType, IdeaBrief
 
 _Said = tuple[str, str, tuple[tuple[str, str, str], ...]]
@@ -203,6 +203,7 @@ def _workflow(behaviour: Behaviour, entity: Entity, brief: IdeaBrief) -> _Said:
         return _edit(behaviour, entity, brief)
     moves = [f"{a} to {' or '.join(b)}" for a, b in machine.moves.items() if b]
     last = list(machine.moves)[-1]
+    days = [f.name for f in entity.fields if f.type is FieldType.DATE and not f.required]
     following = machine.moves[machine.initial][0]
     return (
         f"The system shall let the {label_of(machine.field).lower()} of"
@@ -221,6 +222,14 @@ def _workflow(behaviour: Behaviour, entity: Entity, brief: IdeaBrief) -> _Said:
                 f"a {one} that is '{last}'",
                 f"it is set to '{machine.initial}'",
                 f"the answer is 409 naming the field '{machine.field}'",
+            ),
+            *(
+                (
+                    f"a {one} without '{label_of(field)}'",
+                    f"it is set to '{state}'",
+                    f"its '{label_of(field)}' is the day of the change",
+                )
+                for state, field in stamps_of(machine, days).items()
             ),
         ),
     )

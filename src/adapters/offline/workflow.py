@@ -5,7 +5,7 @@ meaning, such as ``cancelled``: they are reached from anywhere and nothing follo
 The others form the way, from the first to the last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -63,6 +63,15 @@ def way_to(machine: StateMachine, state: str) -> tuple[str, ...]:
                 ways[following] = (*ways[current], following)
                 frontier.append(following)
     return ways[state]
+
+
+def stamps_of(machine: StateMachine, days: Sequence[str]) -> Mapping[str, str]:
+    """For each state the day field that it fills: ``returned`` fills ``returned_on``."""
+    return {
+        state: f"{'_'.join(state.lower().split())}_on"
+        for state in machine.moves
+        if state != machine.initial and f"{'_'.join(state.lower().split())}_on" in days
+    }
 
 
 def is_done(state: str, machine: StateMachine) -> bool:

@@ -257,12 +257,13 @@ def _report(
     account: Account,
     seconds: float,
 ) -> None:
-    documents = sorted((folder / "documents").glob("*"))
+    documents = sorted((folder / "documents").iterdir())
+    formats = ", ".join(sorted({path.suffix.removeprefix(".") for path in documents}))
     table = Table(show_header=False, box=None, pad_edge=False)
     good = summary.startswith("Verified")
     table.add_row("Verification", f"[{'green' if good else 'red'}]{escape(summary)}[/]")
     table.add_row("Code", str(folder / "code"))
-    table.add_row("Documents", "\n".join(str(path) for path in documents))
+    table.add_row("Documents", f"{folder / 'documents'}  ({len(documents)} files: {formats})")
     table.add_row("Archive", str(folder.with_suffix(".zip")))
     table.add_row("Cost", f"{detail['cost']} ({detail['tokens_used']:,} tokens)")
     table.add_row("Time", f"{seconds:.1f} s")

@@ -13,20 +13,23 @@ from entrypoints.local_stack.ports import choose_free_port
 from tests.integration.platform.person import Person
 
 
+def environment_of(stack: StackAddresses) -> dict[str, str]:
+    """What the platform is started with: the session's servers, and nothing of ours."""
+    return {
+        **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
+        **stack.environment(),
+        "ALLOWED_ORIGINS": "https://app.example.com",
+    }
+
+
 @pytest.fixture(scope="session")
 async def platform(
     stack: StackAddresses, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
     """HTTP, worker and dispatcher, as ``bharatbuild up`` starts them."""
     root: Path = tmp_path_factory.mktemp("platform")
-    environment = {
-        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-        **stack.environment(),
-        "ALLOWED_ORIGINS": "https://app.example.com",
-        "LOG_LEVEL": "info",
-    }
     async with running_platform(
-        root, environment, port=choose_free_port(), log_to_files=True
+        root, environment_of(stack), port=choose_free_port(), log_to_files=True
     ) as running:
         yield running
 

@@ -29,9 +29,7 @@ def _environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-async def _command(
-    folder: Path, *arguments: str, **environment: str
-) -> asyncio.subprocess.Process:
+async def _command(folder: Path, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         str(BHARATBUILD),
         *arguments,
@@ -171,7 +169,9 @@ async def test_a_signal_ends_all_of_it_and_the_next_start_finds_its_data(
     assert not [member for member in family if member.is_running()]
     async with _up(tmp_path, port):
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
-            answer = await client.post("/auth/login", json={k: body[k] for k in body if k != "name"})
+            answer = await client.post(
+                "/auth/login", json={k: body[k] for k in body if k != "name"}
+            )
             assert answer.status_code == 200
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import msgspec
 import pytest
-import websockets
 
 from entrypoints.cli.platform import Platform
 from tests.integration.platform.person import IDEA, Person
@@ -98,25 +96,6 @@ async def test_the_archive_unpacks_starts_and_passes_its_tests_elsewhere(
     assert "OK" in done.stderr
 
 
-async def test_the_stream_replays_the_log_and_closes_at_the_end(built: Any) -> None:
-    person, _, detail = built
-    run_id = detail["run"]["id"]
-    seen = [update["seq"] async for update in _stream(person, run_id)]
-    assert seen == list(range(1, detail["run"]["last_event"] + 1))
-    resumed = [update["seq"] async for update in _stream(person, run_id, after=5)]
-    assert resumed == seen[5:]
-
-
-async def test_the_stream_follows_a_run_live(platform: Platform) -> None:
-    async with Person(platform.url) as person:
-        project = await person.project()
-        run = await person.post(f"/projects/{project['id']}/execute", status=202)
-        updates = [update async for update in _stream(person, run["id"])]
-    numbered = [update["seq"] for update in updates if "seq" in update]
-    assert numbered == list(range(1, len(numbered) + 1))
-    assert updates[-1]["type"] == "run.finished"
-
-
 async def test_executing_again_reuses_what_did_not_change(built: Any) -> None:
     person, project, _ = built
     run = await person.post(f"/projects/{project['id']}/execute", status=202)
@@ -185,13 +164,3 @@ async def test_a_deleted_project_is_gone_with_all_of_it(person: Person) -> None:
         f"/documents/{documents[0]['id']}",
     ):
         await person.get(path, status=404)
-
-
-async def _stream(person: Person, run_id: str, after: int = 0) -> Any:
-    permit = await person.post(f"/runs/{run_id}/stream-ticket")
-    address = person.url.replace("http", "ws", 1) + permit["stream_url"]
-    async with websockets.connect(
-        f"{address}?ticket={permit['ticket']}&after={after}", proxy=None
-    ) as socket:
-        async for message in socket:
-            yield msgspec.json.decode(message)

@@ -2,7 +2,6 @@
 
 import httpx
 import pytest
-import websockets
 
 from entrypoints.cli.platform import Platform
 from tests.integration.platform.person import PASSWORD, Person
@@ -160,28 +159,6 @@ async def test_there_is_no_archive_before_anything_was_made(person: Person) -> N
     assert problem["code"] == "nothing_to_archive"
 
 
-async def test_a_stream_ticket_opens_one_stream_once(person: Person) -> None:
-    project = await person.project()
-    run = await person.post(f"/projects/{project['id']}/execute", status=202)
-    other = await person.project()
-    permit = await person.post(f"/runs/{run['id']}/stream-ticket")
-    address = person.url.replace("http", "ws", 1) + permit["stream_url"]
-    assert await _close_code(f"{address}?ticket=nonsense") == 4401
-    assert await _close_code(f"{address}?ticket={permit['ticket']}") == 1000
-    assert await _close_code(f"{address}?ticket={permit['ticket']}") == 4401
-    assert await _close_code(f"{address}?ticket=x&after=y") == 4400
-    assert other["id"] != project["id"]
-
-
-async def test_a_page_of_an_unknown_origin_gets_no_stream(person: Person) -> None:
-    project = await person.project()
-    run = await person.post(f"/projects/{project['id']}/execute", status=202)
-    for origin, code in (("https://evil.example", 4403), ("https://app.example.com", 1000)):
-        permit = await person.post(f"/runs/{run['id']}/stream-ticket")
-        address = person.url.replace("http", "ws", 1) + permit["stream_url"]
-        assert await _close_code(f"{address}?ticket={permit['ticket']}", origin) == code
-
-
 async def test_every_answer_has_the_security_headers(client: httpx.AsyncClient) -> None:
     for path in ("/projects", "/nonsense", "/schema/openapi.json"):
         headers = (await client.get(path)).headers
@@ -216,15 +193,3 @@ async def test_metrics_count_requests_by_route_not_by_id(
     text = (await person.http.get(f"{platform.url}/metrics")).text
     assert "bharatbuild_requests_total" in text
     assert project["id"] not in text
-
-
-async def _close_code(address: str, origin: str | None = None) -> int:
-    async with websockets.connect(address, proxy=None, origin=origin) as socket:
-        try:
-            async for _ in socket:
-                pass
-        except websockets.ConnectionClosedError as closed:
-            assert closed.rcvd is not None
-            return closed.rcvd.code
-        assert socket.close_code is not None
-        return socket.close_code

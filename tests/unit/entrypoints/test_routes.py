@@ -44,7 +44,9 @@ def test_every_route_names_its_guard(app: Litestar) -> None:
     unguarded = [
         handler.fn.__qualname__
         for handler in handlers
-        if not [guard for guard in (handler.guards or ()) if guard.__module__.endswith("http.access")]
+        if not [
+            guard for guard in (handler.guards or ()) if guard.__module__.endswith("http.access")
+        ]
     ]
     assert not unguarded
 

@@ -11,7 +11,7 @@ from adapters.offline.english.words import word_set
 from adapters.offline.identifiers import class_name, column_name, module_name, path_name
 from adapters.offline.lexicon.field_types import label_of
 from adapters.offline.requirements import requirement_ids
-from adapters.offline.workflow import StateMachine, workflow_of
+from adapters.offline.workflow import StateMachine, stamps_of, workflow_of
 from domain.agents.artifacts import (
     Cardinality,
     Entity,
@@ -64,7 +64,10 @@ class FieldPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityPlan:
-    """An entity in code, with the behaviours it has and the requirements they answer."""
+    """An entity in code, with its behaviours.
+
+    ``limits`` are its fields, by their names in the brief, that bound other records.
+    """
 
     name: str
     plural: str
@@ -77,6 +80,16 @@ class EntityPlan:
     fields: tuple[FieldPlan, ...]
     machine: StateMachine | None
     behaviours: tuple[Behaviour, ...]
+    limits: frozenset[str]
+
+    @property
+    def stamps(self) -> Mapping[str, str]:
+        """For each state the field that keeps the day on which it is reached."""
+        if self.machine is None:
+            return {}
+        days = [f.source for f in self.fields if f.type is FieldType.DATE and not f.required]
+        kept = stamps_of(self.machine, days)
+        return {state: self.field(source).name for state, source in kept.items()}
 
     def field(self, source: str) -> FieldPlan:
         """The field that has the name ``source`` in the brief.
@@ -155,6 +168,7 @@ def draw(brief: IdeaBrief, requirements: Requirements) -> Blueprint:
                 fields=fields,
                 machine=machine,
                 behaviours=own,
+                limits=frozenset(b.limit for b in all_behaviours if b.target == entity.name),
             )
         )
     return Blueprint(

@@ -124,6 +124,10 @@ def _workflow(machine: StateMachine, entity: EntityPlan) -> dict[str, Any]:
         "next": machine.moves[machine.initial][0],
         "later": list(machine.moves)[-1],
         "moves": moves,
+        "stamps": [
+            {"state": state, "field": name, "way": way_to(machine, state)}
+            for state, name in entity.stamps.items()
+        ],
         "ways": {state: way_to(machine, state) for state in machine.moves},
     }
 

@@ -67,6 +67,7 @@ class _Composition:
             "uses": {
                 "many_to_many": blueprint.many_to_many,
                 "workflow": any(entity.machine for entity in blueprint.entities),
+                "stamps": any(entity.stamps for entity in blueprint.entities),
                 "deadline": blueprint.uses(Kind.DEADLINE),
                 "stock": blueprint.uses(Kind.STOCK),
                 "capacity": blueprint.uses(Kind.CAPACITY),
@@ -204,9 +205,7 @@ def _entity_context(entity: EntityPlan, blueprint: Blueprint) -> dict[str, Any]:
         "workflow": workflow_call(entity),
         "status": entity.field(entity.machine.field).name if entity.machine else "",
         "deadline": deadline,
-        "docstring": f"{entity.description}\n\nAnswers {joined(ids)}."
-        if ids
-        else entity.description,
+        "docstring": f"{entity.description}{_answers(ids)}",
         "sample": sample(entity),
         "ids": ids_of(entity, blueprint),
         "tests": expectations(entity, blueprint),
@@ -232,13 +231,18 @@ def _templates() -> jinja2.Environment:
         escaped=escape,
         markdown=_markdown,
     )
-    environment.globals["cite"] = _cite
+    environment.globals.update(cite=_cite, answers=_answers)
     return environment
 
 
 def _cite(ids: Sequence[str], text: str) -> str:
     """A test's docstring: the requirements that it proves, then what it shows."""
     return f"{', '.join(ids)}: {text}" if ids else f"{text[:1].upper()}{text[1:]}"
+
+
+def _answers(ids: Sequence[str]) -> str:
+    """The end of a docstring: which requirements the code below it answers."""
+    return f"\n\nAnswers {joined(list(ids))}." if ids else ""
 
 
 def _markdown(text: str) -> str:
@@ -248,7 +252,7 @@ def _markdown(text: str) -> str:
 
 def _defined(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             yield node.name
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]

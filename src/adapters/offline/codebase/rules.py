@@ -15,14 +15,14 @@ def workflow_call(entity: EntityPlan) -> Call | None:
     """The entity's workflow."""
     if entity.machine is None:
         return None
-    return Call(
-        "Workflow",
-        (
-            ("field", entity.field(entity.machine.field).name),
-            ("initial", entity.machine.initial),
-            ("moves", dict(entity.machine.moves)),
-        ),
-    )
+    told: list[tuple[str, object]] = [
+        ("field", entity.field(entity.machine.field).name),
+        ("initial", entity.machine.initial),
+        ("moves", dict(entity.machine.moves)),
+    ]
+    if entity.stamps:
+        told.append(("stamps", dict(entity.stamps)))
+    return Call("Workflow", tuple(told))
 
 
 def deadline_call(entity: EntityPlan) -> Call | None:

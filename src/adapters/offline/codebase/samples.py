@@ -104,7 +104,7 @@ def _value(field: FieldPlan, entity: EntityPlan) -> object:
         case FieldType.CHOICE:
             return field.choices[0]
         case FieldType.LONG_TEXT:
-            return f"{field.label} of a sample record."
+            return f"{field.label} of a sample record"
         case _:
             return _text(field, entity)
 
@@ -112,7 +112,7 @@ def _value(field: FieldPlan, entity: EntityPlan) -> object:
 def _number(field: FieldPlan, entity: EntityPlan) -> int:
     if any(field.source == b.amount for b in entity.behaviours if b.amount):
         return 2
-    return 40 if re.search(r"stock|capacity|seats|copies|beds", field.name) else 5
+    return 40 if field.source in entity.limits else 5
 
 
 def _day(field: FieldPlan, entity: EntityPlan) -> str:
@@ -131,5 +131,5 @@ def _text(field: FieldPlan, entity: EntityPlan) -> str:
             return text
     if field.name in ("name", "title", "full_name"):
         known = _NAMES.get(entity.name.lower())
-        return known or f"Sample {entity.module.replace('_', ' ')}"
+        return known or f"Sample {entity.name}"
     return f"{field.label} 1"

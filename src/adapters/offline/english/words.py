@@ -8,6 +8,8 @@ def word_set(text: str) -> frozenset[str]:
 
 STOP_WORDS = word_set(
     """
+    belong belongs बनाने बनाना बनाकर वालों रखने रखना रखनी देने देना लेने लेना चलाने रिकॉर्ड हमें
+    उनका उनकी इसका इसकी होना होने होनी चाहिए
     a an the this that these those it its they them their theirs he she his her him we us our ours
     you your yours i me my mine who whom whose which what when where why how and or but nor so yet
     if then else than as at by for from in into of off on onto out over per to toward towards

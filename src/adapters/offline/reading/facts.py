@@ -38,6 +38,10 @@ def facts_after(noun: Noun, introduced: str, tokens: Sequence[str]) -> Facts | N
             words = words[: words.index("of")]
         if _is_clause(words):
             break
+        if counted and _MANY.intersection(item):
+            inner = noun_of(words)
+            many.extend([inner] if inner is not None and inner.plural else [])
+            continue
         for part in _parts(words):
             name, known = "_".join(part), known_entity(" ".join(part))
             inner = noun_of(part)
@@ -113,6 +117,7 @@ def as_field(name: str) -> str:
 
 _FACTS = word_set("name title code photo photos image images picture pictures video videos id")
 _NOT_KEPT = word_set("photo photos image images picture pictures video videos")
+_MANY = word_set("many several multiple various different")
 _PRONOUNS = word_set("them they it he she we you who")
 _LIST_END = word_set(
     """

@@ -282,7 +282,10 @@ class _Interpreter:
         for name in self._domain.actors:
             if len(self._actors) < 3:
                 self._actors.setdefault(name, _about(name))
+        spoken = {deed.entity for deed in self._deeds}
         for actor, verb, entity in self._domain.actions:
+            if entity in spoken:
+                continue
             self._deeds.setdefault(Deed(actor, verb, entity))
             if actor not in self._actors and len(self._actors) < MAX_ACTORS:
                 self._actors[actor] = _about(actor)
@@ -391,8 +394,10 @@ def _spoken(noun: Noun) -> str:
 
 def _sounds_like_thing(noun: Noun, *, counted: bool) -> bool:
     word = noun.words[-1]
-    if word in _FACT_WORDS or sounds_like_person(word) or not 3 <= len(word) <= 24:
+    if word in _FACT_WORDS or not 3 <= len(word) <= 24:
         return False
+    if sounds_like_person(word):
+        return counted
     return noun.plural or counted or not word.endswith(_ABSTRACT_ENDINGS)
 
 
@@ -415,8 +420,8 @@ def _content_names(words: list[str]) -> Iterator[str]:
         if word not in STOP_WORDS and 3 <= len(word) <= 24 and not base_form(word, VERBS)
     ]
     counts = Counter(nouns)
-    # Where words carry their cases at the end, the longest one says most.
-    length = {word: 0 if word.isascii() else -len(word) for word in counts}
+    # Where words carry their cases at the end, as in Tamil, the longest one says most.
+    length = {word: 0 if word < "\u0980" else -len(word) for word in counts}
     order = sorted(counts, key=lambda word: (-counts[word], length[word], nouns.index(word)))
     for word in order[:5]:
         if any(character.isalpha() for character in word):

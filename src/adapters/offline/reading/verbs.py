@@ -63,7 +63,7 @@ class _Finder:
         start = position + 1
         if self._token(start) in _PREPOSITIONS and self._tokens[position] in VERBS:
             start += 1
-        elif self._token(start) in ("or", "and") and base_form(self._token(start + 1), VERBS):
+        elif self._token(start) in JOINTS and base_form(self._token(start + 1), VERBS):
             return self._tokens[position] in VERBS and self._token(start + 1) in VERBS
         while self._token(start) in DETERMINERS or self._token(start) in ADJECTIVES:
             start += 1
