@@ -35,7 +35,7 @@ from domain.billing.usage import NO_USAGE
 
 Taken = TypeVar("Taken")
 
-RULES_VERSION = "offline-1"
+RULES_VERSION = "offline-2"
 """Raised with every change of a rule or template: a step made by older rules is made anew."""
 
 PROVIDER = ModelProvider(

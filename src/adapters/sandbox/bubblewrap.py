@@ -186,7 +186,7 @@ async def _in_a_thread(supervisor: Supervisor) -> SandboxResult:
     def body() -> None:
         try:
             result = supervisor.run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # raised where the result is awaited
             loop.call_soon_threadsafe(ended.set_exception, error)
         else:
             loop.call_soon_threadsafe(ended.set_result, result)

@@ -158,11 +158,11 @@ async def test_a_signal_ends_all_of_it_and_the_next_start_finds_its_data(
 ) -> None:
     port = choose_free_port()
     body = {"email": "a@example.com", "password": "correct horse battery", "name": "A"}
-    async with _up(tmp_path, port) as process:
+    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", trust_env=False)
+    async with _up(tmp_path, port) as process, client:
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 6
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
-            assert (await client.post("/auth/register", json=body)).status_code == 201
+        assert (await client.post("/auth/register", json=body)).status_code == 201
         process.send_signal(signal_)
         async with asyncio.timeout(SECONDS):
             assert await process.wait() == 0

@@ -1,5 +1,7 @@
 """Retries are bounded, jittered, and never sooner than the provider asked."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,5 +41,5 @@ def test_the_longest_wait_doubles_up_to_the_cap(kind: FailureKind) -> None:
         for before in range(RULES[kind].tries)
         if (wait := next_delay(failure, before, _most)) is not None
     ]
-    for shorter, longer in zip(waits, waits[1:], strict=False):
+    for shorter, longer in pairwise(waits):
         assert longer == min(2 * shorter, RULES[kind].cap_seconds)
