@@ -58,8 +58,8 @@ class OfflineLanguageModel:
         return PROVIDER
 
     def version(self, instructions: str, tier: ModelTier) -> str:
-        """The version of the rules; neither wording nor tier makes a difference."""
-        return RULES_VERSION
+        """The version of the rules for ``instructions``; the tier makes no difference."""
+        return f"{RULES_VERSION}/{instructions}"
 
     def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
         """Nothing."""

@@ -6,6 +6,7 @@ the claim's fence, so a worker whose lease has passed on can no longer change an
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -251,7 +252,9 @@ class RunGraph:
                 calls=calls,
                 sandbox=self.tools.sandbox,
             )
+            began = time.perf_counter()
             result = await METHODS[step.agent.method](work)
+            made = time.perf_counter()
             published = await self.tools.publisher.publish(
                 self.run,
                 self.project,
@@ -268,6 +271,12 @@ class RunGraph:
             raise RetryLater(OUTAGE_PARK_SECONDS, type(outage).__name__) from outage
         except DomainError as failure:
             return await self._fail(step, task, failure.code, failure.message)
+        log.info(
+            "step made",
+            step=step.name,
+            work_ms=round(1000 * (made - began)),
+            publish_ms=round(1000 * (time.perf_counter() - made)),
+        )
         return await self._commit(step, task, result, published)
 
     async def _input_hash(self, step: Step, refs: Mapping[type[Artifact], ArtifactRef]) -> str:

@@ -96,5 +96,5 @@ async def test_it_says_that_no_language_model_was_asked() -> None:
     model = OfflineLanguageModel()
     assert model.provider.offline
     assert "without a language model" in model.provider.notice
-    assert model.version("idea", ModelTier.CHEAP) == model.version("srs", ModelTier.STRONG)
+    assert model.version("idea", ModelTier.CHEAP) == model.version("idea", ModelTier.STRONG)
     await model.ping()
