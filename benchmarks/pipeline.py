@@ -31,7 +31,6 @@ from adapters.sandbox import BubblewrapSandbox
 from application.runs.artifact_store import CodeManifest
 from application.runs.verify_codebase import run_checks
 from application.runs.write_codebase import BATCH_FILES, PARALLEL_BATCHES
-from domain.agents.artifacts import Codebase, SourceFile
 from entrypoints.cli.platform import running_platform
 from entrypoints.local_stack import ChildProcess, Command
 from entrypoints.local_stack.ports import choose_free_port
@@ -187,25 +186,7 @@ async def _sandbox_seconds(client: httpx.AsyncClient, project_id: str) -> float:
         for name in archive.namelist()
         if "/code/" in name
     }
-    codebase = Codebase(
-        title=described.title,
-        language=described.language,
-        architecture=described.architecture,
-        files=tuple(
-            SourceFile(
-                path=file.path,
-                content=texts[file.path],
-                purpose=file.purpose,
-                requirement_ids=file.requirement_ids,
-                symbols=file.symbols,
-                is_test=file.is_test,
-            )
-            for file in described.files
-        ),
-        start=described.start,
-        test=described.test,
-        probe_path=described.probe_path,
-    )
+    codebase = described.filled(texts)
     sandbox = BubblewrapSandbox()
     await sandbox.availability()
     began = time.perf_counter()

@@ -42,8 +42,8 @@ def compose_brief(idea: Idea) -> IdeaBrief:
     read = interpret(idea.title, idea.idea)
     title = title_of(idea)
     actors = tuple(_actors(read))
-    entities = tuple(_entity(candidate) for candidate in read.entities)
-    relations = tuple(_relations(read))
+    entities = tuple(_entity(candidate, read) for candidate in read.entities)
+    relations = tuple(_relations(read, entities))
     actions = tuple(_actions(read, actors))
     return IdeaBrief(
         title=title,
@@ -93,8 +93,10 @@ def _many(read: Interpretation, entity: str) -> str:
     return in_sentence(found)
 
 
-def _entity(candidate: Candidate) -> Entity:
-    fields = _fields(candidate)
+def _entity(candidate: Candidate, read: Interpretation) -> Entity:
+    # A job that refers to a company needs no text that says the company once more.
+    referred = {_reference_name(k.target) for k in read.links if k.source == candidate.name}
+    fields = [field for field in _fields(candidate) if field.name not in referred]
     known = candidate.known
     about = known.about if known else f"{_article(candidate.name)} as the idea speaks of it."
     return Entity(
@@ -177,14 +179,15 @@ _ENDINGS = word_set(
 )
 
 
-def _relations(read: Interpretation) -> Iterator[Relation]:
-    taken: dict[str, set[str]] = {}
-    for candidate in read.entities:
-        columns = taken.setdefault(candidate.name, set())
-        columns.update(field.name for field in _fields(candidate))
+def _reference_name(target: str) -> str:
+    name = "_".join(words_of(target)) or "record"
+    return f"related_{name}" if name[0].isdecimal() else name
+
+
+def _relations(read: Interpretation, entities: tuple[Entity, ...]) -> Iterator[Relation]:
+    taken = {entity.name: {field.name for field in entity.fields} for entity in entities}
     for link in read.links:
-        name = "_".join(words_of(link.target)) or "record"
-        name = f"related_{name}" if name[0].isdecimal() else name
+        name = _reference_name(link.target)
         while name in taken[link.source] or f"{name}_id" in taken[link.source]:
             name = f"related_{name}"
         taken[link.source].add(name)
@@ -233,7 +236,7 @@ def _summary(idea: Idea, title: str, entities: tuple[Entity, ...]) -> str:
     kept = joined([in_sentence(entity.plural) for entity in entities])
     words = one_line(idea.idea, 320)
     quoted = f" In the words of the idea: “{words}”" if words else ""
-    return f"{title} is a web application that keeps {kept}.{quoted}"
+    return f"“{title}” is a web application that keeps {kept}.{quoted}"
 
 
 _TROUBLE = re.compile(

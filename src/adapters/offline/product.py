@@ -42,7 +42,7 @@ def _vision(brief: IdeaBrief) -> str:
     people = joined([in_sentence(actor.name) for actor in brief.actors])
     kept = joined([in_sentence(entity.plural) for entity in brief.entities])
     return (
-        f"{brief.title} gives {people} one place for {kept}: entered once, found"
+        f"“{brief.title}” gives {people} one place for {kept}: entered once, found"
         " by a search, and bound by rules that paper does not keep."
     )
 
@@ -116,7 +116,7 @@ def _keeping(entity: Entity, brief: IdeaBrief, keeper: str) -> _Told:
         Priority.MUST,
         (
             f"A valid {one} is stored and found again by a search.",
-            f"A {one} with a value that does not fit is refused with the name of the field.",
+            f"A value that does not fit makes the {one} refused with the name of the field.",
             f"The list of {many} shows 20 on a page and the total.",
         ),
     )

@@ -68,7 +68,7 @@ def _list(behaviour: Behaviour, entity: Entity, brief: IdeaBrief) -> _Said:
     return (
         f"The system shall list the stored {many} in pages of 20, limited to"
         " those that contain a given text where one is given.",
-        f"A {in_sentence(entity.name)} is looked up more often than it is entered.",
+        f"{_capital(with_article(entity.name))} is looked up more often than it is entered.",
         (
             (
                 f"3 stored {many}",

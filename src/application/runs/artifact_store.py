@@ -59,6 +59,32 @@ class CodeManifest:
     test: tuple[str, ...]
     probe_path: str
 
+    def filled(self, contents: Mapping[str, str]) -> Codebase:
+        """The codebase, with each file's content by its path.
+
+        Raises:
+            KeyError: a file's content is missing.
+        """
+        return Codebase(
+            title=self.title,
+            language=self.language,
+            architecture=self.architecture,
+            files=tuple(
+                SourceFile(
+                    path=file.path,
+                    content=contents[file.path],
+                    purpose=file.purpose,
+                    requirement_ids=file.requirement_ids,
+                    symbols=file.symbols,
+                    is_test=file.is_test,
+                )
+                for file in self.files
+            ),
+            start=self.start,
+            test=self.test,
+            probe_path=self.probe_path,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredBytes:
@@ -117,27 +143,13 @@ class ArtifactStore:
         manifest = msgspec.json.decode(data, type=CodeManifest)
         gate = asyncio.Semaphore(_PARALLEL)
 
-        async def read(file: ManifestFile) -> SourceFile:
+        async def read(file: ManifestFile) -> tuple[str, str]:
             async with gate:
                 content = await self.objects.get(object_key(user_id, file.sha256))
-            return SourceFile(
-                path=file.path,
-                content=content.decode(),
-                purpose=file.purpose,
-                requirement_ids=file.requirement_ids,
-                symbols=file.symbols,
-                is_test=file.is_test,
-            )
+            return file.path, content.decode()
 
-        return Codebase(
-            title=manifest.title,
-            language=manifest.language,
-            architecture=manifest.architecture,
-            files=tuple(await asyncio.gather(*(read(file) for file in manifest.files))),
-            start=manifest.start,
-            test=manifest.test,
-            probe_path=manifest.probe_path,
-        )
+        contents = await asyncio.gather(*(read(file) for file in manifest.files))
+        return manifest.filled(dict(contents))
 
     async def _save_files(self, user_id: UserId, codebase: Codebase) -> CodeManifest:
         gate = asyncio.Semaphore(_PARALLEL)

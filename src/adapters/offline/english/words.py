@@ -26,7 +26,7 @@ STOP_WORDS = word_set(
     digital local own one two three four five six seven eight nine ten hundred thousand lakh crore
     rs inr rupees way ways thing things lot lots kind type types part parts time times day days
     week weeks month months year years hour hours minute minutes number numbers app apps
-    application applications system systems software website web site platform platforms portal
+    application system systems software website web site platform platforms portal
     portals tool tools program solution solutions service-based mobile android idea ideas
     project-based build building create creating develop developing design designing please helps
     help helping allow allows allowing enable enables enabling provide provides providing
