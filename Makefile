@@ -7,6 +7,9 @@ IDEA   ?= A library system for a college: members borrow books, librarians manag
 # Handed over in the environment, so that quotes in an idea are just text.
 export IDEA
 
+# uv trusts the system's certificates, as pip and every other client here do.
+export UV_SYSTEM_CERTS := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test unit integration check lint format lock compose-secrets clean distclean bench-pipeline
 
@@ -17,7 +20,7 @@ help: ## list the commands
 $(VENV)/.ready: requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<1'
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

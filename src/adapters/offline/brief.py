@@ -96,7 +96,8 @@ def _many(read: Interpretation, entity: str) -> str:
 def _entity(candidate: Candidate, read: Interpretation) -> Entity:
     # A job that refers to a company needs no text that says the company once more.
     referred = {_reference_name(k.target) for k in read.links if k.source == candidate.name}
-    fields = [field for field in _fields(candidate) if field.name not in referred]
+    usual = _fields(candidate)
+    fields = [field for field in usual if field.name not in referred] or usual
     known = candidate.known
     about = known.about if known else f"{_article(candidate.name)} as the idea speaks of it."
     return Entity(

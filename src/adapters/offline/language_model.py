@@ -80,7 +80,13 @@ class OfflineLanguageModel:
         compose = COMPOSERS.get((request.instructions, request.makes))
         if compose is None:
             raise _refusal(f"No rules for {request.instructions!r} make {request.makes.__name__}.")
-        text = await asyncio.to_thread(_composed, compose, request.inputs)
+        try:
+            text = await asyncio.to_thread(_composed, compose, request.inputs)
+        except ModelCallFailed:
+            raise
+        except Exception as error:
+            # A mistake in a rule is made again on every try, so trying again is no remedy.
+            raise _refusal(f"The rules for {request.instructions!r} failed: {error!r}.") from error
         return RawReply(
             text=text,
             stop=StopReason.COMPLETE,

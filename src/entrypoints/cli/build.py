@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from domain.shared.money import rupees
 from entrypoints.cli.platform import FOLDER
@@ -180,13 +180,14 @@ class _Board:
     def __init__(self, console: Console, began: float) -> None:
         self._began = began
         self._bars = Progress(
-            SpinnerColumn(finished_text="[green]✓[/green]"),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=18),
-            TextColumn("{task.fields[tokens]:>9} tokens"),
-            TextColumn("{task.fields[cost]:>8}"),
+            SpinnerColumn(finished_text="[green]✓[/green]", table_column=_fixed(1)),
+            TextColumn("{task.description}", table_column=_fixed(21)),
+            BarColumn(bar_width=8, table_column=_fixed(8)),
+            TextColumn("{task.fields[tokens]:>7} tok", table_column=_fixed(11)),
+            TextColumn("{task.fields[cost]:>7}", table_column=_fixed(7)),
             TextColumn("{task.fields[note]}"),
             console=console,
+            expand=True,
         )
         self._tasks: dict[str, TaskID] = {}
         self._credits = 0
@@ -209,7 +210,7 @@ class _Board:
             case "run.queued":
                 for step in data["steps"]:
                     self._tasks[step["name"]] = self._bars.add_task(
-                        f"{step['title']:<22}", total=1, start=False, tokens="0", cost="", note=""
+                        step["title"], total=1, start=False, tokens="0", cost="", note=""
                     )
             case "run.started" | "run.resumed":
                 self._status = "running"
@@ -247,6 +248,11 @@ class _Board:
             cost=rupees(data["credits"]),
             note=note,
         )
+
+
+def _fixed(width: int) -> Column:
+    """A column that a narrow terminal does not squeeze: the note gives way instead."""
+    return Column(min_width=width, no_wrap=True)
 
 
 def _report(

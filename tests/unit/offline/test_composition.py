@@ -1,6 +1,7 @@
 """What is composed of an idea, for every idea alike."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ from domain.agents.review import (
 from domain.agents.review.wording import vague_terms
 from domain.agents.traceability import trace
 from tests.unit.offline.ideas import IDEAS, LONG_IDEA
-from tests.unit.offline.making import Drawn, Made, draw_up, make
+from tests.unit.offline.making import Drawn, Made, draw_up, idea_of, make
 
 DRAWN = {name: draw_up(text) for name, text in [*IDEAS.items(), ("long", LONG_IDEA)]}
 MADE = {name: make(IDEAS[name]) for name in ("library", "hostile", "reserved", "hindi hospital")}
@@ -160,6 +161,17 @@ def test_any_sentence_makes_code_that_compiles(text: str) -> None:
         if file.path.endswith(".py"):
             compile(file.content, file.path, "exec", dont_inherit=True)
     assert not errors(*review_plan(made.plan, made.requirements))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["approve or " * 5_000, "a" * 100_000, "<" * 50_000, "@." * 50_000, "x has y and " * 4_000],
+    ids=["verbs", "one word", "brackets", "addresses", "facts"],
+)
+def test_a_hostile_length_is_read_in_bounded_time(text: str) -> None:
+    started = time.process_time()
+    assert len(compose_brief(idea_of(text)).entities) >= 2
+    assert time.process_time() - started < 2
 
 
 def test_the_words_of_the_idea_are_in_the_brief() -> None:

@@ -45,7 +45,7 @@ def sentences(text: str) -> tuple[Sentence, ...]:
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _HINDI_JOINTS = {"aur": "and", "और": "and", "या": "or", "evam": "and", "तथा": "and", "एवं": "and"}
-_NOT_PROSE = re.compile(r"<[^<>]{0,200}>|https?://\S+|\S+@\S+\.\S+|[`*_#~|]+|--+")
+_NOT_PROSE = re.compile(r"<[^<>]{0,200}>|https?://\S{1,500}|\S{1,64}@\S{1,255}|[`*_#~|]+|--+")
 _SENTENCE_END = re.compile(
     r"(?<=[a-z0-9)\"'”’])[.!?]+(?:\s+|$)|[!?;।॥。\n•●▪]+|\.\s+|\s[-–—]\s|\.$"
 )

@@ -101,12 +101,14 @@ class SentenceReader:
 
     def _objects(self, position: int) -> tuple[Noun, ...]:
         """What is done to, or what the next verb is done to: "approve or reject requests"."""
-        objects, after = self._noun_list(self._after_preposition(position))
-        while self._token(after) in JOINTS:
-            after += 1
-        if not objects and after in self._verbs:
-            return self._objects(after)
-        return tuple(objects)
+        for _ in range(_SHARED):
+            objects, after = self._noun_list(self._after_preposition(position))
+            while self._token(after) in JOINTS:
+                after += 1
+            if objects or after not in self._verbs:
+                return tuple(objects)
+            position = after
+        return ()
 
     def _after_preposition(self, position: int) -> int:
         following = self._token(position + 1)
@@ -175,6 +177,8 @@ class SentenceReader:
         return self._tokens[position] if 0 <= position < len(self._tokens) else ""
 
 
+_SHARED = 6
+"""So many verbs in a row share their object; more are no sentence."""
 _PREPOSITIONS = frozenset({"for", "in", "to", "on", "at", "with", "into", "about"})
 _BETWEEN = frozenset({"also", "only", "able", "who", "which", "not", "then"})
 _PREDICATES = frozenset({*MODALS, *BE, "has", "have", "belongs", "belong"})
