@@ -36,7 +36,7 @@ run: $(VENV)/.ready ## start the platform on http://127.0.0.1:8000 and keep it u
 test: unit integration ## all tests, against the real servers
 
 unit: $(VENV)/.ready ## the tests that need no server
-	@$(BIN)/pytest tests/unit -q
+	@$(BIN)/pytest tests/unit -q -n 2
 
 integration: $(VENV)/.ready ## the tests on real servers, processes and signals
 	@$(BIN)/pytest tests/integration -q

@@ -1,6 +1,8 @@
 """The schema: as the code says, reversible, and closed to whom it is not for."""
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -35,11 +37,20 @@ async def test_the_tables_are_those_of_the_code(owner: AsyncEngine) -> None:
         assert await connection.run_sync(differences) == []
 
 
+SERVERS = ["", *sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin"))]
+"""The wheel's PostgreSQL, and every one that Debian's packages have put on this machine."""
+
+
+@pytest.mark.parametrize("server", SERVERS)
 async def test_every_migration_goes_down_and_up_again(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, server: str
 ) -> None:
     # A server of its own: the session's database is in use.
-    async with LocalStack(tmp_path_factory.mktemp("stairs"), services={"postgres"}) as addresses:
+    async with LocalStack(
+        tmp_path_factory.mktemp("stairs"),
+        services={"postgres"},
+        environment={**os.environ, **({"POSTGRES_BIN": server} if server else {})},
+    ) as addresses:
         url = addresses.database_owner_url or ""
         assert await upgrade(url) == latest_revision()
         assert await downgrade(url, "base") == ""
