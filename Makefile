@@ -11,7 +11,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test unit integration check lint format lock compose-secrets clean distclean bench-pipeline
+.PHONY: help setup demo run test quick unit integration check lint format lock compose-secrets clean distclean bench-pipeline
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ run: $(VENV)/.ready ## start the platform on http://127.0.0.1:8000 and keep it u
 	@$(BIN)/bharatbuild up
 
 test: unit integration ## all tests, against the real servers
+
+quick: $(VENV)/.ready ## the tests of the domain and the use cases, in seconds
+	@$(BIN)/pytest tests/unit/domain tests/unit/agents tests/unit/persistence tests/unit/runs -q
 
 unit: $(VENV)/.ready ## the tests that need no server
 	@$(BIN)/pytest tests/unit -q -n 2
