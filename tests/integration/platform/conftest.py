@@ -1,4 +1,4 @@
-"""The platform's own processes (HTTP, worker, dispatcher) on the session's real servers."""
+"""A whole platform: servers of its own, HTTP, worker and dispatcher."""
 
 import os
 from collections.abc import AsyncIterator
@@ -8,28 +8,27 @@ import httpx
 import pytest
 
 from entrypoints.cli.platform import Platform, running_platform
-from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
 from tests.integration.platform.person import Person
 
 
-def environment_of(stack: StackAddresses) -> dict[str, str]:
-    """What the platform is started with: the session's servers, and nothing of ours."""
+def environment() -> dict[str, str]:
+    """What a platform is started with: servers of its own, and nothing of ours.
+
+    Not the session's: a dispatcher and workers would take the runs other tests make.
+    """
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
-        **stack.environment(),
         "ALLOWED_ORIGINS": "https://app.example.com",
     }
 
 
 @pytest.fixture(scope="session")
-async def platform(
-    stack: StackAddresses, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Platform]:
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """HTTP, worker and dispatcher, as ``bharatbuild up`` starts them."""
     root: Path = tmp_path_factory.mktemp("platform")
     async with running_platform(
-        root, environment_of(stack), port=choose_free_port(), log_to_files=True
+        root, environment(), port=choose_free_port(), log_to_files=True
     ) as running:
         yield running
 

@@ -8,9 +8,8 @@ import pytest
 import websockets
 
 from entrypoints.cli.platform import Platform, running_platform
-from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
-from tests.integration.platform.conftest import environment_of
+from tests.integration.platform.conftest import environment
 from tests.integration.platform.person import Person
 
 
@@ -18,7 +17,6 @@ from tests.integration.platform.person import Person
 async def person(
     request: pytest.FixtureRequest,
     platform: Platform,
-    stack: StackAddresses,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Person]:
     """Somebody at each server."""
@@ -26,11 +24,11 @@ async def person(
         async with Person(platform.url) as registered:
             yield registered
         return
-    environment = {**environment_of(stack), "HTTP_SERVER": request.param}
+    settings = {**environment(), "HTTP_SERVER": request.param}
     async with (
         running_platform(
             tmp_path_factory.mktemp("other"),
-            environment,
+            settings,
             port=choose_free_port(),
             log_to_files=True,
         ) as other,
