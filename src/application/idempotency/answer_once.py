@@ -114,4 +114,4 @@ class AnswerOnce:
             async with self.uow.begin(user_id) as tx:
                 await tx.idempotency.release(claim)
         except DatabaseUnavailable as error:
-            log.warning("key not released; its lease will", error=str(error))
+            log.warning("key not released", error=str(error))
