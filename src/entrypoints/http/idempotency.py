@@ -83,14 +83,18 @@ class OncePerKey:
         )
 
     def _refusal(self, error: DomainError) -> StoredReply | None:
-        """A refusal by the present state is an outcome. A body to mend, or our fault, is none."""
+        """A refusal by the present state is an outcome, and kept.
+
+        A body to mend, a request to send again later and a fault of ours are none.
+        """
         if isinstance(error, InvalidValue):
             return None
         answer = answer_to(self.request, error)
-        if answer.status_code is None or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = answer.status_code or HTTPStatus.INTERNAL_SERVER_ERROR
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return None
         return StoredReply(
-            status=answer.status_code,
+            status=status,
             headers={"Content-Type": str(answer.media_type)},
             body=answer.content,
         )
