@@ -16,11 +16,14 @@ from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
+from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import RedisLiveUpdates, RedisProbe, RedisStreamTickets, open_redis
 from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
+from application.idempotency.answer_once import AnswerOnce
+from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
@@ -92,6 +95,7 @@ class Container(containers.DeclarativeContainer):
     ids = providers.Singleton(UuidMaker)
     uow = providers.Singleton(PostgresUnitOfWork, app_engine)
     claims = providers.Singleton(PostgresRunClaims, dispatch_engine)
+    expired_keys = providers.Singleton(PostgresExpiredIdempotencyKeys, dispatch_engine)
     queue = providers.Singleton(DramatiqJobQueue, broker)
     tickets = providers.Singleton(RedisStreamTickets, redis)
     hasher = providers.Singleton(Argon2PasswordHasher)
@@ -125,6 +129,9 @@ class Container(containers.DeclarativeContainer):
     issue_stream_ticket = providers.Singleton(IssueStreamTicket, uow, tickets)
     follow_run = providers.Singleton(FollowRun, uow, live, tickets)
     dispatch_runs = providers.Singleton(DispatchRuns, claims, queue)
+
+    answer_once = providers.Singleton(AnswerOnce, uow)
+    delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
 
     rate = providers.Singleton(
         ExchangeRate,

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -267,6 +268,26 @@ holds = Table(
     CheckConstraint("credits >= 0", name="holds_credits_check"),
 )
 
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_hash", Text, nullable=False),
+    Column("token", Uuid, nullable=False),
+    _moment("lease_until"),
+    _moment("expires_at"),
+    Column("status", SmallInteger, nullable=True),
+    Column("headers", JSONB(none_as_null=True), nullable=True),
+    Column("body", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("user_id", "key", name="idempotency_keys_pkey"),
+    CheckConstraint("length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_check"),
+    CheckConstraint(
+        "num_nulls(status, headers, body) IN (0, 3)", name="idempotency_keys_reply_check"
+    ),
+    Index("idempotency_keys_expired", "expires_at"),
+)
+
 TENANT_TABLES = (
     projects,
     runs,
@@ -278,5 +299,6 @@ TENANT_TABLES = (
     postings,
     balances,
     holds,
+    idempotency_keys,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.billing import PostgresLedger, PostgresModelCalls
 from adapters.postgres.engine import is_unavailable, with_retries
+from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
@@ -31,6 +32,7 @@ class PostgresTransaction:
         self.documents = PostgresDocuments(connection, user_id)
         self.calls = PostgresModelCalls(connection, user_id)
         self.ledger = PostgresLedger(connection, user_id)
+        self.idempotency = PostgresIdempotencyKeys(connection, user_id)
 
 
 class PostgresUnitOfWork:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from application.ports.idempotency import IdempotencyKeys
 from application.ports.language_model import StopReason
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import Balance, JournalEntry
@@ -329,6 +330,8 @@ class Transaction(Protocol):
     def calls(self) -> ModelCallRepository: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def idempotency(self) -> IdempotencyKeys: ...
 
 
 class UnitOfWork(Protocol):

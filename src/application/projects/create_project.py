@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from application.ports.clock import Clock, IdMaker
+from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import pipeline_for
@@ -18,6 +19,7 @@ class NewProject:
     idea: str
     mode: Mode
     title: str = ""
+    once: Completion[Project] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class CreateProject:
 
         Raises:
             InvalidValue: idea, title or mode does not fit.
+            KeyClaimLost: another request with the same key came first.
         """
         pipeline_for(command.mode)
         idea = clean_idea(command.idea)
@@ -50,4 +53,6 @@ class CreateProject:
         )
         async with self.uow.begin(command.user_id) as tx:
             await tx.projects.add(project)
+            if command.once is not None:
+                await command.once.store(tx.idempotency, project)
         return project

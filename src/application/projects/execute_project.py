@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from application.ports.clock import Clock, IdMaker
+from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
 from application.projects.show_project import owned_project
@@ -20,6 +21,7 @@ class Execution:
     user_id: UserId
     project_id: ProjectId
     reuse: bool = True
+    once: Completion[Run] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class ExecuteProject:
         Raises:
             NotFound: no such project, or another person's.
             RunInProgress: it is being executed already; ``run_id`` says by which run.
+            KeyClaimLost: another request with the same key came first.
         """
         async with self.uow.begin(command.user_id) as tx:
             project = await owned_project(tx, command.project_id, lock=True)
@@ -62,7 +65,7 @@ class ExecuteProject:
                 finished_at=None,
             )
             await tx.runs.add(run)
-            await tx.runs.append_event(
+            seq = await tx.runs.append_event(
                 run.id,
                 EventType.RUN_QUEUED,
                 {
@@ -86,5 +89,8 @@ class ExecuteProject:
                     updated_at=self.clock.now(),
                 )
             )
+            accepted = replace(run, event_seq=seq)
+            if command.once is not None:
+                await command.once.store(tx.idempotency, accepted)
         await self.queue.announce_run(run.id)
-        return replace(run, event_seq=1)
+        return accepted

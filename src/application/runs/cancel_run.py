@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from application.ports.clock import Clock
+from application.ports.idempotency import Completion
 from application.ports.live import LiveUpdates, Nudge
 from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
@@ -21,12 +22,15 @@ class CancelRun:
     clock: Clock
     queue: JobQueue
 
-    async def __call__(self, user_id: UserId, run_id: RunId) -> Run:
+    async def __call__(
+        self, user_id: UserId, run_id: RunId, *, once: Completion[Run] | None = None
+    ) -> Run:
         """Record the wish. Asking again is harmless while the run is live.
 
         Raises:
             NotFound: no such run, or another person's.
             RunNotLive: it has ended already.
+            KeyClaimLost: another request with the same key came first.
         """
         async with self.uow.begin(user_id) as tx:
             before = await tx.runs.get(run_id)
@@ -54,6 +58,8 @@ class CancelRun:
             elif before is not None and not before.cancel_requested:
                 seq = await tx.runs.append_event(run_id, EventType.RUN_CANCEL_REQUESTED, {})
                 run = replace(run, event_seq=seq)
+            if once is not None:
+                await once.store(tx.idempotency, run)
         if run.live:
             # One that waits, parked, has credits to give back: a worker does that.
             await self.queue.announce_run(run_id)

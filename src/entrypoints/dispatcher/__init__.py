@@ -1,4 +1,4 @@
-"""The dispatcher process: finds due rows and announces them, once a second."""
+"""The dispatcher process: announces due rows and deletes expired ones, once a second."""
 
 import asyncio
 import signal
@@ -6,6 +6,7 @@ import signal
 import structlog
 
 from adapters.observability.logging import configure_logging
+from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.ports.persistence import DatabaseUnavailable
 from application.runs.dispatch_runs import DispatchRuns
 from entrypoints.container import open_container
@@ -27,17 +28,27 @@ async def _dispatch(settings: Settings) -> None:
         loop.add_signal_handler(signal_, stopping.set)
     async with open_container(settings, process="dispatcher") as container:
         log.info("dispatcher open", every=settings.dispatch_seconds)
-        await _until(stopping, container.dispatch_runs(), settings.dispatch_seconds)
+        await _until(
+            stopping,
+            container.dispatch_runs(),
+            container.delete_expired_keys(),
+            settings.dispatch_seconds,
+        )
 
 
-async def _until(stopping: asyncio.Event, look: DispatchRuns, every: float) -> None:
+async def _until(
+    stopping: asyncio.Event, look: DispatchRuns, sweep: DeleteExpiredKeys, every: float
+) -> None:
     while not stopping.is_set():
         try:
             announced = await look()
             if announced:
                 log.info("runs announced", count=announced)
+            deleted = await sweep()
+            if deleted:
+                log.info("expired idempotency keys deleted", count=deleted)
         except DatabaseUnavailable as error:
-            log.warning("cannot look for due runs", error=str(error))
+            log.warning("cannot look for due rows", error=str(error))
         try:
             async with asyncio.timeout(every):
                 await stopping.wait()

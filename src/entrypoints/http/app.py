@@ -16,6 +16,7 @@ from litestar.plugins.prometheus import PrometheusConfig
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, open_container
 from entrypoints.http.access import provide_principal
+from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -43,6 +44,7 @@ USE_CASES = (
     "read_events",
     "cancel_run",
     "issue_stream_ticket",
+    "answer_once",
     "check_health",
     "provider",
 )
@@ -84,6 +86,7 @@ def create_app(settings: Settings) -> Litestar:
         state=State({"settings": settings}),
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
+            "once": Provide(provide_once, sync_to_thread=False),
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
         exception_handlers=EXCEPTION_HANDLERS,
@@ -96,7 +99,12 @@ def create_app(settings: Settings) -> Litestar:
             allow_origins=list(settings.origins),
             allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
             allow_methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
-            expose_headers=["x-request-id", "retry-after", "content-disposition"],
+            expose_headers=[
+                "x-request-id",
+                "retry-after",
+                "content-disposition",
+                HEADER_REPLAYED.lower(),
+            ],
             max_age=600,
         )
         if settings.origins

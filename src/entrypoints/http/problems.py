@@ -41,6 +41,8 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "not_found": Kind(404, "Not found"),
         "method_not_allowed": Kind(405, "Method not allowed"),
         "email_taken": Kind(409, "An account exists"),
+        "idempotency_in_flight": Kind(409, "The first request is not finished"),
+        "idempotency_mismatch": Kind(422, "The key belongs to another request"),
         "conflict": Kind(409, "The present state forbids it"),
         "project_busy": Kind(409, "The project is being executed"),
         "run_in_progress": Kind(409, "A run is in progress"),
@@ -102,14 +104,18 @@ def problem(
     )
 
 
-def _domain(request: Request[Any, Any, Any], error: DomainError) -> Response[bytes]:
+def answer_to(request: Request[Any, Any, Any], error: DomainError) -> Response[bytes]:
+    """The answer to an error of the domain; one whose code has none is our fault."""
     if error.code not in PROBLEMS:
         return _unexpected(request, error)
+    headers = {}
+    if "retry_after_seconds" in error.params:
+        headers["Retry-After"] = str(error.params["retry_after_seconds"])
     params = dict(error.params)
     if "field" in params:
         field = params.pop("field")
         params["errors"] = [{"field": field, "message": error.message}]
-    return problem(request, error.code, error.message, extensions=params)
+    return problem(request, error.code, error.message, headers, params)
 
 
 def _validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
@@ -175,7 +181,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[b
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
-    DomainError: _domain,
+    DomainError: answer_to,
     ValidationException: _validation,
     SerializationException: _malformed,
     HTTPException: _http,

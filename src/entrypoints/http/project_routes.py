@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -29,6 +29,7 @@ from domain.shared.ids import DocumentId, ProjectId
 from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment, slug
 from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
+from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.schemas import (
     CreateProjectRequest,
     DocumentListView,
@@ -60,12 +61,21 @@ class ProjectController(Controller):
         data: JSONBody[CreateProjectRequest],
         principal: NamedDependency[Principal],
         create_project: NamedDependency[CreateProject],
-    ) -> ProjectView:
+        once: NamedDependency[OncePerKey],
+    ) -> Response[ProjectView]:
         """Keep an idea as a draft. Nothing runs and nothing is charged yet."""
-        project = await create_project(
-            NewProject(user_id=principal.user_id, idea=data.idea, mode=data.mode, title=data.title)
+        return await once(
+            lambda completion: create_project(
+                NewProject(
+                    user_id=principal.user_id,
+                    idea=data.idea,
+                    mode=data.mode,
+                    title=data.title,
+                    once=completion,
+                )
+            ),
+            ProjectView.of,
         )
-        return ProjectView.of(project)
 
     @get(guards=[requires(Permission.PROJECTS_READ)], summary="List projects")
     async def page(
@@ -154,17 +164,21 @@ class ProjectController(Controller):
         project_id: FromPath[UUID],
         principal: NamedDependency[Principal],
         execute_project: NamedDependency[ExecuteProject],
+        once: NamedDependency[OncePerKey],
         data: JSONBody[ExecuteRequest | None] = None,
-    ) -> RunView:
+    ) -> Response[RunView]:
         """Accept a run. It will reach an end whatever happens; follow it by its id."""
-        run = await execute_project(
-            Execution(
-                user_id=principal.user_id,
-                project_id=ProjectId(project_id),
-                reuse=True if data is None else data.reuse,
-            )
+        return await once(
+            lambda completion: execute_project(
+                Execution(
+                    user_id=principal.user_id,
+                    project_id=ProjectId(project_id),
+                    reuse=True if data is None else data.reuse,
+                    once=completion,
+                )
+            ),
+            RunView.of,
         )
-        return RunView.of(run)
 
     @get(
         "/{project_id:str}/runs",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from litestar import Controller, WebSocket, get, post, websocket
+from litestar import Controller, Response, WebSocket, get, post, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, QueryParameter
@@ -28,6 +28,7 @@ from domain.shared.events import RunEvent
 from domain.shared.ids import RunId
 from domain.shared.money import rupees
 from entrypoints.http.access import public, requires
+from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.schemas import (
     EventPageView,
     EventView,
@@ -93,9 +94,13 @@ class RunController(Controller):
         run_id: FromPath[UUID],
         principal: NamedDependency[Principal],
         cancel_run: NamedDependency[CancelRun],
-    ) -> RunView:
+        once: NamedDependency[OncePerKey],
+    ) -> Response[RunView]:
         """Ask a live run to stop. What is finished is kept."""
-        return RunView.of(await cancel_run(principal.user_id, RunId(run_id)))
+        return await once(
+            lambda completion: cancel_run(principal.user_id, RunId(run_id), once=completion),
+            RunView.of,
+        )
 
     @get(
         "/{run_id:str}/events",

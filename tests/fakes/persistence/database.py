@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import TypeVar
+from uuid import UUID
 
 from application.ports.clock import Clock
+from application.ports.idempotency import StoredReply
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from domain.billing.ledger import AccountKind, Balance, JournalEntry
 from domain.identity.user import User
@@ -22,6 +24,7 @@ from domain.projects.document import Document
 from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
+from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import DocumentId, ModelCallId, ProjectId, RunId, UserId
 
 E = TypeVar("E", bound=Exception)
@@ -53,6 +56,21 @@ class RunRow:
         return self.run.live and self.not_before <= now and free
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRow:
+    """An idempotency key, and the reply once there is one."""
+
+    request_hash: str
+    token: UUID
+    lease_until: datetime
+    expires_at: datetime
+    reply: StoredReply | None = None
+
+    def free(self, now: datetime) -> bool:
+        """Whether another request may take the key at ``now``."""
+        return self.expires_at <= now or (self.reply is None and self.lease_until <= now)
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
@@ -68,6 +86,7 @@ class Tables:
     house: dict[AccountKind, int] = field(default_factory=dict)
     entries: dict[str, JournalEntry] = field(default_factory=dict)
     holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
+    keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from application.ports.idempotency import IdempotencyKeys
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -18,6 +19,7 @@ from application.ports.persistence import (
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
+from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
     InMemoryDocuments,
@@ -38,6 +40,7 @@ class InMemoryTransaction:
     documents: DocumentRepository
     calls: ModelCallRepository
     ledger: Ledger
+    idempotency: IdempotencyKeys
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -58,4 +61,5 @@ class InMemoryUnitOfWork(UnitOfWork):
                 documents=InMemoryDocuments(session),
                 calls=InMemoryModelCalls(session),
                 ledger=InMemoryLedger(session),
+                idempotency=InMemoryIdempotencyKeys(session),
             )

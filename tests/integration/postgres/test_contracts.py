@@ -1,9 +1,13 @@
 """PostgreSQL under the persistence contracts."""
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import RunClaims, UnitOfWork
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -22,6 +26,11 @@ def uow(postgres_uow: UnitOfWork) -> UnitOfWork:
 @pytest.fixture
 def claims(postgres_claims: RunClaims) -> RunClaims:
     return postgres_claims
+
+
+@pytest.fixture
+def expired_keys(dispatch_engine: AsyncEngine) -> ExpiredIdempotencyKeys:
+    return PostgresExpiredIdempotencyKeys(dispatch_engine)
 
 
 class TestUnitOfWork(UnitOfWorkContract):
@@ -58,3 +67,7 @@ class TestModelCalls(ModelCallsContract):
 
 class TestLedger(LedgerContract):
     """The credit ledger."""
+
+
+class TestIdempotency(IdempotencyContract):
+    """Idempotency keys."""

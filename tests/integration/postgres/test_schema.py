@@ -15,7 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from adapters.postgres.constraints import violated
 from adapters.postgres.migrate import current_revision, downgrade, latest_revision, upgrade
 from adapters.postgres.tables import TENANT_TABLES, metadata
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from domain.shared.idempotency import IdempotencyInFlight, IdempotencyKey
 from entrypoints.local_stack import LocalStack, StackAddresses
+from tests.contracts.samples import keep_user
 
 
 @pytest.fixture
@@ -93,6 +96,8 @@ async def test_without_a_person_the_app_role_sees_no_row(
         "UPDATE users SET role = 'admin'",
         "DELETE FROM users",
         "DELETE FROM model_calls",
+        "DELETE FROM idempotency_keys",
+        "UPDATE idempotency_keys SET user_id = user_id",
         "TRUNCATE projects",
         "CREATE TABLE mine (id int)",
         "ALTER TABLE projects DISABLE ROW LEVEL SECURITY",
@@ -112,10 +117,28 @@ async def test_the_app_role_may_not(app_engine: AsyncEngine, statement: str) -> 
         "UPDATE runs SET user_id = user_id",
         "UPDATE runs SET cancel_requested = true",
         "DELETE FROM runs",
+        "SELECT body FROM idempotency_keys",
+        "SELECT request_hash FROM idempotency_keys",
+        "UPDATE idempotency_keys SET expires_at = now()",
     ],
 )
 async def test_the_dispatch_role_may_not(dispatch_engine: AsyncEngine, statement: str) -> None:
     await _refused(dispatch_engine, statement)
+
+
+async def test_the_dispatch_role_reaches_expired_keys_alone(
+    postgres_uow: PostgresUnitOfWork, dispatch_engine: AsyncEngine
+) -> None:
+    user, key = await keep_user(postgres_uow), IdempotencyKey("still good")
+    async with postgres_uow.begin(user.id) as tx:
+        await tx.idempotency.claim(key, "h", lease_seconds=60, keep_seconds=60)
+    async with dispatch_engine.begin() as connection:
+        mine = text("SELECT count(*) FROM idempotency_keys WHERE user_id = :user")
+        assert await connection.scalar(mine, {"user": user.id}) == 0
+        await connection.execute(text("DELETE FROM idempotency_keys"))
+    with pytest.raises(IdempotencyInFlight):
+        async with postgres_uow.begin(user.id) as tx:
+            await tx.idempotency.claim(key, "h", lease_seconds=60, keep_seconds=60)
 
 
 async def test_an_entry_that_does_not_balance_cannot_be_committed(

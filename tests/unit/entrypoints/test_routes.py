@@ -1,5 +1,9 @@
 """What holds for every route, the next one included."""
 
+from inspect import signature
+from typing import Any, get_args
+
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
@@ -49,6 +53,40 @@ def test_every_route_names_its_guard(app: Litestar) -> None:
         ]
     ]
     assert not unguarded
+
+
+EXEMPT = {
+    "register": "there is no person yet to own a key; an email registers once anyway",
+    "login": "its answer is a secret, and it changes nothing",
+    "stream_ticket": "its answer is a secret that is good once",
+}
+"""The POSTs that take no ``Idempotency-Key``, and why."""
+
+SECRETS = ("token", "secret", "password", "ticket", "key", "credential")
+
+
+def _posts(app: Litestar) -> dict[str, Any]:
+    return {
+        handler.fn.__name__: signature(handler.fn)
+        for handler in _handlers(app)
+        if "POST" in getattr(handler, "http_methods", ())
+    }
+
+
+def test_every_post_takes_an_idempotency_key_or_says_why_not(app: Litestar) -> None:
+    posts = _posts(app)
+    assert set(EXEMPT) <= set(posts)
+    keyed = {name for name, handler in posts.items() if "once" in handler.parameters}
+    assert keyed == set(posts) - set(EXEMPT)
+
+
+def test_no_stored_reply_has_a_field_for_a_secret(app: Litestar) -> None:
+    for name, handler in _posts(app).items():
+        if name in EXEMPT:
+            continue
+        (view,) = get_args(handler.return_annotation)
+        shown = {word for field in msgspec.structs.fields(view) for word in field.name.split("_")}
+        assert not shown & set(SECRETS), name
 
 
 def test_every_operation_is_described(app: Litestar) -> None:

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import DatabaseUnavailable, RunClaims, UnitOfWork
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -31,6 +33,7 @@ from tests.contracts.users_contract import UsersContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
+    InMemoryExpiredIdempotencyKeys,
     InMemoryRunClaims,
     InMemoryUnitOfWork,
     TransactionRefused,
@@ -55,6 +58,11 @@ def uow(database: InMemoryDatabase) -> UnitOfWork:
 @pytest.fixture
 def claims(database: InMemoryDatabase) -> RunClaims:
     return InMemoryRunClaims(database)
+
+
+@pytest.fixture
+def expired_keys(database: InMemoryDatabase) -> ExpiredIdempotencyKeys:
+    return InMemoryExpiredIdempotencyKeys(database)
 
 
 @pytest.fixture
@@ -99,6 +107,10 @@ class TestModelCalls(ModelCallsContract):
 
 class TestLedger(LedgerContract):
     """The credit ledger."""
+
+
+class TestIdempotency(IdempotencyContract):
+    """Idempotency keys."""
 
 
 class TestFailures:

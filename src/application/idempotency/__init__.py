@@ -1,0 +1,1 @@
+"""Effects that happen once, however often they are asked for."""
