@@ -208,6 +208,10 @@ class DocumentRepository(Protocol):
         ...
 
 
+CUT_OFF = "cancelled"
+"""The failure of a call that we ended ourselves: nothing that the provider did wrong."""
+
+
 class CallState(StrEnum):
     """The states of a model call. ``lost``: an intent whose answer never came back."""
 
@@ -229,7 +233,8 @@ class ModelCall:
     """One provider call in the journal: its intent, and what came of it.
 
     ``request_hash`` and ``part`` say which question, and which continuation of its
-    answer; ``held`` are the credits reserved for it.
+    answer; ``held`` are the credits reserved for it. One that was cut off while it was under
+    way has failed as :data:`CUT_OFF`.
     """
 
     id: ModelCallId

@@ -61,6 +61,7 @@ class ExecuteRun:
                     await self._work(claim, graph, asked_at + self.lease_seconds)
             except LeaseLost as reason:
                 log.warning("lease lost", reason=str(reason))
+                await graph.give_up()
             except DatabaseUnavailable as reason:
                 # The lease runs out by itself and the dispatcher finds the run again.
                 log.error("database away; leaving the run to its lease", reason=str(reason))
@@ -81,9 +82,10 @@ class ExecuteRun:
                 await graph.end(RunStatus.CANCELLED)
             else:
                 log.warning("lease lost while working")
+                await graph.give_up()
         except asyncio.CancelledError:
             await stop(working)
-            await asyncio.shield(self._hand_back(claim))
+            await asyncio.shield(self._hand_back(claim, graph))
             raise
         except (LeaseLost, DatabaseUnavailable):
             raise
@@ -91,6 +93,7 @@ class ExecuteRun:
             # A fault of ours. The claim counted an attempt and keeps it, so that a run
             # that always ends here is set aside instead of going round forever.
             log.exception("run broke its worker")
+            await graph.give_up()
             await self.claims.hand_back(
                 claim.run.id,
                 claim.fence,
@@ -125,8 +128,9 @@ class ExecuteRun:
             claim.run.id, claim.fence, delay_seconds=parked.seconds, refund=True
         )
 
-    async def _hand_back(self, claim: Claim) -> None:
+    async def _hand_back(self, claim: Claim, graph: RunGraph) -> None:
         log.info("run handed back")
+        await graph.give_up()
         await self.claims.hand_back(claim.run.id, claim.fence, delay_seconds=0, refund=True)
 
     async def _bury(self, graph: RunGraph) -> None:

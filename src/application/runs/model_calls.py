@@ -4,6 +4,10 @@ Before a call its intent and the hold for its dearest outcome are committed; aft
 raw reply is, before anybody reads it. A step begun anew after a crash finds the replies
 that did arrive and buys only what is missing. The journal is not fenced: a reply that
 comes late, to a worker that lost its lease, is kept and may still be used.
+
+A call that is cancelled with its worker's task cannot be journalled by that task: it is
+put on the claim's list of cut calls, and whoever ended the work records it, because only
+they know who pays for it.
 """
 
 import asyncio
@@ -16,6 +20,7 @@ import msgspec
 
 from application.ports.clock import IdMaker
 from application.ports.language_model import (
+    CallProgress,
     FailureKind,
     LanguageModel,
     ModelCallFailed,
@@ -24,7 +29,13 @@ from application.ports.language_model import (
     StopReason,
 )
 from application.ports.live import LiveUpdates, StepProgress
-from application.ports.persistence import BorneBy, CallState, ModelCall, UnitOfWork
+from application.ports.persistence import (
+    CUT_OFF,
+    BorneBy,
+    CallState,
+    ModelCall,
+    UnitOfWork,
+)
 from application.runs.artifact_store import canonical_json
 from application.runs.failures import RetryLater, StepFailed
 from application.runs.retry_policy import PARK_ABOVE_SECONDS, next_delay
@@ -65,7 +76,7 @@ class Answer:
 
 @dataclass(slots=True)
 class StepCalls:
-    """The model calls of one step of one run."""
+    """The model calls of one step of one run. Those cut off under way are put on ``cut``."""
 
     run: Run
     step: str
@@ -74,6 +85,7 @@ class StepCalls:
     live: LiveUpdates
     ids: IdMaker
     rate: ExchangeRate
+    cut: list[ModelCall]
     house_nano_usd: int = 0
     _streamed: dict[ModelCallId, int] = field(default_factory=dict)
     _told_at: float = 0.0
@@ -94,8 +106,12 @@ class StepCalls:
                 raise StepFailed("reply_too_long", "The model's reply did not come to an end.")
             call = await self._intend(request, parts, digest, purpose, borne_by, spare)
             spare = 0
+            progress = _Progress(self, call)
             try:
-                reply = await self.model.reply(request, parts, self._progress_of(call.id))
+                reply = await self.model.reply(request, parts, progress)
+            except asyncio.CancelledError:
+                self.cut.append(progress.cut_off())
+                raise
             except ModelCallFailed as failure:
                 await self._record_failure(call, failure)
                 spare = call.held
@@ -128,7 +144,7 @@ class StepCalls:
             if number not in first:
                 break
             parts.append(_raw(first[number]))
-        failures = sum(call.state is CallState.FAILED for call in calls)
+        failures = sum(call.state is CallState.FAILED and call.failure != CUT_OFF for call in calls)
         # Each try of a part topped its hold up to what it needed, so the largest is it.
         spare = max(
             (
@@ -189,23 +205,30 @@ class StepCalls:
         if call.borne_by is BorneBy.HOUSE:
             self.house_nano_usd += reply.cost_nano_usd
         self._streamed[call.id] = reply.usage.output
-        async with self.uow.begin(self.run.user_id) as tx:
-            await tx.calls.conclude(concluded)
+        await self._conclude(concluded)
 
     async def _record_failure(self, call: ModelCall, failure: ModelCallFailed) -> None:
         self.house_nano_usd += failure.cost_nano_usd
-        async with self.uow.begin(self.run.user_id) as tx:
-            await tx.calls.conclude(
-                replace(
-                    call,
-                    state=CallState.FAILED,
-                    borne_by=BorneBy.HOUSE,
-                    usage=failure.usage,
-                    cost_nano_usd=failure.cost_nano_usd,
-                    estimated=failure.estimated,
-                    failure=f"{failure.kind}: {failure.message}"[:500],
-                )
+        await self._conclude(
+            replace(
+                call,
+                state=CallState.FAILED,
+                borne_by=BorneBy.HOUSE,
+                usage=failure.usage,
+                cost_nano_usd=failure.cost_nano_usd,
+                estimated=failure.estimated,
+                failure=f"{failure.kind}: {failure.message}"[:500],
             )
+        )
+
+    async def _conclude(self, concluded: ModelCall) -> None:
+        try:
+            async with self.uow.begin(self.run.user_id) as tx:
+                await tx.calls.conclude(concluded)
+        except asyncio.CancelledError:
+            # What came of the call is known. Recording it twice changes nothing.
+            self.cut.append(concluded)
+            raise
 
     async def _wait_or_stop(self, failure: ModelCallFailed, failures_before: int) -> None:
         delay = next_delay(failure, failures_before)
@@ -232,9 +255,6 @@ class StepCalls:
             )
         ).hexdigest()
 
-    def _progress_of(self, call_id: ModelCallId) -> "_Progress":
-        return _Progress(self, call_id)
-
     def streamed(self, call_id: ModelCallId, output_tokens: int) -> None:
         """Note a call's streamed tokens and, not too often, tell the watchers."""
         self._streamed[call_id] = output_tokens
@@ -248,13 +268,29 @@ class StepCalls:
         telling.add_done_callback(self._telling.discard)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Progress:
-    calls: StepCalls
-    call_id: ModelCallId
+    """What one call has come to so far."""
 
-    def __call__(self, output_tokens: int) -> None:
-        self.calls.streamed(self.call_id, output_tokens)
+    calls: StepCalls
+    call: ModelCall
+    latest: CallProgress | None = None
+
+    def __call__(self, progress: CallProgress) -> None:
+        self.latest = progress
+        self.calls.streamed(self.call.id, progress.usage.output)
+
+    def cut_off(self) -> ModelCall:
+        """The call as it goes into the journal when it ends here."""
+        cut = replace(self.call, state=CallState.FAILED, failure=CUT_OFF, estimated=True)
+        if self.latest is None:
+            return cut
+        return replace(
+            cut,
+            model=self.latest.model,
+            usage=self.latest.usage,
+            cost_nano_usd=self.latest.cost_nano_usd,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,10 +304,13 @@ class StepAccount:
 
 
 def account_of(calls: Sequence[ModelCall], *, charged: bool) -> StepAccount:
-    """Sum a step's journal. Of a step that failed nothing is charged to the person."""
+    """Sum a step's journal. Of a step that failed nothing is charged to the person.
+
+    A failed call is the house's, except one that the person's own cancelling cut off.
+    """
     usage, models, user, house = TokenUsage(), [], 0, 0
     for call in calls:
-        if call.state is CallState.REPLIED and call.borne_by is BorneBy.USER and charged:
+        if call.borne_by is BorneBy.USER and charged:
             user += call.cost_nano_usd
             usage += call.usage
         else:

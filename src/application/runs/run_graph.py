@@ -16,7 +16,14 @@ from application.ports.clock import Clock, IdMaker
 from application.ports.language_model import LanguageModel
 from application.ports.live import LiveUpdates, Nudge
 from application.ports.object_store import ObjectStoreUnavailable
-from application.ports.persistence import DatabaseUnavailable, Transaction, UnitOfWork
+from application.ports.persistence import (
+    BorneBy,
+    CallState,
+    DatabaseUnavailable,
+    ModelCall,
+    Transaction,
+    UnitOfWork,
+)
 from application.ports.sandbox import Sandbox
 from application.runs.artifact_store import ArtifactStore, canonical_json
 from application.runs.ask_agent import ask_agent
@@ -89,6 +96,7 @@ class RunGraph:
     _tasks: dict[str, AgentTask] = field(default_factory=dict)
     _versions: dict[DocumentType, int] = field(default_factory=dict)
     _made: dict[str, Artifact] = field(default_factory=dict)
+    _cut: list[ModelCall] = field(default_factory=list)
 
     @property
     def run(self) -> Run:
@@ -150,6 +158,8 @@ class RunGraph:
     async def end(self, status: RunStatus, *, error_code: str = "", error: str = "") -> None:
         """Bring the run to a terminal state: holds released, project and log brought up.
 
+        Cancelled, the person pays for what their calls came to, those cut off included.
+
         Raises:
             LeaseLost: another worker has the run, or it has ended.
         """
@@ -157,7 +167,11 @@ class RunGraph:
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
             tasks = {task.step: task for task in await tx.tasks.of_run(run.id)}
-            for step in await tx.ledger.held_steps(run.id):
+            for call in self._cut:
+                await tx.calls.conclude(call)
+            begun = {name for name, task in tasks.items() if task.status is AgentTaskStatus.RUNNING}
+            for step in sorted(begun | set(await tx.ledger.held_steps(run.id))):
+                await _give_up_intents(tx, run, step)
                 task = tasks.get(step)
                 task_id = task.id if task else AgentTaskId(self.tools.ids.new())
                 account, credits = await settle_step(
@@ -201,6 +215,24 @@ class RunGraph:
         log.info("run ended", status=status.value, error_code=error_code)
         await self.tools.live.publish(self.run.id, Nudge(seq=seq))
 
+    async def give_up(self) -> None:
+        """Journal the calls that were cut off, at the house's cost: nobody asked for that.
+
+        A reply that had come is kept as it is, for whoever goes on with the run.
+        """
+        if not self._cut:
+            return
+        cut, self._cut = self._cut, []
+        try:
+            async with self.tools.uow.begin(self.run.user_id) as tx:
+                for call in cut:
+                    if call.state is CallState.FAILED:
+                        call = replace(call, borne_by=BorneBy.HOUSE)
+                    await tx.calls.conclude(call)
+        except DatabaseUnavailable as reason:
+            # They stay intents, which the next claim gives up for lost.
+            log.warning("cut calls not recorded", calls=len(cut), reason=str(reason))
+
     async def _open(self) -> None:
         """Read what is there already, and log that work begins or goes on."""
         async with self.tools.uow.begin(self.run.user_id) as tx:
@@ -243,6 +275,7 @@ class RunGraph:
                 live=self.tools.live,
                 ids=self.tools.ids,
                 rate=self.tools.rate,
+                cut=self._cut,
             )
             work = StepWork(
                 agent=step.agent,
@@ -444,6 +477,13 @@ class RunGraph:
 
     def _note_version(self, document: Document) -> None:
         self._versions[document.type] = max(self._versions.get(document.type, 0), document.version)
+
+
+async def _give_up_intents(tx: Transaction, run: Run, step: str) -> None:
+    """Whatever a worker that is gone was asking is the house's, answered or not."""
+    for call in await tx.calls.of_step(run.id, step):
+        if call.state is CallState.INTENT:
+            await tx.calls.conclude(replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE))
 
 
 def _report(
