@@ -91,7 +91,9 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
     uow = providers.Singleton(PostgresUnitOfWork, app_engine)
-    claims = providers.Singleton(PostgresRunClaims, dispatch_engine)
+    claims = providers.Singleton(
+        PostgresRunClaims, dispatch_engine, runs_per_user=settings.provided.runs_per_user
+    )
     queue = providers.Singleton(DramatiqJobQueue, broker)
     tickets = providers.Singleton(RedisStreamTickets, redis)
     hasher = providers.Singleton(Argon2PasswordHasher)

@@ -42,6 +42,22 @@ class LeaseLost(Exception):
     """Another worker holds the run now, or it has ended. Nothing was changed."""
 
 
+class RunUnreadable(Exception):
+    """A claim was made, and counted, on a run whose row says nothing that this code knows.
+
+    It carries what is needed to put the run off, or to end it, without reading it.
+    """
+
+    def __init__(
+        self, run_id: RunId, user_id: UserId, *, fence: int, attempts: int, reason: str
+    ) -> None:
+        super().__init__(reason)
+        self.run_id = run_id
+        self.user_id = user_id
+        self.fence = fence
+        self.attempts = attempts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Where a listing starts and how long it may be. ``after`` is exclusive."""
@@ -121,6 +137,10 @@ class RunRepository(Protocol):
 
     async def live(self, project_id: ProjectId) -> Run | None:
         """The project's live run, if it has one."""
+        ...
+
+    async def live_count(self) -> int:
+        """How many live runs the person has, in whatever project."""
         ...
 
     async def of_project(self, project_id: ProjectId, page: Page) -> Sequence[Run]:
@@ -357,13 +377,21 @@ class Heartbeat:
 
 
 class RunClaims(Protocol):
-    """Who may work on which run, decided by the database on its own clock."""
+    """Who may work on which run, decided by the database on its own clock.
+
+    A person's runs are held by at most so many workers at once as the adapter was told; 0
+    is no limit. One whose end is asked for is outside of it: ending it is no work.
+    """
 
     async def claim(self, run_id: RunId, lease_seconds: float) -> Claim | None:
         """Take the run if it is due and nobody holds it; each claim counts an attempt.
 
         Committed on its own, before any work. None: somebody else has it, it is not
-        due yet, or it has ended.
+        due yet, it has ended, or its person's other runs fill their limit. A run refused
+        for the limit counts no attempt, and comes due as soon as there is room.
+
+        Raises:
+            RunUnreadable: the claim was made, but the row is not one of a run.
         """
         ...
 
@@ -384,6 +412,8 @@ class RunClaims(Protocol):
     async def due(self, limit: int, defer_seconds: float) -> Sequence[RunId]:
         """Take runs that wait for a worker, and put off their next turn by the delay.
 
+        In the order of fairness: everybody's first, then everybody's second, and of each
+        person no more than may be held or on their way to a worker at once.
         Safe to call from many dispatchers: each due run goes to one of them.
         """
         ...

@@ -34,6 +34,9 @@ class ExecuteProject:
     async def __call__(self, command: Execution) -> Run:
         """Keep the new run, then send the hint.
 
+        A person's further runs wait for the dispatcher's hint, which is fair among people;
+        their own hints would stand before everybody else's.
+
         Raises:
             NotFound: no such project, or another person's.
             RunInProgress: it is being executed already; ``run_id`` says by which run.
@@ -62,6 +65,7 @@ class ExecuteProject:
                 finished_at=None,
             )
             await tx.runs.add(run)
+            alone = await tx.runs.live_count() == 1
             await tx.runs.append_event(
                 run.id,
                 EventType.RUN_QUEUED,
@@ -86,5 +90,6 @@ class ExecuteProject:
                     updated_at=self.clock.now(),
                 )
             )
-        await self.queue.announce_run(run.id)
+        if alone:
+            await self.queue.announce_run(run.id)
         return replace(run, event_seq=1)

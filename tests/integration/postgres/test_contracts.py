@@ -1,13 +1,15 @@
 """PostgreSQL under the persistence contracts."""
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.claims import PostgresRunClaims
 from application.ports.persistence import RunClaims, UnitOfWork
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
-from tests.contracts.run_claims_contract import RunClaimsContract
+from tests.contracts.run_claims_contract import Limited, RunClaimsContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
@@ -22,6 +24,11 @@ def uow(postgres_uow: UnitOfWork) -> UnitOfWork:
 @pytest.fixture
 def claims(postgres_claims: RunClaims) -> RunClaims:
     return postgres_claims
+
+
+@pytest.fixture
+def limited(dispatch_engine: AsyncEngine) -> Limited:
+    return lambda runs: PostgresRunClaims(dispatch_engine, runs_per_user=runs)
 
 
 class TestUnitOfWork(UnitOfWorkContract):

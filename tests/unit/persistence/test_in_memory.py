@@ -12,7 +12,7 @@ from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
-from tests.contracts.run_claims_contract import RunClaimsContract, Wait
+from tests.contracts.run_claims_contract import Limited, RunClaimsContract, Wait
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.samples import (
     LONG_LEASE,
@@ -55,6 +55,11 @@ def uow(database: InMemoryDatabase) -> UnitOfWork:
 @pytest.fixture
 def claims(database: InMemoryDatabase) -> RunClaims:
     return InMemoryRunClaims(database)
+
+
+@pytest.fixture
+def limited(database: InMemoryDatabase) -> Limited:
+    return lambda runs: InMemoryRunClaims(database, runs_per_user=runs)
 
 
 @pytest.fixture

@@ -171,6 +171,7 @@ async def open_world(
     language_model: ScriptedLanguageModel | None = None,
     box: ScriptedSandbox | None = None,
     credits: int = GRANT,
+    runs_per_user: int = 0,
 ) -> World:
     """A platform with one person who has credits."""
     clock = MovableClock()
@@ -186,7 +187,7 @@ async def open_world(
         clock=clock,
         database=database,
         uow=uow,
-        claims=InMemoryRunClaims(database),
+        claims=InMemoryRunClaims(database, runs_per_user=runs_per_user),
         store=InMemoryObjectStore(),
         queue=RecordingJobQueue(),
         live=InMemoryLiveUpdates(),
