@@ -17,7 +17,13 @@ from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from adapters.redis import RedisLiveUpdates, RedisProbe, RedisStreamTickets, open_redis
+from adapters.redis import (
+    RedisLiveUpdates,
+    RedisProbe,
+    RedisProviderGate,
+    RedisStreamTickets,
+    open_redis,
+)
 from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
@@ -27,6 +33,7 @@ from application.identity.sign_in import SignIn
 from application.operations.check_health import CheckHealth
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
+from application.ports.provider_gate import ProviderGate
 from application.projects.create_project import CreateProject
 from application.projects.delete_project import DeleteProject
 from application.projects.edit_project import EditProject
@@ -38,9 +45,11 @@ from application.projects.read_documents import DownloadDocument, ListDocuments,
 from application.projects.show_project import ShowProject
 from application.runs.artifact_store import ArtifactStore
 from application.runs.cancel_run import CancelRun
+from application.runs.circuit_policy import PROVIDER_CIRCUIT, Pace
 from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.follow_run import FollowRun, IssueStreamTicket
+from application.runs.local_gate import LocalProviderGate
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
@@ -71,6 +80,17 @@ def access_tokens(settings: Settings) -> SignedAccessTokens:
         settings.jwt_audience,
         timedelta(seconds=settings.access_token_seconds),
     )
+
+
+def open_gate(settings: Settings, model: LanguageModel, redis: Any) -> ProviderGate:
+    """What stands before the provider; nobody shares the offline rules, and they cannot tire."""
+    pace = Pace(
+        requests_per_minute=settings.model_requests_per_minute,
+        tokens_per_minute=settings.model_tokens_per_minute,
+    )
+    if model.provider.offline:
+        return LocalProviderGate(PROVIDER_CIRCUIT, Pace())
+    return RedisProviderGate(redis, model.provider.name, PROVIDER_CIRCUIT, pace)
 
 
 class Container(containers.DeclarativeContainer):
@@ -134,9 +154,10 @@ class Container(containers.DeclarativeContainer):
         valid_from="",
         source="USD_INR_PAISE, set by the operator",
     )
+    gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate
     )
     execute_run = providers.Singleton(
         ExecuteRun,
@@ -153,7 +174,7 @@ class Container(containers.DeclarativeContainer):
             providers.Singleton(RedisProbe, redis),
             providers.Singleton(ObjectStoreProbe, objects),
             providers.Singleton(QueueProbe, claims),
-            providers.Singleton(ModelProbe, model, clock),
+            providers.Singleton(ModelProbe, model, clock, gate),
         ),
     )
 

@@ -232,6 +232,11 @@ CUT_OFF = "cancelled"
 """The failure of a call that we ended ourselves: nothing that the provider did wrong."""
 
 
+OUTAGE = "outage"
+"""How the failure of a call begins that found the provider's circuit open, or opened it:
+nothing that the question did wrong."""
+
+
 class CallState(StrEnum):
     """The states of a model call. ``lost``: an intent whose answer never came back."""
 

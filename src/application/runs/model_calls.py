@@ -31,12 +31,16 @@ from application.ports.language_model import (
 from application.ports.live import LiveUpdates, StepProgress
 from application.ports.persistence import (
     CUT_OFF,
+    OUTAGE,
     BorneBy,
     CallState,
     ModelCall,
     UnitOfWork,
 )
+from application.ports.provider_gate import RefusalReason
 from application.runs.artifact_store import canonical_json
+from application.runs.call_pacing import CallPacing
+from application.runs.circuit_policy import OUTAGE_TRIES, not_before
 from application.runs.failures import RetryLater, StepFailed
 from application.runs.retry_policy import PARK_ABOVE_SECONDS, next_delay
 from domain.agents.artifacts import Reply
@@ -86,6 +90,7 @@ class StepCalls:
     ids: IdMaker
     rate: ExchangeRate
     cut: list[ModelCall]
+    pacing: CallPacing
     house_nano_usd: int = 0
     _streamed: dict[ModelCallId, int] = field(default_factory=dict)
     _told_at: float = 0.0
@@ -104,6 +109,8 @@ class StepCalls:
         while not parts or parts[-1].stop is StopReason.TRUNCATED:
             if len(parts) == MAX_PARTS:
                 raise StepFailed("reply_too_long", "The model's reply did not come to an end.")
+            tokens = _about(request, parts)
+            await self.pacing.admitted(tokens)
             call = await self._intend(request, parts, digest, purpose, borne_by, spare)
             spare = 0
             progress = _Progress(self, call)
@@ -113,12 +120,12 @@ class StepCalls:
                 self.cut.append(progress.cut_off())
                 raise
             except ModelCallFailed as failure:
-                await self._record_failure(call, failure)
+                shut = await self._record_failure(call, failure, tokens)
                 spare = call.held
-                await self._wait_or_stop(failure, failures)
+                await self._wait_or_stop(failure, failures, shut)
                 failures += 1
                 continue
-            await self._record_reply(call, reply)
+            await self._record_reply(call, reply, tokens)
             if reply.stop is StopReason.REFUSED:
                 raise StepFailed("refused", _SENTENCES[FailureKind.REFUSED])
             parts.append(reply)
@@ -144,7 +151,7 @@ class StepCalls:
             if number not in first:
                 break
             parts.append(_raw(first[number]))
-        failures = sum(call.state is CallState.FAILED and call.failure != CUT_OFF for call in calls)
+        failures = _tries(calls)
         # Each try of a part topped its hold up to what it needed, so the largest is it.
         spare = max(
             (
@@ -191,7 +198,7 @@ class StepCalls:
             await tx.calls.add(call)
         return call
 
-    async def _record_reply(self, call: ModelCall, reply: RawReply) -> None:
+    async def _record_reply(self, call: ModelCall, reply: RawReply, tokens: int) -> None:
         concluded = replace(
             call,
             state=CallState.REPLIED,
@@ -206,20 +213,31 @@ class StepCalls:
             self.house_nano_usd += reply.cost_nano_usd
         self._streamed[call.id] = reply.usage.output
         await self._conclude(concluded)
+        await self.pacing.answered(tokens, reply.usage)
 
-    async def _record_failure(self, call: ModelCall, failure: ModelCallFailed) -> None:
+    async def _record_failure(
+        self, call: ModelCall, failure: ModelCallFailed, tokens: int
+    ) -> float:
+        """Journal a failure; returns for how long the provider is not to be called now."""
         self.house_nano_usd += failure.cost_nano_usd
-        await self._conclude(
-            replace(
-                call,
-                state=CallState.FAILED,
-                borne_by=BorneBy.HOUSE,
-                usage=failure.usage,
-                cost_nano_usd=failure.cost_nano_usd,
-                estimated=failure.estimated,
-                failure=f"{failure.kind}: {failure.message}"[:500],
-            )
+        failed = replace(
+            call,
+            state=CallState.FAILED,
+            borne_by=BorneBy.HOUSE,
+            usage=failure.usage,
+            cost_nano_usd=failure.cost_nano_usd,
+            estimated=failure.estimated,
+            failure=f"{failure.kind}: {failure.message}"[:500],
         )
+        try:
+            shut = await self.pacing.failed(tokens, failure)
+        except asyncio.CancelledError:
+            self.cut.append(failed)
+            raise
+        if shut:
+            failed = replace(failed, failure=f"{OUTAGE}: {failed.failure}"[:500])
+        await self._conclude(failed)
+        return shut
 
     async def _conclude(self, concluded: ModelCall) -> None:
         try:
@@ -230,11 +248,15 @@ class StepCalls:
             self.cut.append(concluded)
             raise
 
-    async def _wait_or_stop(self, failure: ModelCallFailed, failures_before: int) -> None:
+    async def _wait_or_stop(
+        self, failure: ModelCallFailed, failures_before: int, shut: float
+    ) -> None:
         delay = next_delay(failure, failures_before)
         if delay is None:
             sentence = _SENTENCES[failure.kind].format(failure.message.rstrip("."))
             raise StepFailed(f"model_{failure.kind.value}", sentence) from failure
+        if shut:
+            raise RetryLater(not_before(shut), RefusalReason.CIRCUIT_OPEN.value) from failure
         if delay > PARK_ABOVE_SECONDS:
             raise RetryLater(delay, f"model_{failure.kind.value}") from failure
         await asyncio.sleep(delay)
@@ -320,6 +342,20 @@ def account_of(calls: Sequence[ModelCall], *, charged: bool) -> StepAccount:
     return StepAccount(
         usage=usage, model=", ".join(models), user_nano_usd=user, house_nano_usd=house
     )
+
+
+def _tries(calls: Sequence[ModelCall]) -> int:
+    """How many of a question's tries are used up: failures that may be the question's own."""
+    failed = [call.failure for call in calls if call.state is CallState.FAILED]
+    outages = sum(failure.startswith(OUTAGE) for failure in failed)
+    own = len(failed) - outages - failed.count(CUT_OFF)
+    return own + max(0, outages - OUTAGE_TRIES)
+
+
+def _about(request: ModelRequest, parts: Sequence[RawReply]) -> int:
+    """About how many tokens a call's prompt has, at the usual four characters each."""
+    asked = canonical_json((request.inputs, request.findings, request.previous))
+    return (len(asked) + sum(len(part.text) for part in parts)) // 4
 
 
 def _raw(call: ModelCall) -> RawReply:

@@ -24,9 +24,11 @@ from application.ports.persistence import (
     Transaction,
     UnitOfWork,
 )
+from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import Sandbox
 from application.runs.artifact_store import ArtifactStore, canonical_json
 from application.runs.ask_agent import ask_agent
+from application.runs.call_pacing import CallPacing
 from application.runs.cancellation import stop
 from application.runs.failures import RetryLater, StepFailed
 from application.runs.model_calls import StepCalls
@@ -84,6 +86,7 @@ class RunTools:
     clock: Clock
     ids: IdMaker
     rate: ExchangeRate
+    gate: ProviderGate
 
 
 @dataclass(slots=True)
@@ -97,6 +100,10 @@ class RunGraph:
     _versions: dict[DocumentType, int] = field(default_factory=dict)
     _made: dict[str, Artifact] = field(default_factory=dict)
     _cut: list[ModelCall] = field(default_factory=list)
+    _pacing: CallPacing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pacing = CallPacing(self.tools.gate)
 
     @property
     def run(self) -> Run:
@@ -276,6 +283,7 @@ class RunGraph:
                 ids=self.tools.ids,
                 rate=self.tools.rate,
                 cut=self._cut,
+                pacing=self._pacing,
             )
             work = StepWork(
                 agent=step.agent,

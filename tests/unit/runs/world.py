@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from application.ports.persistence import UnitOfWork
+from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import SandboxOutcome, SandboxResult
 from application.projects.create_project import CreateProject, NewProject
 from application.projects.execute_project import ExecuteProject, Execution
 from application.runs.artifact_store import ArtifactStore
 from application.runs.cancel_run import CancelRun
+from application.runs.circuit_policy import PROVIDER_CIRCUIT, Pace
 from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.harness import MARK
+from application.runs.local_gate import LocalProviderGate
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from domain.agents.artifacts import FileBatch, Mode, WrittenFile
@@ -36,6 +39,7 @@ from tests.unit.agents import samples
 
 GRANT = 100_000
 RATE = ExchangeRate(paise_per_usd=9_000, valid_from="2026-01-01", source="invented for tests")
+NO_PACE = Pace()
 IDEA = "A college library where members borrow books and librarians manage them."
 
 
@@ -110,6 +114,7 @@ class World:
     sandbox: ScriptedSandbox
     ids: CountingIds
     user_id: UserId
+    gate: ProviderGate
 
     def worker(self, *, lease: float = 30.0, heartbeat: float = 0.01) -> ExecuteRun:
         """Another worker on the same platform."""
@@ -124,6 +129,7 @@ class World:
             self.clock,
             self.ids,
             RATE,
+            self.gate,
         )
         return ExecuteRun(self.claims, tools, lease, heartbeat)
 
@@ -172,6 +178,7 @@ async def open_world(
     box: ScriptedSandbox | None = None,
     credits: int = GRANT,
     runs_per_user: int = 0,
+    pace: Pace = NO_PACE,
 ) -> World:
     """A platform with one person who has credits."""
     clock = MovableClock()
@@ -195,4 +202,5 @@ async def open_world(
         sandbox=box or sandbox(),
         ids=CountingIds(),
         user_id=user.id,
+        gate=LocalProviderGate(PROVIDER_CIRCUIT, pace, lambda: clock.now().timestamp()),
     )
