@@ -14,6 +14,7 @@ from dependency_injector import containers, providers
 from adapters.documents import TemplatedDocumentRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
+from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -154,6 +155,7 @@ class Container(containers.DeclarativeContainer):
         valid_from="",
         source="USD_INR_PAISE, set by the operator",
     )
+    run_metrics = providers.Singleton(PrometheusRunMetrics)
     gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
     run_tools = providers.Singleton(
@@ -163,6 +165,7 @@ class Container(containers.DeclarativeContainer):
         ExecuteRun,
         claims,
         run_tools,
+        run_metrics,
         settings.provided.lease_seconds,
         settings.provided.heartbeat_seconds,
     )

@@ -23,7 +23,7 @@ from adapters.postgres.runs import run_of
 from adapters.postgres.tables import runs
 from application.ports.persistence import Heartbeat, RunUnreadable
 from domain.projects.run import LIVE, Claim, RunStatus
-from domain.shared.ids import RunId, UserId
+from domain.shared.ids import ProjectId, RunId, UserId
 
 _LIVE = tuple(sorted(LIVE))
 _CLAIMS_OF_A_PERSON = 0x6262
@@ -52,10 +52,11 @@ class PostgresRunClaims:
         except ValueError as error:
             raise RunUnreadable(
                 RunId(row.id),
+                ProjectId(row.project_id),
                 UserId(row.user_id),
                 fence=row.fence,
                 attempts=row.attempts,
-                reason=f"{type(error).__name__}: {error}",
+                reason=str(error),
             ) from error
         return Claim(run=run, fence=row.fence, lease_seconds=lease_seconds)
 

@@ -49,10 +49,18 @@ class RunUnreadable(Exception):
     """
 
     def __init__(
-        self, run_id: RunId, user_id: UserId, *, fence: int, attempts: int, reason: str
+        self,
+        run_id: RunId,
+        project_id: ProjectId,
+        user_id: UserId,
+        *,
+        fence: int,
+        attempts: int,
+        reason: str,
     ) -> None:
         super().__init__(reason)
         self.run_id = run_id
+        self.project_id = project_id
         self.user_id = user_id
         self.fence = fence
         self.attempts = attempts

@@ -219,6 +219,7 @@ class RunGraph:
             )
             await tx.runs.finish(run.id, status, error_code=error_code, error=error)
             await self._save_project(tx, _PROJECT_STATUS[status], progress)
+        self._cut.clear()
         log.info("run ended", status=status.value, error_code=error_code)
         await self.tools.live.publish(self.run.id, Nudge(seq=seq))
 

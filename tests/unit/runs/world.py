@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from application.ports.persistence import UnitOfWork
+from application.ports.persistence import RunClaims, UnitOfWork
 from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import SandboxOutcome, SandboxResult
 from application.projects.create_project import CreateProject, NewProject
@@ -31,6 +31,7 @@ from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.document_renderer import PlainTextRenderer
 from tests.fakes.language_model import ScriptedLanguageModel, answer
 from tests.fakes.live import InMemoryLiveUpdates
+from tests.fakes.metrics import RecordingRunMetrics
 from tests.fakes.object_store import InMemoryObjectStore
 from tests.fakes.persistence import InMemoryDatabase, InMemoryRunClaims, InMemoryUnitOfWork
 from tests.fakes.queue import RecordingJobQueue
@@ -106,7 +107,7 @@ class World:
     clock: MovableClock
     database: InMemoryDatabase
     uow: UnitOfWork
-    claims: InMemoryRunClaims
+    claims: RunClaims
     store: InMemoryObjectStore
     queue: RecordingJobQueue
     live: InMemoryLiveUpdates
@@ -115,6 +116,7 @@ class World:
     ids: CountingIds
     user_id: UserId
     gate: ProviderGate
+    metrics: RecordingRunMetrics
 
     def worker(self, *, lease: float = 30.0, heartbeat: float = 0.01) -> ExecuteRun:
         """Another worker on the same platform."""
@@ -131,7 +133,7 @@ class World:
             RATE,
             self.gate,
         )
-        return ExecuteRun(self.claims, tools, lease, heartbeat)
+        return ExecuteRun(self.claims, tools, self.metrics, lease, heartbeat)
 
     @property
     def dispatcher(self) -> DispatchRuns:
@@ -203,4 +205,5 @@ async def open_world(
         ids=CountingIds(),
         user_id=user.id,
         gate=LocalProviderGate(PROVIDER_CIRCUIT, pace, lambda: clock.now().timestamp()),
+        metrics=RecordingRunMetrics(),
     )
