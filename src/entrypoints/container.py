@@ -17,6 +17,7 @@ from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
+from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import (
     RedisLiveUpdates,
@@ -32,6 +33,7 @@ from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.operations.check_health import CheckHealth
+from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
 from application.ports.provider_gate import ProviderGate
@@ -43,6 +45,7 @@ from application.projects.list_projects import ListProjects
 from application.projects.list_runs import ListRuns
 from application.projects.read_archive import ReadArchive
 from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
+from application.projects.retry_run import RetryRun
 from application.projects.show_project import ShowProject
 from application.runs.artifact_store import ArtifactStore
 from application.runs.cancel_run import CancelRun
@@ -140,6 +143,12 @@ class Container(containers.DeclarativeContainer):
     show_document = providers.Singleton(ShowDocument, uow)
     download_document = providers.Singleton(DownloadDocument, uow, objects)
     read_archive = providers.Singleton(ReadArchive, uow, objects)
+
+    retry_run = providers.Singleton(RetryRun, uow, queue, clock, ids)
+    oversight = providers.Singleton(PostgresRunOversight, dispatch_engine)
+    oversee_runs = providers.Singleton(OverseeRuns, oversight)
+    examine_run = providers.Singleton(ExamineRun, oversight, uow)
+    retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
 
     show_run = providers.Singleton(ShowRun, uow)
     list_runs = providers.Singleton(ListRuns, uow)

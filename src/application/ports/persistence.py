@@ -8,6 +8,7 @@ raises is rolled back, and a commit that fails raises.
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -313,6 +314,10 @@ class ModelCallRepository(Protocol):
         """Every call of a step, without its text: for settling."""
         ...
 
+    async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
+        """The run's last failed calls, newest first, without their text."""
+        ...
+
 
 class Ledger(Protocol):
     """The person's account, and the house's side of it."""
@@ -433,4 +438,43 @@ class RunClaims(Protocol):
 
     async def depth(self) -> int:
         """How many runs wait for a worker."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run's row as an operator sees it. Mode and status are told as they are written."""
+
+    id: RunId
+    project_id: ProjectId
+    user_id: UserId
+    mode: str
+    status: str
+    progress: int
+    attempts: int
+    retry_of: RunId | None
+    event_seq: int
+    error_code: str
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RunOversight(Protocol):
+    """The rows of everybody's runs, to be read only: for operators."""
+
+    async def of_status(self, status: RunStatus, page: Page) -> Sequence[RunSummary]:
+        """Everybody's runs of that status, newest first.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
+        ...
+
+    async def get(self, run_id: RunId) -> RunSummary | None:
+        """Anybody's run, or None.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
         ...

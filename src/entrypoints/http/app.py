@@ -16,6 +16,7 @@ from litestar.plugins.prometheus import PrometheusConfig
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, open_container
 from entrypoints.http.access import provide_principal
+from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -42,6 +43,10 @@ USE_CASES = (
     "list_runs",
     "read_events",
     "cancel_run",
+    "retry_run",
+    "oversee_runs",
+    "examine_run",
+    "retry_any_run",
     "issue_stream_ticket",
     "check_health",
     "provider",
@@ -75,6 +80,7 @@ def create_app(settings: Settings) -> Litestar:
             ProjectController,
             DocumentController,
             RunController,
+            AdminRunController,
             stream,
         ],
     )

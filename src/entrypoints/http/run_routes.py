@@ -18,6 +18,7 @@ from application.ports.language_model import ModelProvider
 from application.ports.live import StepProgress, TicketsUnavailable
 from application.ports.persistence import DatabaseUnavailable
 from application.ports.security import Principal
+from application.projects.retry_run import RetryRun
 from application.runs.cancel_run import CancelRun
 from application.runs.cancellation import stop
 from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
@@ -96,6 +97,24 @@ class RunController(Controller):
     ) -> RunView:
         """Ask a live run to stop. What is finished is kept."""
         return RunView.of(await cancel_run(principal.user_id, RunId(run_id)))
+
+    @post(
+        "/{run_id:str}/retry",
+        guards=[requires(Permission.PROJECTS_EXECUTE)],
+        status_code=HTTP_202_ACCEPTED,
+        summary="Retry a run",
+    )
+    async def retry(
+        self,
+        run_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        retry_run: NamedDependency[RetryRun],
+    ) -> RunView:
+        """Accept a new run in place of one that failed, died or was cancelled.
+
+        It goes on from what is finished.
+        """
+        return RunView.of(await retry_run(principal.user_id, RunId(run_id)))
 
     @get(
         "/{run_id:str}/events",

@@ -7,6 +7,13 @@ the same behaviour.
 
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
+from tests.fakes.persistence.oversight import InMemoryRunOversight
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
 
-__all__ = ["InMemoryDatabase", "InMemoryRunClaims", "InMemoryUnitOfWork", "TransactionRefused"]
+__all__ = [
+    "InMemoryDatabase",
+    "InMemoryRunClaims",
+    "InMemoryRunOversight",
+    "InMemoryUnitOfWork",
+    "TransactionRefused",
+]

@@ -20,7 +20,7 @@ async def platform(
     """HTTP, worker and dispatcher, as ``bharatbuild up`` starts them."""
     root: Path = tmp_path_factory.mktemp("platform")
     environment = {
-        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
         **stack.environment(),
         "ALLOWED_ORIGINS": "https://app.example.com",
         "LOG_LEVEL": "info",

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.ports.persistence import DatabaseUnavailable, RunClaims, UnitOfWork
+from application.ports.persistence import DatabaseUnavailable, RunClaims, RunOversight, UnitOfWork
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
@@ -13,6 +13,7 @@ from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract, Wait
+from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.samples import (
     LONG_LEASE,
@@ -32,6 +33,7 @@ from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
     InMemoryRunClaims,
+    InMemoryRunOversight,
     InMemoryUnitOfWork,
     TransactionRefused,
 )
@@ -68,6 +70,15 @@ def wait(clock: MovableClock) -> Wait:
         clock.move(timedelta(seconds=seconds))
 
     return move
+
+
+@pytest.fixture
+def oversight(database: InMemoryDatabase) -> RunOversight:
+    return InMemoryRunOversight(database)
+
+
+class TestRunOversight(RunOversightContract):
+    """Everybody's runs."""
 
 
 class TestUnitOfWork(UnitOfWorkContract):
