@@ -14,11 +14,19 @@ from dependency_injector import containers, providers
 from adapters.documents import TemplatedDocumentRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
+from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from adapters.redis import RedisLiveUpdates, RedisProbe, RedisStreamTickets, open_redis
+from adapters.redis import (
+    RedisLiveUpdates,
+    RedisProbe,
+    RedisProviderGate,
+    RedisStreamTickets,
+    open_redis,
+)
 from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
@@ -28,8 +36,10 @@ from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.operations.check_health import CheckHealth
+from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
+from application.ports.provider_gate import ProviderGate
 from application.projects.create_project import CreateProject
 from application.projects.delete_project import DeleteProject
 from application.projects.edit_project import EditProject
@@ -38,12 +48,15 @@ from application.projects.list_projects import ListProjects
 from application.projects.list_runs import ListRuns
 from application.projects.read_archive import ReadArchive
 from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
+from application.projects.retry_run import RetryRun
 from application.projects.show_project import ShowProject
 from application.runs.artifact_store import ArtifactStore
 from application.runs.cancel_run import CancelRun
+from application.runs.circuit_policy import PROVIDER_CIRCUIT, Pace
 from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.follow_run import FollowRun, IssueStreamTicket
+from application.runs.local_gate import LocalProviderGate
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
@@ -76,6 +89,17 @@ def access_tokens(settings: Settings) -> SignedAccessTokens:
     )
 
 
+def open_gate(settings: Settings, model: LanguageModel, redis: Any) -> ProviderGate:
+    """What stands before the provider; nobody shares the offline rules, and they cannot tire."""
+    pace = Pace(
+        requests_per_minute=settings.model_requests_per_minute,
+        tokens_per_minute=settings.model_tokens_per_minute,
+    )
+    if model.provider.offline:
+        return LocalProviderGate(PROVIDER_CIRCUIT, Pace())
+    return RedisProviderGate(redis, model.provider.name, PROVIDER_CIRCUIT, pace)
+
+
 class Container(containers.DeclarativeContainer):
     """Every port's adapter and every use case, one of each."""
 
@@ -94,7 +118,9 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
     uow = providers.Singleton(PostgresUnitOfWork, app_engine)
-    claims = providers.Singleton(PostgresRunClaims, dispatch_engine)
+    claims = providers.Singleton(
+        PostgresRunClaims, dispatch_engine, runs_per_user=settings.provided.runs_per_user
+    )
     expired_keys = providers.Singleton(PostgresExpiredIdempotencyKeys, dispatch_engine)
     queue = providers.Singleton(DramatiqJobQueue, broker)
     tickets = providers.Singleton(RedisStreamTickets, redis)
@@ -122,6 +148,12 @@ class Container(containers.DeclarativeContainer):
     download_document = providers.Singleton(DownloadDocument, uow, objects)
     read_archive = providers.Singleton(ReadArchive, uow, objects)
 
+    retry_run = providers.Singleton(RetryRun, uow, queue, clock, ids)
+    oversight = providers.Singleton(PostgresRunOversight, dispatch_engine)
+    oversee_runs = providers.Singleton(OverseeRuns, oversight)
+    examine_run = providers.Singleton(ExamineRun, oversight, uow)
+    retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
+
     show_run = providers.Singleton(ShowRun, uow)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
@@ -139,14 +171,17 @@ class Container(containers.DeclarativeContainer):
         valid_from="",
         source="USD_INR_PAISE, set by the operator",
     )
+    run_metrics = providers.Singleton(PrometheusRunMetrics)
+    gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate
     )
     execute_run = providers.Singleton(
         ExecuteRun,
         claims,
         run_tools,
+        run_metrics,
         settings.provided.lease_seconds,
         settings.provided.heartbeat_seconds,
     )
@@ -158,7 +193,7 @@ class Container(containers.DeclarativeContainer):
             providers.Singleton(RedisProbe, redis),
             providers.Singleton(ObjectStoreProbe, objects),
             providers.Singleton(QueueProbe, claims),
-            providers.Singleton(ModelProbe, model, clock),
+            providers.Singleton(ModelProbe, model, clock, gate),
         ),
     )
 

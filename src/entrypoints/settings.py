@@ -14,6 +14,7 @@ import msgspec
 from entrypoints.errors import OperatorError
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     worker_concurrency: Positive = 4
+    runs_per_user: NotNegative = 3
     lease_seconds: Annotated[float, msgspec.Meta(gt=0)] = 15.0
     heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     dispatch_seconds: Annotated[float, msgspec.Meta(gt=0)] = 1.0
@@ -68,7 +70,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_strong: str = ""
     model_max_output_tokens: Positive = 32_000
 
-    starting_grant: Annotated[int, msgspec.Meta(ge=0)] = 50_000
+    model_requests_per_minute: NotNegative = 0
+    model_tokens_per_minute: NotNegative = 0
+
+    starting_grant: NotNegative = 50_000
     usd_inr_paise: Positive = 9_000
 
     @property

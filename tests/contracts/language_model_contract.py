@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from application.ports.language_model import (
+    CallProgress,
     LanguageModel,
     ModelRequest,
     RawReply,
@@ -53,7 +54,7 @@ def request_for(makes: type[Reply], instructions: str, **inputs: object) -> Mode
 IDEA_REQUEST = request_for(IdeaBrief, "idea")
 
 
-def _ignore(tokens: int) -> None:
+def _ignore(progress: CallProgress) -> None:
     """Progress is of no interest here."""
 
 
@@ -97,14 +98,14 @@ class LanguageModelContract:
     async def test_a_reply_names_its_model(self, model: LanguageModel) -> None:
         assert (await _whole(model, IDEA_REQUEST)).model
 
-    async def test_progress_is_a_count_of_tokens_and_never_beyond_reason(
-        self, model: LanguageModel
-    ) -> None:
-        seen: list[int] = []
+    async def test_progress_never_costs_more_than_was_held(self, model: LanguageModel) -> None:
+        held = model.upper_bound(IDEA_REQUEST, ())
+        seen: list[CallProgress] = []
 
         await model.reply(IDEA_REQUEST, (), seen.append)
 
-        assert all(isinstance(tokens, int) and 0 <= tokens <= 1_000_000 for tokens in seen)
+        assert all(0 <= progress.cost_nano_usd <= held for progress in seen)
+        assert all(progress.model for progress in seen)
 
     async def test_replies_may_be_asked_for_at_the_same_time(self, model: LanguageModel) -> None:
         replies = await asyncio.gather(*(_whole(model, IDEA_REQUEST) for _ in range(5)))

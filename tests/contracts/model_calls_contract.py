@@ -76,6 +76,23 @@ Outcome = Callable[[ModelCall], ModelCall]
 
 
 class ModelCallsContract:
+    async def test_the_last_failed_calls_of_a_run_are_told_newest_first(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_run(uow)
+        first, second, replied = (make_call(run, step=step) for step in ("idea", "srs", "prd"))
+        async with uow.begin(run.user_id) as tx:
+            for call in (first, second, replied):
+                await tx.calls.add(call)
+            for call in (first, second):
+                await tx.calls.conclude(
+                    replace(call, state=CallState.FAILED, failure="overloaded: no")
+                )
+            await tx.calls.conclude(replace(replied, state=CallState.REPLIED))
+        async with uow.begin(run.user_id) as tx:
+            assert ids(await tx.calls.failed(run.id, 10)) == [second.id, first.id]
+            assert ids(await tx.calls.failed(run.id, 1)) == [second.id]
+
     async def test_an_intent_comes_back_as_recorded(self, uow: UnitOfWork) -> None:
         call = make_call(await keep_run(uow), part=2, borne_by=BorneBy.HOUSE, purpose="repair")
         await record(uow, call)

@@ -16,13 +16,17 @@ from tests.contracts.samples import (
     PAST_SHORT_LEASE,
     SHORT_LEASE,
     all_at_once,
+    keep_project,
     keep_run,
+    keep_user,
     new_id,
     reread,
     take,
 )
 
 Wait = Callable[[float], Awaitable[None]]
+Limited = Callable[[int], RunClaims]
+"""Claims of which a person may have so many at once."""
 
 EVERY_RUN = 100_000
 """A limit that leaves no due run out, whoever's tests made it."""
@@ -38,6 +42,12 @@ async def due_among(claims: RunClaims, runs: list[Run], defer: float = LONG_LEAS
     """Which of these runs come due now."""
     wanted = {run.id for run in runs}
     return [id_ for id_ in await claims.due(EVERY_RUN, defer) if id_ in wanted]
+
+
+async def of_one_person(uow: UnitOfWork, count: int) -> list[Run]:
+    """Queued runs of one new person, each of a project of its own."""
+    owner = await keep_user(uow)
+    return [await keep_run(uow, await keep_project(uow, owner)) for _ in range(count)]
 
 
 class RunClaimsContract:
@@ -385,6 +395,112 @@ class RunClaimsContract:
         run = await keep_run(uow)
         await end(uow, run)
         assert await due_among(claims, [run]) == []
+
+    # Fairness among people
+
+    async def test_turns_go_round_among_people(self, uow: UnitOfWork, claims: RunClaims) -> None:
+        eager = await keep_user(uow)
+        first, second = [await keep_run(uow, await keep_project(uow, eager)) for _ in range(2)]
+        other = await keep_run(uow)
+        assert await due_among(claims, [first, second, other]) == [first.id, other.id, second.id]
+
+    async def test_a_person_is_announced_no_more_runs_than_may_be_held(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        runs = await of_one_person(uow, 4)
+        claims = limited(2)
+        assert await due_among(claims, runs) == [run.id for run in runs[:2]]
+        assert await due_among(claims, runs) == []
+
+    async def test_an_announced_run_that_nobody_took_comes_again(
+        self, uow: UnitOfWork, limited: Limited, wait: Wait
+    ) -> None:
+        runs = await of_one_person(uow, 2)
+        claims = limited(1)
+        await due_among(claims, runs, SHORT_LEASE)
+        await wait(PAST_SHORT_LEASE)
+        assert len(await due_among(claims, runs)) == 1
+
+    async def test_a_parked_run_takes_nobodys_turn(self, uow: UnitOfWork, limited: Limited) -> None:
+        parked, waiting = await of_one_person(uow, 2)
+        claims = limited(1)
+        claim = await take(claims, parked)
+        await claims.hand_back(parked.id, claim.fence, delay_seconds=LONG_LEASE)
+        assert await due_among(claims, [parked, waiting]) == [waiting.id]
+
+    # The limit of runs held at once
+
+    async def test_a_claim_beyond_the_limit_is_refused_and_is_no_attempt(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        *held, beyond = await of_one_person(uow, 3)
+        claims = limited(2)
+        for run in held:
+            await take(claims, run)
+        assert await claims.claim(beyond.id, LONG_LEASE) is None
+        stored = await reread(uow, beyond)
+        assert (stored.status, stored.attempts, stored.fence) == (RunStatus.QUEUED, 0, 0)
+
+    async def test_one_persons_limit_is_not_anothers(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        claims = limited(1)
+        await take(claims, await keep_run(uow))
+        await take(claims, await keep_run(uow))
+
+    async def test_of_many_claims_at_once_as_many_succeed_as_the_limit_lets(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        runs = iter(await of_one_person(uow, 8))
+        claims = limited(3)
+        made = await all_at_once(8, lambda: claims.claim(next(runs).id, LONG_LEASE))
+        assert sum(claim is not None for claim in made) == 3
+
+    async def test_a_run_that_ended_makes_room_at_once(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        first, second = await of_one_person(uow, 2)
+        claims = limited(1)
+        await due_among(claims, [first, second])
+        await take(claims, first)
+        assert await claims.claim(second.id, LONG_LEASE) is None
+        assert await due_among(claims, [first, second]) == []
+        await end(uow, first)
+        assert await due_among(claims, [first, second]) == [second.id]
+        await take(claims, second)
+
+    async def test_a_run_refused_for_the_limit_is_due_again_when_there_is_room(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        first, second = await of_one_person(uow, 2)
+        claims = limited(1)
+        # Both were announced while a dispatcher knew of no limit; both hints are used up.
+        await due_among(limited(0), [first, second])
+        await take(claims, first)
+        assert await claims.claim(second.id, LONG_LEASE) is None
+        await end(uow, first)
+        assert await due_among(claims, [first, second]) == [second.id]
+
+    async def test_a_vanished_workers_run_takes_no_room(
+        self, uow: UnitOfWork, limited: Limited, wait: Wait
+    ) -> None:
+        first, second = await of_one_person(uow, 2)
+        claims = limited(1)
+        await take(claims, first, SHORT_LEASE)
+        await wait(PAST_SHORT_LEASE)
+        await take(claims, second)
+        assert await claims.claim(first.id, LONG_LEASE) is None
+
+    async def test_a_run_whose_end_is_asked_for_is_claimed_beyond_the_limit(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        first, second = await of_one_person(uow, 2)
+        claims = limited(1)
+        await take(claims, first)
+        async with uow.begin(second.user_id) as tx:
+            await tx.runs.request_cancel(second.id)
+        assert await due_among(claims, [second]) == [second.id]
+        await take(claims, second)
 
     # How many wait. Others' short leases are let pass first, so that only ours change it.
 

@@ -44,6 +44,14 @@ async def end(uow: UnitOfWork, run: Run, status: RunStatus = RunStatus.FAILED) -
 
 
 class RunsContract:
+    async def test_live_runs_are_counted_over_a_persons_projects(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        ended, *_ = [await keep_run(uow, await keep_project(uow, owner)) for _ in range(3)]
+        await keep_run(uow)
+        async with uow.begin(owner.id) as tx:
+            await tx.runs.finish(ended.id, RunStatus.FAILED)
+            assert await tx.runs.live_count() == 2
+
     async def test_a_run_comes_back_as_kept(self, uow: UnitOfWork) -> None:
         run = await keep_run(uow, reuse=False, retry_of=RunId(new_id()), pipeline_version=7)
         assert await reread(uow, run) == run

@@ -14,12 +14,13 @@ last play is repeated; so is a play on its own. ``model.calls`` is what was aske
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import msgspec
 
 from application.ports.language_model import (
+    CallProgress,
     FailureKind,
     ModelCallFailed,
     ModelProvider,
@@ -159,7 +160,7 @@ class ScriptedLanguageModel:
         self,
         request: ModelRequest,
         so_far: Sequence[RawReply],
-        on_progress: Callable[[int], None],
+        on_progress: Callable[[CallProgress], None],
     ) -> RawReply:
         """Play the next part of the script.
 
@@ -189,11 +190,16 @@ class ScriptedLanguageModel:
         if self.unreachable is not None:
             raise self.unreachable
 
-    async def _answered(self, play: Answer, on_progress: Callable[[int], None]) -> RawReply:
+    async def _answered(
+        self, play: Answer, on_progress: Callable[[CallProgress], None]
+    ) -> RawReply:
         # At least one turn of the loop, as a call over a network has.
         await asyncio.sleep(play.delay)
         for tokens in play.progress:
-            on_progress(tokens)
+            usage = replace(play.usage, output=tokens)
+            on_progress(
+                CallProgress(model=PRICE.model, usage=usage, cost_nano_usd=PRICE.cost(usage))
+            )
         if play.gate is not None:
             await play.gate.wait()
         made = play.makes

@@ -18,6 +18,7 @@ from adapters.claude.received import ReceivedReply
 from adapters.claude.seam import continuation
 from adapters.claude.settings import PROVIDER_URL, ClaudeSettings
 from application.ports.language_model import (
+    CallProgress,
     FailureKind,
     ModelCallFailed,
     ModelProvider,
@@ -115,7 +116,7 @@ class ClaudeLanguageModel:
         self,
         request: ModelRequest,
         so_far: Sequence[RawReply],
-        on_progress: Callable[[int], None],
+        on_progress: Callable[[CallProgress], None],
     ) -> RawReply:
         """Make one provider call. ``so_far`` are truncated replies to be continued.
 
@@ -134,7 +135,11 @@ class ClaudeLanguageModel:
             ) from error
         try:
             async with asyncio.timeout(self._settings.total_timeout):
-                await self._stream(prompt, received, on_progress)
+                await self._stream(
+                    prompt,
+                    received,
+                    lambda: on_progress(self._progress(received, prompt.model, began)),
+                )
         except Exception as error:  # the port promises one exception, whatever broke
             failure = failure_of(error, self._now())
             if not isinstance(error, TimeoutError | anthropic.APIError):
@@ -182,9 +187,9 @@ class ClaudeLanguageModel:
         await self._client.close()
 
     async def _stream(
-        self, prompt: Prompt, received: ReceivedReply, on_progress: Callable[[int], None]
+        self, prompt: Prompt, received: ReceivedReply, moved: Callable[[], None]
     ) -> None:
-        """Make one call and take its events."""
+        """Make one call and take its events; ``moved`` is called as tokens become known."""
         async with (
             self._gate.passing(prompt.prefix_key) as begun,
             await self._client.messages.create(
@@ -202,8 +207,8 @@ class ClaudeLanguageModel:
                 received.take(event)
                 if event.type == "message_start":
                     begun()
-                if event.type in ("content_block_delta", "message_delta"):
-                    on_progress(received.output_tokens)
+                if event.type in ("message_start", "content_block_delta", "message_delta"):
+                    moved()
             if received.long_lived:
                 log.warning(
                     "the provider wrote %d tokens to a one-hour cache, which is not priced",
@@ -227,6 +232,15 @@ class ClaudeLanguageModel:
             usage=usage,
             cost_nano_usd=self._cost(usage, model, began),
             estimated=estimated,
+        )
+
+    def _progress(self, received: ReceivedReply, model: str, began: datetime) -> CallProgress:
+        usage = received.usage_so_far
+        return CallProgress(
+            model=model,
+            usage=usage,
+            cost_nano_usd=self._cost(usage, model, began),
+            estimated=not received.stop_reason,
         )
 
     def _cost(self, usage: TokenUsage, model: str, began: datetime) -> int:

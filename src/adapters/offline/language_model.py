@@ -14,6 +14,7 @@ from adapters.offline.codebase.plan import compose_plan
 from adapters.offline.product import compose_product
 from adapters.offline.requirements import compose_requirements
 from application.ports.language_model import (
+    CallProgress,
     FailureKind,
     ModelCallFailed,
     ModelProvider,
@@ -69,7 +70,7 @@ class OfflineLanguageModel:
         self,
         request: ModelRequest,
         so_far: Sequence[RawReply],
-        on_progress: Callable[[int], None],
+        on_progress: Callable[[CallProgress], None],
     ) -> RawReply:
         """Compose the answer in a thread.
 

@@ -93,6 +93,20 @@ class PostgresModelCalls:
         )
         return [_call(row, "") for row in rows]
 
+    async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
+        columns = [column for column in model_calls.c if column.name != "text"]
+        rows = await self._connection.execute(
+            select(*columns)
+            .where(
+                model_calls.c.run_id == run_id,
+                model_calls.c.state == CallState.FAILED,
+                self._mine,
+            )
+            .order_by(model_calls.c.id.desc())
+            .limit(limit)
+        )
+        return [_call(row, "") for row in rows]
+
 
 class PostgresLedger:
     """The ``Ledger`` of one transaction, under its tenant's policy."""

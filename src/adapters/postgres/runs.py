@@ -74,6 +74,12 @@ class PostgresRuns:
         row = rows.one_or_none()
         return None if row is None else run_of(row)
 
+    async def live_count(self) -> int:
+        rows = await self._connection.execute(
+            select(func.count()).where(runs.c.status.in_(_LIVE), self._mine)
+        )
+        return int(rows.scalar_one())
+
     async def of_project(self, project_id: ProjectId, page: Page) -> Sequence[Run]:
         query = select(runs).where(runs.c.project_id == project_id, self._mine)
         if page.after is not None:

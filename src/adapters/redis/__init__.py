@@ -1,7 +1,8 @@
-"""What lives in Redis (or Valkey): stream tickets and the nudges of live progress.
+"""What lives in Redis (or Valkey): tickets, the nudges of live progress, the provider's gate.
 
 Nothing here is the truth. A lost nudge costs a watcher one poll of the log, a lost ticket one
-more request, so errors are answered quickly rather than hidden behind long retries.
+more request, a lost gate a burst of calls, so errors are answered quickly rather than hidden
+behind long retries.
 
 Pub/sub is followed over one connection per process, whatever the number of runs watched, owned
 by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
@@ -19,6 +20,13 @@ which redis-py asks for under RESP3.
 from adapters.redis.connection import open_redis
 from adapters.redis.live_updates import RedisLiveUpdates
 from adapters.redis.probe import RedisProbe
+from adapters.redis.provider_gate import RedisProviderGate
 from adapters.redis.stream_tickets import RedisStreamTickets
 
-__all__ = ["RedisLiveUpdates", "RedisProbe", "RedisStreamTickets", "open_redis"]
+__all__ = [
+    "RedisLiveUpdates",
+    "RedisProbe",
+    "RedisProviderGate",
+    "RedisStreamTickets",
+    "open_redis",
+]

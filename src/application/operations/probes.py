@@ -7,6 +7,7 @@ from application.ports.clock import Clock
 from application.ports.health import ProbeFailed
 from application.ports.language_model import LanguageModel, ModelCallFailed
 from application.ports.persistence import DatabaseUnavailable, RunClaims
+from application.ports.provider_gate import CircuitState, ProviderGate
 
 MODEL_CHECK_EVERY = timedelta(seconds=30)
 """A provider is asked this often at most, however often we are."""
@@ -39,16 +40,18 @@ class ModelProbe:
 
     model: LanguageModel
     clock: Clock
+    gate: ProviderGate
     name: str = "model_provider"
     required: bool = False
     _asked_at: datetime | None = field(default=None, repr=False)
     _failure: str = field(default="", repr=False)
 
     async def check(self) -> str:
-        """Who answers.
+        """Who answers, and the state of the circuit to them.
 
         Raises:
-            ProbeFailed: the provider cannot be reached, as of the last time it was asked.
+            ProbeFailed: the provider cannot be reached, as of the last time it was asked, or
+                it is not called for now because it kept failing.
         """
         now = self.clock.now()
         if self._asked_at is None or now - self._asked_at >= MODEL_CHECK_EVERY:
@@ -60,4 +63,10 @@ class ModelProbe:
             self._asked_at = now
         if self._failure:
             raise ProbeFailed(self._failure)
-        return self.model.provider.name
+        if self.model.provider.offline:
+            return self.model.provider.name
+        circuit = await self.gate.circuit()
+        detail = f"{self.model.provider.name}, circuit {circuit.state.value.replace('_', ' ')}"
+        if circuit.state is CircuitState.OPEN:
+            raise ProbeFailed(f"{detail}: next probe in {circuit.seconds:.0f} s")
+        return detail

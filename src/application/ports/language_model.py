@@ -59,6 +59,20 @@ class RawReply:
     provider_request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallProgress:
+    """What a call under way has come to: what it costs if it is cut off now.
+
+    The prompt's tokens as soon as the provider reported them, the output as far as it has
+    streamed. ``estimated`` until the provider's own final count is there.
+    """
+
+    model: str
+    usage: TokenUsage
+    cost_nano_usd: int
+    estimated: bool = True
+
+
 class FailureKind(StrEnum):
     """The classes of a failed call; what is done about each is policy, not adapter."""
 
@@ -133,11 +147,14 @@ class LanguageModel(Protocol):
         self,
         request: ModelRequest,
         so_far: Sequence[RawReply],
-        on_progress: Callable[[int], None],
+        on_progress: Callable[[CallProgress], None],
     ) -> RawReply:
         """Make one provider call. ``so_far`` are truncated replies to be continued.
 
         The texts of ``so_far`` and of the answer, joined, are the whole reply.
+        ``on_progress`` is called as soon as the provider has counted the prompt, and with
+        whatever streams after it: a caller that cancels the call knows from it what the
+        call came to.
 
         Raises:
             ModelCallFailed: classed; never another exception but cancellation.

@@ -8,6 +8,7 @@ raises is rolled back, and a commit that fails raises.
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -41,6 +42,30 @@ class DatabaseUnavailable(DomainError):
 
 class LeaseLost(Exception):
     """Another worker holds the run now, or it has ended. Nothing was changed."""
+
+
+class RunUnreadable(Exception):
+    """A claim was made, and counted, on a run whose row says nothing that this code knows.
+
+    It carries what is needed to put the run off, or to end it, without reading it.
+    """
+
+    def __init__(
+        self,
+        run_id: RunId,
+        project_id: ProjectId,
+        user_id: UserId,
+        *,
+        fence: int,
+        attempts: int,
+        reason: str,
+    ) -> None:
+        super().__init__(reason)
+        self.run_id = run_id
+        self.project_id = project_id
+        self.user_id = user_id
+        self.fence = fence
+        self.attempts = attempts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +147,10 @@ class RunRepository(Protocol):
 
     async def live(self, project_id: ProjectId) -> Run | None:
         """The project's live run, if it has one."""
+        ...
+
+    async def live_count(self) -> int:
+        """How many live runs the person has, in whatever project."""
         ...
 
     async def of_project(self, project_id: ProjectId, page: Page) -> Sequence[Run]:
@@ -209,6 +238,15 @@ class DocumentRepository(Protocol):
         ...
 
 
+CUT_OFF = "cancelled"
+"""The failure of a call that we ended ourselves: nothing that the provider did wrong."""
+
+
+OUTAGE = "outage"
+"""How the failure of a call begins that found the provider's circuit open, or opened it:
+nothing that the question did wrong."""
+
+
 class CallState(StrEnum):
     """The states of a model call. ``lost``: an intent whose answer never came back."""
 
@@ -230,7 +268,8 @@ class ModelCall:
     """One provider call in the journal: its intent, and what came of it.
 
     ``request_hash`` and ``part`` say which question, and which continuation of its
-    answer; ``held`` are the credits reserved for it.
+    answer; ``held`` are the credits reserved for it. One that was cut off while it was under
+    way has failed as :data:`CUT_OFF`.
     """
 
     id: ModelCallId
@@ -274,6 +313,10 @@ class ModelCallRepository(Protocol):
 
     async def of_step(self, run_id: RunId, step: str) -> Sequence[ModelCall]:
         """Every call of a step, without its text: for settling."""
+        ...
+
+    async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
+        """The run's last failed calls, newest first, without their text."""
         ...
 
 
@@ -355,13 +398,21 @@ class Heartbeat:
 
 
 class RunClaims(Protocol):
-    """Who may work on which run, decided by the database on its own clock."""
+    """Who may work on which run, decided by the database on its own clock.
+
+    A person's runs are held by at most so many workers at once as the adapter was told; 0
+    is no limit. One whose end is asked for is outside of it: ending it is no work.
+    """
 
     async def claim(self, run_id: RunId, lease_seconds: float) -> Claim | None:
         """Take the run if it is due and nobody holds it; each claim counts an attempt.
 
         Committed on its own, before any work. None: somebody else has it, it is not
-        due yet, or it has ended.
+        due yet, it has ended, or its person's other runs fill their limit. A run refused
+        for the limit counts no attempt, and comes due as soon as there is room.
+
+        Raises:
+            RunUnreadable: the claim was made, but the row is not one of a run.
         """
         ...
 
@@ -382,10 +433,51 @@ class RunClaims(Protocol):
     async def due(self, limit: int, defer_seconds: float) -> Sequence[RunId]:
         """Take runs that wait for a worker, and put off their next turn by the delay.
 
+        In the order of fairness: everybody's first, then everybody's second, and of each
+        person no more than may be held or on their way to a worker at once.
         Safe to call from many dispatchers: each due run goes to one of them.
         """
         ...
 
     async def depth(self) -> int:
         """How many runs wait for a worker."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run's row as an operator sees it. Mode and status are told as they are written."""
+
+    id: RunId
+    project_id: ProjectId
+    user_id: UserId
+    mode: str
+    status: str
+    progress: int
+    attempts: int
+    retry_of: RunId | None
+    event_seq: int
+    error_code: str
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RunOversight(Protocol):
+    """The rows of everybody's runs, to be read only: for operators."""
+
+    async def of_status(self, status: RunStatus, page: Page) -> Sequence[RunSummary]:
+        """Everybody's runs of that status, newest first.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
+        ...
+
+    async def get(self, run_id: RunId) -> RunSummary | None:
+        """Anybody's run, or None.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
         ...

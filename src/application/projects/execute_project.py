@@ -1,17 +1,15 @@
 """Execute a project: accept a run, and tell the workers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
+from application.projects.accept_run import accept_run
 from application.projects.show_project import owned_project
-from domain.agents.pipelines import pipeline_for
-from domain.projects.project import ProjectStatus
-from domain.projects.run import Run, RunStatus
-from domain.shared.events import EventType
-from domain.shared.ids import ProjectId, RunId, UserId
+from domain.projects.run import Run
+from domain.shared.ids import ProjectId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,54 +41,9 @@ class ExecuteProject:
         """
         async with self.uow.begin(command.user_id) as tx:
             project = await owned_project(tx, command.project_id, lock=True)
-            pipeline = pipeline_for(project.mode)
-            run = Run(
-                id=RunId(self.ids.new()),
-                project_id=project.id,
-                user_id=project.user_id,
-                mode=project.mode,
-                pipeline_version=pipeline.version,
-                status=RunStatus.QUEUED,
-                progress=0,
-                reuse=command.reuse,
-                retry_of=None,
-                attempts=0,
-                fence=0,
-                cancel_requested=False,
-                event_seq=0,
-                error_code="",
-                error="",
-                created_at=self.clock.now(),
-                started_at=None,
-                finished_at=None,
-            )
-            await tx.runs.add(run)
-            seq = await tx.runs.append_event(
-                run.id,
-                EventType.RUN_QUEUED,
-                {
-                    "project_id": str(project.id),
-                    "mode": project.mode.value,
-                    "steps": [
-                        {
-                            "name": step.name,
-                            "title": step.agent.title,
-                            "after": list(step.after),
-                        }
-                        for step in pipeline.steps
-                    ],
-                },
-            )
-            await tx.projects.save(
-                replace(
-                    project,
-                    status=ProjectStatus.RUNNING,
-                    progress=0,
-                    updated_at=self.clock.now(),
-                )
-            )
-            accepted = replace(run, event_seq=seq)
+            run, alone = await accept_run(tx, project, self.clock, self.ids, reuse=command.reuse)
             if command.once is not None:
-                await command.once.store(tx.idempotency, accepted)
-        await self.queue.announce_run(run.id)
-        return accepted
+                await command.once.store(tx.idempotency, run)
+        if alone:
+            await self.queue.announce_run(run.id)
+        return run

@@ -1,17 +1,26 @@
 """Execute a run: claim it, keep the lease, do the work, and leave it in a true state."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 import structlog
 
-from application.ports.persistence import DatabaseUnavailable, LeaseLost, RunClaims
+from application.ports.metrics import RunMetrics
+from application.ports.persistence import (
+    DatabaseUnavailable,
+    LeaseLost,
+    RunClaims,
+    RunUnreadable,
+)
 from application.runs.cancellation import stop
 from application.runs.failures import RetryLater
 from application.runs.run_graph import RunGraph, RunTools
+from application.runs.set_aside import set_aside
 from domain.projects.run import MAX_CLAIMS, Claim, RunStatus
-from domain.shared.ids import RunId
+from domain.shared.ids import ProjectId, RunId, UserId
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +30,8 @@ Fifteen beats may be missed before that, so a garbage pause or a slow commit cos
 
 HEARTBEAT_SECONDS = 1.0
 """Between renewals; also how soon a wish to cancel is seen."""
+
+_SENTENCE_LENGTH = 300
 
 
 class _Interruption(Enum):
@@ -34,6 +45,7 @@ class ExecuteRun:
 
     claims: RunClaims
     tools: RunTools
+    metrics: RunMetrics
     lease_seconds: float = LEASE_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
@@ -43,7 +55,14 @@ class ExecuteRun:
         Cancelling this (a worker that shuts down) hands the run back for another.
         """
         asked_at = asyncio.get_running_loop().time()
-        claim = await self.claims.claim(run_id, self.lease_seconds)
+        try:
+            claim = await self.claims.claim(run_id, self.lease_seconds)
+        except RunUnreadable as unreadable:
+            with structlog.contextvars.bound_contextvars(
+                run_id=str(run_id), user_id=str(unreadable.user_id), fence=unreadable.fence
+            ):
+                await self._guarded(self._put_off(unreadable, None, unreadable))
+            return
         if claim is None:
             log.debug("run not to be had", run_id=str(run_id))
             return
@@ -52,18 +71,32 @@ class ExecuteRun:
         ):
             log.info("run claimed", attempt=claim.run.attempts)
             graph = RunGraph(claim, self.tools)
-            try:
-                if claim.run.attempts > MAX_CLAIMS:
-                    await self._bury(graph)
-                elif claim.run.cancel_requested:
-                    await graph.end(RunStatus.CANCELLED)
-                else:
-                    await self._work(claim, graph, asked_at + self.lease_seconds)
-            except LeaseLost as reason:
-                log.warning("lease lost", reason=str(reason))
-            except DatabaseUnavailable as reason:
-                # The lease runs out by itself and the dispatcher finds the run again.
-                log.error("database away; leaving the run to its lease", reason=str(reason))
+            await self._guarded(self._claimed(claim, graph, asked_at + self.lease_seconds))
+            # What is left was cut off by a lost lease.
+            await graph.give_up()
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what may find that the run is another's, or the database away."""
+        try:
+            await work
+        except LeaseLost as reason:
+            log.warning("lease lost", reason=str(reason))
+        except DatabaseUnavailable as reason:
+            # The lease runs out by itself and the dispatcher finds the run again.
+            log.error("database away; leaving the run to its lease", reason=str(reason))
+
+    async def _claimed(self, claim: Claim, graph: RunGraph, deadline: float) -> None:
+        try:
+            if claim.run.attempts > MAX_CLAIMS:
+                await self._bury(_Hold.of(claim), graph, "worker_lost", _WORKER_LOST)
+            elif claim.run.cancel_requested:
+                await graph.end(RunStatus.CANCELLED)
+            else:
+                await self._work(claim, graph, deadline)
+        except (LeaseLost, DatabaseUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it is, the run must not come for ever)
+            await self._put_off(_Hold.of(claim), graph, error)
 
     async def _work(self, claim: Claim, graph: RunGraph, deadline: float) -> None:
         working = asyncio.ensure_future(graph.work())
@@ -83,20 +116,8 @@ class ExecuteRun:
                 log.warning("lease lost while working")
         except asyncio.CancelledError:
             await stop(working)
-            await asyncio.shield(self._hand_back(claim))
+            await asyncio.shield(self._hand_back(claim, graph))
             raise
-        except (LeaseLost, DatabaseUnavailable):
-            raise
-        except Exception:
-            # A fault of ours. The claim counted an attempt and keeps it, so that a run
-            # that always ends here is set aside instead of going round forever.
-            log.exception("run broke its worker")
-            await self.claims.hand_back(
-                claim.run.id,
-                claim.fence,
-                delay_seconds=2.0 ** min(claim.run.attempts, 6),
-                refund=False,
-            )
         finally:
             await stop(working, beating)
 
@@ -125,15 +146,85 @@ class ExecuteRun:
             claim.run.id, claim.fence, delay_seconds=parked.seconds, refund=True
         )
 
-    async def _hand_back(self, claim: Claim) -> None:
+    async def _hand_back(self, claim: Claim, graph: RunGraph) -> None:
         log.info("run handed back")
+        await graph.give_up()
         await self.claims.hand_back(claim.run.id, claim.fence, delay_seconds=0, refund=True)
 
-    async def _bury(self, graph: RunGraph) -> None:
-        log.error("run is dead", attempts=graph.run.attempts)
-        await graph.end(
-            RunStatus.DEAD,
-            error_code="worker_lost",
-            error=f"The run's worker was lost {MAX_CLAIMS} times in the same place; "
-            "nothing more is tried. What was finished is kept, and nothing unfinished charged.",
+    async def _put_off(
+        self, hold: "_Hold | RunUnreadable", graph: RunGraph | None, error: Exception
+    ) -> None:
+        """Deal with a fault of ours, outside of what a step may fail at.
+
+        The claim counted an attempt and keeps it, so that a run that always ends here is
+        set aside, with the fault as its evidence, instead of going round forever.
+        """
+        log.error("run broke its worker", attempt=hold.attempts, exc_info=error)
+        if graph is not None:
+            await graph.give_up()
+        if hold.attempts < MAX_CLAIMS:
+            delay = 2.0 ** min(hold.attempts, 6)
+            await self.claims.hand_back(hold.run_id, hold.fence, delay_seconds=delay, refund=False)
+            return
+        await self._bury(hold, graph, "worker_error", _sentence(error))
+
+    async def _bury(
+        self, hold: "_Hold | RunUnreadable", graph: RunGraph | None, code: str, sentence: str
+    ) -> None:
+        log.error("run is dead", attempts=hold.attempts, error_code=code, error=sentence)
+        if graph is None or not await self._ended_in_order(graph, code, sentence):
+            if await self.claims.renew(hold.run_id, hold.fence, self.lease_seconds) is None:
+                raise LeaseLost(f"run {hold.run_id} is another's by now")
+            await set_aside(
+                self.tools.uow,
+                hold.user_id,
+                hold.project_id,
+                hold.run_id,
+                error_code=code,
+                error=sentence,
+            )
+        self.metrics.run_died(code)
+
+    async def _ended_in_order(self, graph: RunGraph, code: str, sentence: str) -> bool:
+        try:
+            await graph.end(RunStatus.DEAD, error_code=code, error=sentence)
+        except (LeaseLost, DatabaseUnavailable):
+            raise
+        except Exception:  # what broke the run may break its end too
+            log.exception("a dead run could not be ended in order")
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hold:
+    """What is needed of a claim to let its run go."""
+
+    run_id: RunId
+    project_id: ProjectId
+    user_id: UserId
+    fence: int
+    attempts: int
+
+    @classmethod
+    def of(cls, claim: Claim) -> "_Hold":
+        run = claim.run
+        return cls(
+            run_id=run.id,
+            project_id=run.project_id,
+            user_id=run.user_id,
+            fence=claim.fence,
+            attempts=run.attempts,
         )
+
+
+_WORKER_LOST = (
+    f"The run's worker was lost {MAX_CLAIMS} times in the same place; "
+    "nothing more is tried. What was finished is kept, and nothing unfinished charged."
+)
+
+
+def _sentence(error: Exception) -> str:
+    """The fault's class and its first line: what follows may quote whole statements."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0] if said else 'without a word'}"[:_SENTENCE_LENGTH]

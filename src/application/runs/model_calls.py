@@ -4,6 +4,10 @@ Before a call its intent and the hold for its dearest outcome are committed; aft
 raw reply is, before anybody reads it. A step begun anew after a crash finds the replies
 that did arrive and buys only what is missing. The journal is not fenced: a reply that
 comes late, to a worker that lost its lease, is kept and may still be used.
+
+A call that is cancelled with its worker's task cannot be journalled by that task: it is
+put on the claim's list of cut calls, and whoever ended the work records it, because only
+they know who pays for it.
 """
 
 import asyncio
@@ -16,6 +20,7 @@ import msgspec
 
 from application.ports.clock import IdMaker
 from application.ports.language_model import (
+    CallProgress,
     FailureKind,
     LanguageModel,
     ModelCallFailed,
@@ -24,8 +29,18 @@ from application.ports.language_model import (
     StopReason,
 )
 from application.ports.live import LiveUpdates, StepProgress
-from application.ports.persistence import BorneBy, CallState, ModelCall, UnitOfWork
+from application.ports.persistence import (
+    CUT_OFF,
+    OUTAGE,
+    BorneBy,
+    CallState,
+    ModelCall,
+    UnitOfWork,
+)
+from application.ports.provider_gate import RefusalReason
 from application.runs.artifact_store import canonical_json
+from application.runs.call_pacing import CallPacing
+from application.runs.circuit_policy import OUTAGE_TRIES, not_before
 from application.runs.failures import RetryLater, StepFailed
 from application.runs.retry_policy import PARK_ABOVE_SECONDS, next_delay
 from domain.agents.artifacts import Reply
@@ -65,7 +80,7 @@ class Answer:
 
 @dataclass(slots=True)
 class StepCalls:
-    """The model calls of one step of one run."""
+    """The model calls of one step of one run. Those cut off under way are put on ``cut``."""
 
     run: Run
     step: str
@@ -74,6 +89,8 @@ class StepCalls:
     live: LiveUpdates
     ids: IdMaker
     rate: ExchangeRate
+    cut: list[ModelCall]
+    pacing: CallPacing
     house_nano_usd: int = 0
     _streamed: dict[ModelCallId, int] = field(default_factory=dict)
     _told_at: float = 0.0
@@ -92,17 +109,23 @@ class StepCalls:
         while not parts or parts[-1].stop is StopReason.TRUNCATED:
             if len(parts) == MAX_PARTS:
                 raise StepFailed("reply_too_long", "The model's reply did not come to an end.")
+            tokens = _about(request, parts)
+            await self.pacing.admitted(tokens)
             call = await self._intend(request, parts, digest, purpose, borne_by, spare)
             spare = 0
+            progress = _Progress(self, call)
             try:
-                reply = await self.model.reply(request, parts, self._progress_of(call.id))
+                reply = await self.model.reply(request, parts, progress)
+            except asyncio.CancelledError:
+                self.cut.append(progress.cut_off())
+                raise
             except ModelCallFailed as failure:
-                await self._record_failure(call, failure)
+                shut = await self._record_failure(call, failure, tokens)
                 spare = call.held
-                await self._wait_or_stop(failure, failures)
+                await self._wait_or_stop(failure, failures, shut)
                 failures += 1
                 continue
-            await self._record_reply(call, reply)
+            await self._record_reply(call, reply, tokens)
             if reply.stop is StopReason.REFUSED:
                 raise StepFailed("refused", _SENTENCES[FailureKind.REFUSED])
             parts.append(reply)
@@ -128,7 +151,7 @@ class StepCalls:
             if number not in first:
                 break
             parts.append(_raw(first[number]))
-        failures = sum(call.state is CallState.FAILED for call in calls)
+        failures = _tries(calls)
         # Each try of a part topped its hold up to what it needed, so the largest is it.
         spare = max(
             (
@@ -175,7 +198,7 @@ class StepCalls:
             await tx.calls.add(call)
         return call
 
-    async def _record_reply(self, call: ModelCall, reply: RawReply) -> None:
+    async def _record_reply(self, call: ModelCall, reply: RawReply, tokens: int) -> None:
         concluded = replace(
             call,
             state=CallState.REPLIED,
@@ -189,29 +212,51 @@ class StepCalls:
         if call.borne_by is BorneBy.HOUSE:
             self.house_nano_usd += reply.cost_nano_usd
         self._streamed[call.id] = reply.usage.output
-        async with self.uow.begin(self.run.user_id) as tx:
-            await tx.calls.conclude(concluded)
+        await self._conclude(concluded)
+        await self.pacing.answered(tokens, reply.usage)
 
-    async def _record_failure(self, call: ModelCall, failure: ModelCallFailed) -> None:
+    async def _record_failure(
+        self, call: ModelCall, failure: ModelCallFailed, tokens: int
+    ) -> float:
+        """Journal a failure; returns for how long the provider is not to be called now."""
         self.house_nano_usd += failure.cost_nano_usd
-        async with self.uow.begin(self.run.user_id) as tx:
-            await tx.calls.conclude(
-                replace(
-                    call,
-                    state=CallState.FAILED,
-                    borne_by=BorneBy.HOUSE,
-                    usage=failure.usage,
-                    cost_nano_usd=failure.cost_nano_usd,
-                    estimated=failure.estimated,
-                    failure=f"{failure.kind}: {failure.message}"[:500],
-                )
-            )
+        failed = replace(
+            call,
+            state=CallState.FAILED,
+            borne_by=BorneBy.HOUSE,
+            usage=failure.usage,
+            cost_nano_usd=failure.cost_nano_usd,
+            estimated=failure.estimated,
+            failure=f"{failure.kind}: {failure.message}"[:500],
+        )
+        try:
+            shut = await self.pacing.failed(tokens, failure)
+        except asyncio.CancelledError:
+            self.cut.append(failed)
+            raise
+        if shut:
+            failed = replace(failed, failure=f"{OUTAGE}: {failed.failure}"[:500])
+        await self._conclude(failed)
+        return shut
 
-    async def _wait_or_stop(self, failure: ModelCallFailed, failures_before: int) -> None:
+    async def _conclude(self, concluded: ModelCall) -> None:
+        try:
+            async with self.uow.begin(self.run.user_id) as tx:
+                await tx.calls.conclude(concluded)
+        except asyncio.CancelledError:
+            # What came of the call is known. Recording it twice changes nothing.
+            self.cut.append(concluded)
+            raise
+
+    async def _wait_or_stop(
+        self, failure: ModelCallFailed, failures_before: int, shut: float
+    ) -> None:
         delay = next_delay(failure, failures_before)
         if delay is None:
             sentence = _SENTENCES[failure.kind].format(failure.message.rstrip("."))
             raise StepFailed(f"model_{failure.kind.value}", sentence) from failure
+        if shut:
+            raise RetryLater(not_before(shut), RefusalReason.CIRCUIT_OPEN.value) from failure
         if delay > PARK_ABOVE_SECONDS:
             raise RetryLater(delay, f"model_{failure.kind.value}") from failure
         await asyncio.sleep(delay)
@@ -232,9 +277,6 @@ class StepCalls:
             )
         ).hexdigest()
 
-    def _progress_of(self, call_id: ModelCallId) -> "_Progress":
-        return _Progress(self, call_id)
-
     def streamed(self, call_id: ModelCallId, output_tokens: int) -> None:
         """Note a call's streamed tokens and, not too often, tell the watchers."""
         self._streamed[call_id] = output_tokens
@@ -248,13 +290,29 @@ class StepCalls:
         telling.add_done_callback(self._telling.discard)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Progress:
-    calls: StepCalls
-    call_id: ModelCallId
+    """What one call has come to so far."""
 
-    def __call__(self, output_tokens: int) -> None:
-        self.calls.streamed(self.call_id, output_tokens)
+    calls: StepCalls
+    call: ModelCall
+    latest: CallProgress | None = None
+
+    def __call__(self, progress: CallProgress) -> None:
+        self.latest = progress
+        self.calls.streamed(self.call.id, progress.usage.output)
+
+    def cut_off(self) -> ModelCall:
+        """The call as it goes into the journal when it ends here."""
+        cut = replace(self.call, state=CallState.FAILED, failure=CUT_OFF, estimated=True)
+        if self.latest is None:
+            return cut
+        return replace(
+            cut,
+            model=self.latest.model,
+            usage=self.latest.usage,
+            cost_nano_usd=self.latest.cost_nano_usd,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,10 +326,13 @@ class StepAccount:
 
 
 def account_of(calls: Sequence[ModelCall], *, charged: bool) -> StepAccount:
-    """Sum a step's journal. Of a step that failed nothing is charged to the person."""
+    """Sum a step's journal. Of a step that failed nothing is charged to the person.
+
+    A failed call is the house's, except one that the person's own cancelling cut off.
+    """
     usage, models, user, house = TokenUsage(), [], 0, 0
     for call in calls:
-        if call.state is CallState.REPLIED and call.borne_by is BorneBy.USER and charged:
+        if call.borne_by is BorneBy.USER and charged:
             user += call.cost_nano_usd
             usage += call.usage
         else:
@@ -281,6 +342,20 @@ def account_of(calls: Sequence[ModelCall], *, charged: bool) -> StepAccount:
     return StepAccount(
         usage=usage, model=", ".join(models), user_nano_usd=user, house_nano_usd=house
     )
+
+
+def _tries(calls: Sequence[ModelCall]) -> int:
+    """How many of a question's tries are used up: failures that may be the question's own."""
+    failed = [call.failure for call in calls if call.state is CallState.FAILED]
+    outages = sum(failure.startswith(OUTAGE) for failure in failed)
+    own = len(failed) - outages - failed.count(CUT_OFF)
+    return own + max(0, outages - OUTAGE_TRIES)
+
+
+def _about(request: ModelRequest, parts: Sequence[RawReply]) -> int:
+    """About how many tokens a call's prompt has, at the usual four characters each."""
+    asked = canonical_json((request.inputs, request.findings, request.previous))
+    return (len(asked) + sum(len(part.text) for part in parts)) // 4
 
 
 def _raw(call: ModelCall) -> RawReply:

@@ -17,10 +17,19 @@ from application.ports.clock import Clock, IdMaker
 from application.ports.language_model import LanguageModel
 from application.ports.live import LiveUpdates, Nudge
 from application.ports.object_store import ObjectStoreUnavailable
-from application.ports.persistence import DatabaseUnavailable, Transaction, UnitOfWork
+from application.ports.persistence import (
+    BorneBy,
+    CallState,
+    DatabaseUnavailable,
+    ModelCall,
+    Transaction,
+    UnitOfWork,
+)
+from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import Sandbox
 from application.runs.artifact_store import ArtifactStore, canonical_json
 from application.runs.ask_agent import ask_agent
+from application.runs.call_pacing import CallPacing
 from application.runs.cancellation import stop
 from application.runs.failures import RetryLater, StepFailed
 from application.runs.model_calls import StepCalls
@@ -78,6 +87,7 @@ class RunTools:
     clock: Clock
     ids: IdMaker
     rate: ExchangeRate
+    gate: ProviderGate
 
 
 @dataclass(slots=True)
@@ -90,6 +100,11 @@ class RunGraph:
     _tasks: dict[str, AgentTask] = field(default_factory=dict)
     _versions: dict[DocumentType, int] = field(default_factory=dict)
     _made: dict[str, Artifact] = field(default_factory=dict)
+    _cut: list[ModelCall] = field(default_factory=list)
+    _pacing: CallPacing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pacing = CallPacing(self.tools.gate)
 
     @property
     def run(self) -> Run:
@@ -151,6 +166,8 @@ class RunGraph:
     async def end(self, status: RunStatus, *, error_code: str = "", error: str = "") -> None:
         """Bring the run to a terminal state: holds released, project and log brought up.
 
+        Cancelled, the person pays for what their calls came to, those cut off included.
+
         Raises:
             LeaseLost: another worker has the run, or it has ended.
         """
@@ -158,7 +175,11 @@ class RunGraph:
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
             tasks = {task.step: task for task in await tx.tasks.of_run(run.id)}
-            for step in await tx.ledger.held_steps(run.id):
+            for call in self._cut:
+                await tx.calls.conclude(call)
+            begun = {name for name, task in tasks.items() if task.status is AgentTaskStatus.RUNNING}
+            for step in sorted(begun | set(await tx.ledger.held_steps(run.id))):
+                await _give_up_intents(tx, run, step)
                 task = tasks.get(step)
                 task_id = task.id if task else AgentTaskId(self.tools.ids.new())
                 account, credits = await settle_step(
@@ -199,8 +220,27 @@ class RunGraph:
             )
             await tx.runs.finish(run.id, status, error_code=error_code, error=error)
             await self._save_project(tx, _PROJECT_STATUS[status], progress)
+        self._cut.clear()
         log.info("run ended", status=status.value, error_code=error_code)
         await self.tools.live.publish(self.run.id, Nudge(seq=seq))
+
+    async def give_up(self) -> None:
+        """Journal the calls that were cut off, at the house's cost: nobody asked for that.
+
+        A reply that had come is kept as it is, for whoever goes on with the run.
+        """
+        if not self._cut:
+            return
+        cut, self._cut = self._cut, []
+        try:
+            async with self.tools.uow.begin(self.run.user_id) as tx:
+                for call in cut:
+                    if call.state is CallState.FAILED:
+                        call = replace(call, borne_by=BorneBy.HOUSE)
+                    await tx.calls.conclude(call)
+        except DatabaseUnavailable as reason:
+            # They stay intents, which the next claim gives up for lost.
+            log.warning("cut calls not recorded", calls=len(cut), reason=str(reason))
 
     async def _open(self) -> None:
         """Read what is there already, and log that work begins or goes on."""
@@ -244,6 +284,8 @@ class RunGraph:
                 live=self.tools.live,
                 ids=self.tools.ids,
                 rate=self.tools.rate,
+                cut=self._cut,
+                pacing=self._pacing,
             )
             work = StepWork(
                 agent=step.agent,
@@ -453,6 +495,13 @@ class RunGraph:
 
     def _note_version(self, document: Document) -> None:
         self._versions[document.type] = max(self._versions.get(document.type, 0), document.version)
+
+
+async def _give_up_intents(tx: Transaction, run: Run, step: str) -> None:
+    """Whatever a worker that is gone was asking is the house's, answered or not."""
+    for call in await tx.calls.of_step(run.id, step):
+        if call.state is CallState.INTENT:
+            await tx.calls.conclude(replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE))
 
 
 def _report(

@@ -7,7 +7,8 @@ from dataclasses import replace
 from application.ports.persistence import BorneBy
 from application.runs.artifact_store import canonical_json
 from application.runs.asking import ask_reviewed, error_count
-from application.runs.failures import StepFailed
+from application.runs.cancellation import stop
+from application.runs.failures import RetryLater, StepFailed
 from application.runs.step_work import StepResult, StepWork
 from domain.agents.artifacts import (
     Codebase,
@@ -46,13 +47,7 @@ async def write_codebase(work: StepWork) -> StepResult:
     unsafe = check_paths((file.path, 0) for file in plan.files)
     if unsafe:
         raise StepFailed("unsafe_paths", f"The planned files were rejected: {unsafe[0].message}")
-    gate = asyncio.Semaphore(PARALLEL_BATCHES)
-
-    async def write(paths: Sequence[str]) -> FileBatch:
-        async with gate:
-            return await _write_batch(work, plan, paths)
-
-    batches = await asyncio.gather(*(write(paths) for paths in batches_of(plan)))
+    batches = await _written(work, plan)
     contents = {file.path: file.content for batch in batches for file in batch.files}
     codebase = assembled(plan, contents)
     findings = review_codebase(codebase, requirements, plan)
@@ -104,6 +99,46 @@ def assembled(plan: CodePlan, contents: dict[str, str]) -> Codebase:
         test=plan.test,
         probe_path=plan.probe_path,
     )
+
+
+async def _written(work: StepWork, plan: CodePlan) -> list[FileBatch]:
+    """Every batch, some at once. When one cannot go on, those under way still end before
+    this does, so that nobody calls the model for a step that is over; no other is begun.
+
+    Raises:
+        StepFailed, RetryLater: of several, what ends the step, else the longest wait.
+    """
+    places = asyncio.Semaphore(PARALLEL_BATCHES)
+    broken = False
+
+    async def write(paths: Sequence[str]) -> FileBatch | None:
+        nonlocal broken
+        async with places:
+            if broken:
+                return None
+            try:
+                return await _write_batch(work, plan, paths)
+            except Exception:
+                broken = True
+                raise
+
+    writing = [asyncio.ensure_future(write(paths)) for paths in batches_of(plan)]
+    if not writing:
+        return []
+    try:
+        await asyncio.wait(writing)
+    finally:
+        await stop(*writing)
+    later: list[RetryLater] = []
+    for batch in writing:
+        reason = batch.exception()
+        if isinstance(reason, RetryLater):
+            later.append(reason)
+        elif reason is not None:
+            raise reason
+    if later:
+        raise max(later, key=lambda each: each.seconds)
+    return [done for batch in writing if (done := batch.result()) is not None]
 
 
 async def _write_batch(work: StepWork, plan: CodePlan, paths: Sequence[str]) -> FileBatch:

@@ -51,6 +51,12 @@ class RunNotLive(Conflict):
     code = "run_not_live"
 
 
+class RunSucceeded(Conflict):
+    """The run has done its work, and what was asked makes sense only when it had not."""
+
+    code = "run_succeeded"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One execution. ``event_seq`` is the last number given out in its event log.

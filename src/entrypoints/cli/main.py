@@ -22,9 +22,24 @@ from entrypoints.version import VERSION
 console = Console()
 errors = Console(stderr=True)
 
+_OPERATORS = ("runs", "users")
+
 
 class _Group(click.Group):
-    """Turns the errors a person can mend into a sentence and exit status 2."""
+    """Turns the errors a person can mend into a sentence and exit status 2.
+
+    The operators' groups are imported when they are named: no service process needs them.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_OPERATORS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _OPERATORS:
+            return super().get_command(ctx, cmd_name)
+        from entrypoints.cli import operators
+
+        return {"runs": operators.runs, "users": operators.users}[cmd_name]
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -16,6 +16,7 @@ from litestar.plugins.prometheus import PrometheusConfig
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, open_container
 from entrypoints.http.access import provide_principal
+from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController, metrics
@@ -43,6 +44,10 @@ USE_CASES = (
     "list_runs",
     "read_events",
     "cancel_run",
+    "retry_run",
+    "oversee_runs",
+    "examine_run",
+    "retry_any_run",
     "issue_stream_ticket",
     "answer_once",
     "check_health",
@@ -77,6 +82,7 @@ def create_app(settings: Settings) -> Litestar:
             ProjectController,
             DocumentController,
             RunController,
+            AdminRunController,
             stream,
         ],
     )

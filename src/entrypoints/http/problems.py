@@ -47,6 +47,7 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "project_busy": Kind(409, "The project is being executed"),
         "run_in_progress": Kind(409, "A run is in progress"),
         "run_not_live": Kind(409, "The run has ended"),
+        "run_succeeded": Kind(409, "The run succeeded"),
         "nothing_to_archive": Kind(409, "Nothing to download yet"),
         "insufficient_credits": Kind(402, "Not enough credits"),
         "body_too_large": Kind(413, "The body is too large"),

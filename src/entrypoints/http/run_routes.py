@@ -18,6 +18,7 @@ from application.ports.language_model import ModelProvider
 from application.ports.live import StepProgress, TicketsUnavailable
 from application.ports.persistence import DatabaseUnavailable
 from application.ports.security import Principal
+from application.projects.retry_run import RetryRun
 from application.runs.cancel_run import CancelRun
 from application.runs.cancellation import stop
 from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
@@ -99,6 +100,28 @@ class RunController(Controller):
         """Ask a live run to stop. What is finished is kept."""
         return await once(
             lambda completion: cancel_run(principal.user_id, RunId(run_id), once=completion),
+            RunView.of,
+        )
+
+    @post(
+        "/{run_id:str}/retry",
+        guards=[requires(Permission.PROJECTS_EXECUTE)],
+        status_code=HTTP_202_ACCEPTED,
+        summary="Retry a run",
+    )
+    async def retry(
+        self,
+        run_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        retry_run: NamedDependency[RetryRun],
+        once: NamedDependency[OncePerKey],
+    ) -> Response[RunView]:
+        """Accept a new run in place of one that failed, died or was cancelled.
+
+        It goes on from what is finished.
+        """
+        return await once(
+            lambda completion: retry_run(principal.user_id, RunId(run_id), once=completion),
             RunView.of,
         )
 

@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 
 from application.operations.check_health import ProbeResult
+from application.operations.oversee_runs import Evidence
+from application.ports.persistence import RunSummary
 from domain.agents.artifacts import Mode
 from domain.billing.ledger import Balance
 from domain.identity.user import User
@@ -194,6 +196,7 @@ class RunView(msgspec.Struct):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    retry_of: UUID | None
 
     @classmethod
     def of(cls, run: Run) -> "RunView":
@@ -211,6 +214,7 @@ class RunView(msgspec.Struct):
             run.created_at,
             run.started_at,
             run.finished_at,
+            run.retry_of,
         )
 
 
@@ -304,6 +308,92 @@ class RunPageView(msgspec.Struct):
 
     items: list[RunView]
     next_cursor: str | None
+
+
+class OverseenRunView(msgspec.Struct):
+    """A run as an operator sees it, whoever it is of."""
+
+    id: UUID
+    project_id: UUID
+    user_id: UUID
+    mode: str
+    status: str
+    progress: int
+    attempts: int
+    retry_of: UUID | None
+    last_event: int
+    error_code: str
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, run: RunSummary) -> "OverseenRunView":
+        return cls(
+            id=run.id,
+            project_id=run.project_id,
+            user_id=run.user_id,
+            mode=run.mode,
+            status=run.status,
+            progress=run.progress,
+            attempts=run.attempts,
+            retry_of=run.retry_of,
+            last_event=run.event_seq,
+            error_code=run.error_code,
+            error=run.error,
+            created_at=run.created_at,
+            finished_at=run.finished_at,
+        )
+
+
+class OverseenRunPageView(msgspec.Struct):
+    """A page of everybody's runs; ``next_cursor`` asks for the one after it, if there is one."""
+
+    items: list[OverseenRunView]
+    next_cursor: str | None
+
+
+class FailedCallView(msgspec.Struct):
+    """A model call that brought no whole answer, and why."""
+
+    id: UUID
+    step: str
+    purpose: str
+    model: str
+    failure: str
+    borne_by: str
+    cost_nano_usd: int
+    estimated: bool
+
+
+class EvidenceView(msgspec.Struct):
+    """What is known of a run: steps, the end of its log, its last failed model calls."""
+
+    run: OverseenRunView
+    tasks: list[TaskView]
+    events: list[EventView]
+    failed_calls: list[FailedCallView]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> "EvidenceView":
+        return cls(
+            run=OverseenRunView.of(evidence.run),
+            tasks=[TaskView.of(task) for task in evidence.tasks],
+            events=[EventView.of(event) for event in evidence.events],
+            failed_calls=[
+                FailedCallView(
+                    id=call.id,
+                    step=call.step,
+                    purpose=call.purpose,
+                    model=call.model,
+                    failure=call.failure,
+                    borne_by=call.borne_by.value,
+                    cost_nano_usd=call.cost_nano_usd,
+                    estimated=call.estimated,
+                )
+                for call in evidence.failures
+            ],
+        )
 
 
 class DocumentListView(msgspec.Struct):

@@ -50,6 +50,16 @@ class InMemoryModelCalls(ModelCallRepository):
     async def of_step(self, run_id: RunId, step: str) -> Sequence[ModelCall]:
         return [replace(call, text="") for call in self._of(run_id, step)]
 
+    async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
+        calls = [
+            replace(call, text="")
+            for call in self._session.tables.calls.values()
+            if call.run_id == run_id
+            and call.user_id == self._session.tenant
+            and call.state is CallState.FAILED
+        ]
+        return sorted(calls, key=lambda call: call.id, reverse=True)[:limit]
+
     def _of(self, run_id: RunId, step: str) -> list[ModelCall]:
         tenant = self._session.tenant
         calls = self._session.tables.calls.values()

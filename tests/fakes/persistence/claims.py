@@ -12,13 +12,17 @@ from tests.fakes.persistence.database import InMemoryDatabase, RunRow, Session
 class InMemoryRunClaims(RunClaims):
     """Decides who works on which run, on the clock of the database."""
 
-    def __init__(self, database: InMemoryDatabase) -> None:
+    def __init__(self, database: InMemoryDatabase, *, runs_per_user: int = 0) -> None:
         self._database = database
+        self._limit = runs_per_user
 
     async def claim(self, run_id: RunId, lease_seconds: float) -> Claim | None:
         async with self._database.session(None) as session:
             row = session.tables.runs.get(run_id)
             if row is None or not row.claimable(session.now):
+                return None
+            if not self._has_room(session, row):
+                session.tables.runs[run_id] = replace(row, due_at=session.now)
                 return None
             run = replace(
                 row.run,
@@ -66,15 +70,46 @@ class InMemoryRunClaims(RunClaims):
                 for row in session.tables.runs.values()
                 if row.run.live and row.due_at <= session.now
             ]
-            taken = sorted(waiting, key=lambda row: (row.due_at, row.run.id))[:limit]
-            for row in taken:
+            turns = self._turns(session, waiting)
+            taken = sorted(turns, key=lambda turn: (turn[0], turn[1].due_at, turn[1].run.id))
+            chosen = [row for _, row in taken[:limit]]
+            for row in chosen:
                 put_off = replace(row, due_at=session.after(defer_seconds))
                 session.tables.runs[row.run.id] = put_off
-            return [row.run.id for row in taken]
+            return [row.run.id for row in chosen]
 
     async def depth(self) -> int:
         async with self._database.session(None) as session:
             return sum(row.claimable(session.now) for row in session.tables.runs.values())
+
+    def _has_room(self, session: Session, row: RunRow) -> bool:
+        held = sum(
+            other.run.user_id == row.run.user_id
+            and other.lease_until is not None
+            and other.lease_until > session.now
+            for other in session.tables.runs.values()
+            if other.run.status is RunStatus.RUNNING
+        )
+        return not self._limit or row.run.cancel_requested or held < self._limit
+
+    def _turns(self, session: Session, waiting: list[RunRow]) -> list[tuple[int, RunRow]]:
+        """Those with room, each with its place in its person's line."""
+        turns = []
+        for row in waiting:
+            line = sorted(
+                (other for other in waiting if other.run.user_id == row.run.user_id),
+                key=lambda other: (not other.run.cancel_requested, other.due_at, other.run.id),
+            )
+            busy = sum(
+                other.run.user_id == row.run.user_id
+                and other.due_at > session.now >= other.not_before
+                for other in session.tables.runs.values()
+                if other.run.live
+            )
+            turn = line.index(row) + 1
+            if not self._limit or row.run.cancel_requested or turn + busy <= self._limit:
+                turns.append((turn, row))
+        return turns
 
 
 def _held(session: Session, run_id: RunId, fence: int) -> RunRow | None:

@@ -52,6 +52,11 @@ class InMemoryRuns(RunRepository):
     async def live(self, project_id: ProjectId) -> Run | None:
         return next((run for run in self._of(project_id) if run.live), None)
 
+    async def live_count(self) -> int:
+        tenant = self._session.tenant
+        rows = self._session.tables.runs.values()
+        return sum(row.run.live and row.run.user_id == tenant for row in rows)
+
     async def of_project(self, project_id: ProjectId, page: Page) -> Sequence[Run]:
         found = [run for run in self._of(project_id) if page.after is None or run.id < page.after]
         return sorted(found, key=lambda run: run.id, reverse=True)[: page.limit]

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.claude import ClaudeLanguageModel, ClaudeSettings, published_prices
 from application.ports.language_model import (
+    CallProgress,
     FailureKind,
     ModelCallFailed,
     ModelRequest,
@@ -41,7 +42,7 @@ async def model(server: MessagesServer) -> AsyncIterator[ClaudeLanguageModel]:
     await model.aclose()
 
 
-def ignore(tokens: int) -> None:
+def ignore(progress: CallProgress) -> None:
     """Progress is of no interest."""
 
 
@@ -96,10 +97,10 @@ async def test_thinking_is_paid_for_and_not_part_of_the_answer(
     server.script(Turn(text="{}", thinking="Let me see. " * 100))
     seen: list[int] = []
 
-    reply = await model.reply(IDEA_REQUEST, (), seen.append)
+    reply = await model.reply(IDEA_REQUEST, (), lambda progress: seen.append(progress.usage.output))
 
     assert reply.text == "{}"
-    assert seen[0] == 300
+    assert seen[1] == 300
     assert seen[-1] == reply.usage.output == (2 + 1200) // 4 + 1
 
 
@@ -109,9 +110,9 @@ async def test_progress_grows_while_the_text_streams(
     server.script(Turn(text="x" * 4_000, piece=1_000))
     seen: list[int] = []
 
-    await model.reply(IDEA_REQUEST, (), seen.append)
+    await model.reply(IDEA_REQUEST, (), lambda progress: seen.append(progress.usage.output))
 
-    assert seen == [250, 500, 750, 1_000, 1_001]
+    assert seen[1:] == [250, 500, 750, 1_000, 1_001]
 
 
 async def test_tool_input_is_no_text(server: MessagesServer, model: ClaudeLanguageModel) -> None:
@@ -251,6 +252,34 @@ async def test_cancelling_closes_the_connection_at_once(
     await asyncio.wait_for(server.calls[0].disconnected.wait(), 1)
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+COUNTED = {
+    "input_tokens": 900,
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 0,
+    "output_tokens": 1,
+}
+
+
+async def test_a_call_that_is_cut_has_told_what_it_came_to(
+    server: MessagesServer, model: ClaudeLanguageModel
+) -> None:
+    server.script(Turn(text="x" * 4_000, piece=1_000, hang_after=2, usage=COUNTED))
+    seen: list[CallProgress] = []
+    call = asyncio.ensure_future(model.reply(IDEA_REQUEST, (), seen.append))
+    async with asyncio.timeout(5):
+        while len(seen) < 3:
+            await asyncio.sleep(0.01)
+
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+    row = published_prices().row(seen[-1].model, NOW.date(), 900)
+    assert seen[0].usage.prompt == 900
+    assert (seen[-1].usage.input, seen[-1].usage.output) == (900, 500)
+    assert seen[-1].cost_nano_usd == row.cost(seen[-1].usage)
+    assert seen[-1].estimated
 
 
 async def test_cancelling_before_the_first_byte_closes_the_connection_too(

@@ -3,15 +3,18 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.oversight import PostgresRunOversight
 from application.ports.idempotency import ExpiredIdempotencyKeys
-from application.ports.persistence import RunClaims, UnitOfWork
+from application.ports.persistence import RunClaims, RunOversight, UnitOfWork
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
-from tests.contracts.run_claims_contract import RunClaimsContract
+from tests.contracts.run_claims_contract import Limited, RunClaimsContract
+from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
@@ -31,6 +34,20 @@ def claims(postgres_claims: RunClaims) -> RunClaims:
 @pytest.fixture
 def expired_keys(dispatch_engine: AsyncEngine) -> ExpiredIdempotencyKeys:
     return PostgresExpiredIdempotencyKeys(dispatch_engine)
+
+
+@pytest.fixture
+def limited(dispatch_engine: AsyncEngine) -> Limited:
+    return lambda runs: PostgresRunClaims(dispatch_engine, runs_per_user=runs)
+
+
+@pytest.fixture
+def oversight(dispatch_engine: AsyncEngine) -> RunOversight:
+    return PostgresRunOversight(dispatch_engine)
+
+
+class TestRunOversight(RunOversightContract):
+    """Everybody's runs."""
 
 
 class TestUnitOfWork(UnitOfWorkContract):

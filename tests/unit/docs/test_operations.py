@@ -6,6 +6,12 @@ from pathlib import Path
 import msgspec
 
 from application.ports.language_model import FailureKind
+from application.runs.circuit_policy import (
+    AWAY_SHARE,
+    PROVIDER_CIRCUIT,
+    RUN_FAILURES,
+    RUN_OPEN_SECONDS,
+)
 from application.runs.dispatch_runs import DEFER_SECONDS
 from application.runs.execute_run import HEARTBEAT_SECONDS, LEASE_SECONDS
 from application.runs.follow_run import POLL_SECONDS
@@ -67,6 +73,9 @@ def test_the_figures_are_the_codes() -> None:
     assert RULES[FailureKind.RATE_LIMITED].tries == RULES[FailureKind.OVERLOADED].tries
     assert (PARK_ABOVE_SECONDS, OUTAGE_PARK_SECONDS, DEFER_SECONDS) == (5, 5, 5)
     assert MAX_CLAIMS == 5
+    assert (PROVIDER_CIRCUIT.failures, PROVIDER_CIRCUIT.open_seconds) == (4, 5)
+    assert PROVIDER_CIRCUIT.cap_seconds == 120
+    assert (RUN_FAILURES, RUN_OPEN_SECONDS, AWAY_SHARE) == (3, 15, 0.1)
     assert POLL_SECONDS == 2
 
 

@@ -59,6 +59,7 @@ EXEMPT = {
     "register": "there is no person yet to own a key; an email registers once anyway",
     "login": "its answer is a secret, and it changes nothing",
     "stream_ticket": "its answer is a secret that is good once",
+    "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 

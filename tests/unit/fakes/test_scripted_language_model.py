@@ -34,7 +34,7 @@ def sample(makes: type[Reply]) -> Any:
     return msgspec.convert(sample_of(schema, schema.get("$defs", {})), makes)
 
 
-def ignore(tokens: int) -> None:
+def ignore(progress: object) -> None:
     """Progress is of no interest."""
 
 

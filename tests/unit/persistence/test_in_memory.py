@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from application.ports.idempotency import ExpiredIdempotencyKeys
-from application.ports.persistence import DatabaseUnavailable, RunClaims, UnitOfWork
+from application.ports.persistence import DatabaseUnavailable, RunClaims, RunOversight, UnitOfWork
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
@@ -14,7 +14,8 @@ from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
-from tests.contracts.run_claims_contract import RunClaimsContract, Wait
+from tests.contracts.run_claims_contract import Limited, RunClaimsContract, Wait
+from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.samples import (
     LONG_LEASE,
@@ -35,6 +36,7 @@ from tests.fakes.persistence import (
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
     InMemoryRunClaims,
+    InMemoryRunOversight,
     InMemoryUnitOfWork,
     TransactionRefused,
 )
@@ -66,11 +68,25 @@ def expired_keys(database: InMemoryDatabase) -> ExpiredIdempotencyKeys:
 
 
 @pytest.fixture
+def limited(database: InMemoryDatabase) -> Limited:
+    return lambda runs: InMemoryRunClaims(database, runs_per_user=runs)
+
+
+@pytest.fixture
 def wait(clock: MovableClock) -> Wait:
     async def move(seconds: float) -> None:
         clock.move(timedelta(seconds=seconds))
 
     return move
+
+
+@pytest.fixture
+def oversight(database: InMemoryDatabase) -> RunOversight:
+    return InMemoryRunOversight(database)
+
+
+class TestRunOversight(RunOversightContract):
+    """Everybody's runs."""
 
 
 class TestUnitOfWork(UnitOfWorkContract):

@@ -4,15 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from application.ports.persistence import UnitOfWork
+from application.ports.persistence import RunClaims, UnitOfWork
+from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import SandboxOutcome, SandboxResult
 from application.projects.create_project import CreateProject, NewProject
 from application.projects.execute_project import ExecuteProject, Execution
 from application.runs.artifact_store import ArtifactStore
 from application.runs.cancel_run import CancelRun
+from application.runs.circuit_policy import PROVIDER_CIRCUIT, Pace
 from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.harness import MARK
+from application.runs.local_gate import LocalProviderGate
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from domain.agents.artifacts import FileBatch, Mode, WrittenFile
@@ -28,6 +31,7 @@ from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.document_renderer import PlainTextRenderer
 from tests.fakes.language_model import ScriptedLanguageModel, answer
 from tests.fakes.live import InMemoryLiveUpdates
+from tests.fakes.metrics import RecordingRunMetrics
 from tests.fakes.object_store import InMemoryObjectStore
 from tests.fakes.persistence import InMemoryDatabase, InMemoryRunClaims, InMemoryUnitOfWork
 from tests.fakes.queue import RecordingJobQueue
@@ -36,6 +40,7 @@ from tests.unit.agents import samples
 
 GRANT = 100_000
 RATE = ExchangeRate(paise_per_usd=9_000, valid_from="2026-01-01", source="invented for tests")
+NO_PACE = Pace()
 IDEA = "A college library where members borrow books and librarians manage them."
 
 
@@ -102,7 +107,7 @@ class World:
     clock: MovableClock
     database: InMemoryDatabase
     uow: UnitOfWork
-    claims: InMemoryRunClaims
+    claims: RunClaims
     store: InMemoryObjectStore
     queue: RecordingJobQueue
     live: InMemoryLiveUpdates
@@ -110,6 +115,8 @@ class World:
     sandbox: ScriptedSandbox
     ids: CountingIds
     user_id: UserId
+    gate: ProviderGate
+    metrics: RecordingRunMetrics
 
     def worker(self, *, lease: float = 30.0, heartbeat: float = 0.01) -> ExecuteRun:
         """Another worker on the same platform."""
@@ -124,8 +131,9 @@ class World:
             self.clock,
             self.ids,
             RATE,
+            self.gate,
         )
-        return ExecuteRun(self.claims, tools, lease, heartbeat)
+        return ExecuteRun(self.claims, tools, self.metrics, lease, heartbeat)
 
     @property
     def dispatcher(self) -> DispatchRuns:
@@ -171,6 +179,8 @@ async def open_world(
     language_model: ScriptedLanguageModel | None = None,
     box: ScriptedSandbox | None = None,
     credits: int = GRANT,
+    runs_per_user: int = 0,
+    pace: Pace = NO_PACE,
 ) -> World:
     """A platform with one person who has credits."""
     clock = MovableClock()
@@ -186,7 +196,7 @@ async def open_world(
         clock=clock,
         database=database,
         uow=uow,
-        claims=InMemoryRunClaims(database),
+        claims=InMemoryRunClaims(database, runs_per_user=runs_per_user),
         store=InMemoryObjectStore(),
         queue=RecordingJobQueue(),
         live=InMemoryLiveUpdates(),
@@ -194,4 +204,6 @@ async def open_world(
         sandbox=box or sandbox(),
         ids=CountingIds(),
         user_id=user.id,
+        gate=LocalProviderGate(PROVIDER_CIRCUIT, pace, lambda: clock.now().timestamp()),
+        metrics=RecordingRunMetrics(),
     )

@@ -1,0 +1,74 @@
+"""What an operator sees and does past the tenants' walls."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.engine import open_engine, with_retries
+from adapters.postgres.tables import runs
+from application.ports.persistence import Page, RunSummary
+from domain.identity.user import Role
+from domain.projects.run import RunStatus
+from domain.shared.ids import ProjectId, RunId, UserId
+
+
+class PostgresRunOversight:
+    """The ``RunOversight`` over the ``dispatch`` role's engine, which may read every run's row."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def of_status(self, status: RunStatus, page: Page) -> Sequence[RunSummary]:
+        query = select(runs).where(runs.c.status == status)
+        if page.after is not None:
+            query = query.where(runs.c.id < page.after)
+        return await self._read(query.order_by(runs.c.id.desc()).limit(page.limit))
+
+    async def get(self, run_id: RunId) -> RunSummary | None:
+        found = await self._read(select(runs).where(runs.c.id == run_id))
+        return found[0] if found else None
+
+    async def _read(self, query: Any) -> Sequence[RunSummary]:
+        async def execute() -> Sequence[RunSummary]:
+            async with self._engine.connect() as connection:
+                return [_summary(row) for row in await connection.execute(query)]
+
+        return await with_retries(execute)
+
+
+async def grant_role(owner_url: str, email: str, role: Role) -> bool:
+    """Give the person with that normalised email a role, as the owner: no service may.
+
+    Returns whether there is such a person. Their present access tokens keep the old role.
+    """
+    engine = open_engine(owner_url, pool_size=1, application="bharatbuild-operator")
+    try:
+        async with engine.begin() as connection:
+            rows = await connection.execute(
+                text("UPDATE users SET role = :role WHERE email = :email RETURNING id"),
+                {"role": role.value, "email": email},
+            )
+            return rows.one_or_none() is not None
+    finally:
+        await engine.dispose()
+
+
+def _summary(row: Row[Any]) -> RunSummary:
+    return RunSummary(
+        id=RunId(row.id),
+        project_id=ProjectId(row.project_id),
+        user_id=UserId(row.user_id),
+        mode=row.mode,
+        status=row.status,
+        progress=row.progress,
+        attempts=row.attempts,
+        retry_of=None if row.retry_of is None else RunId(row.retry_of),
+        event_seq=row.event_seq,
+        error_code=row.error_code,
+        error=row.error,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,66 @@
+"""A new run of a project, in the transaction that accepts it."""
+
+from dataclasses import replace
+
+from application.ports.clock import Clock, IdMaker
+from application.ports.persistence import Transaction
+from domain.agents.pipelines import pipeline_for
+from domain.projects.project import Project, ProjectStatus
+from domain.projects.run import Run, RunStatus
+from domain.shared.events import EventType
+from domain.shared.ids import RunId
+
+
+async def accept_run(
+    tx: Transaction,
+    project: Project,
+    clock: Clock,
+    ids: IdMaker,
+    *,
+    reuse: bool,
+    retry_of: RunId | None = None,
+) -> tuple[Run, bool]:
+    """Keep a queued run of the locked project. Also says whether to send its hint at once.
+
+    A person's further runs wait for the dispatcher's hint, which is fair among people; their
+    own hints would stand before everybody else's.
+
+    Raises:
+        RunInProgress: the project is being executed already; ``run_id`` says by which run.
+    """
+    pipeline = pipeline_for(project.mode)
+    run = Run(
+        id=RunId(ids.new()),
+        project_id=project.id,
+        user_id=project.user_id,
+        mode=project.mode,
+        pipeline_version=pipeline.version,
+        status=RunStatus.QUEUED,
+        progress=0,
+        reuse=reuse,
+        retry_of=retry_of,
+        attempts=0,
+        fence=0,
+        cancel_requested=False,
+        event_seq=0,
+        error_code="",
+        error="",
+        created_at=clock.now(),
+        started_at=None,
+        finished_at=None,
+    )
+    await tx.runs.add(run)
+    alone = await tx.runs.live_count() == 1
+    steps = [
+        {"name": step.name, "title": step.agent.title, "after": list(step.after)}
+        for step in pipeline.steps
+    ]
+    seq = await tx.runs.append_event(
+        run.id,
+        EventType.RUN_QUEUED,
+        {"project_id": str(project.id), "mode": project.mode.value, "steps": steps},
+    )
+    await tx.projects.save(
+        replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())
+    )
+    return replace(run, event_seq=seq), alone

@@ -1,0 +1,144 @@
+"""An operator's commands, straight on the database: they work when HTTP does not."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.engine import open_engine
+from adapters.postgres.oversight import PostgresRunOversight, grant_role
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.system import SystemClock, UuidMaker
+from application.operations.oversee_runs import Evidence, ExamineRun, OverseeRuns, RetryAnyRun
+from application.ports.persistence import Page
+from application.projects.retry_run import RetryRun
+from domain.identity.user import Role
+from domain.projects.run import RunStatus
+from domain.shared.errors import NotFound
+from domain.shared.ids import RunId
+from entrypoints.settings import SettingsInvalid, read
+
+console = Console()
+
+
+@click.group()
+def runs() -> None:
+    """Look after runs. Reads DATABASE_URL and DATABASE_DISPATCH_URL."""
+
+
+@runs.command()
+@click.option("--limit", default=50, type=click.IntRange(1, 1000), help="Runs to list.")
+def dead(limit: int) -> None:
+    """List dead runs, newest first."""
+
+    async def find() -> None:
+        async with _databases() as (dispatch, _):
+            found = await OverseeRuns(PostgresRunOversight(dispatch))(
+                RunStatus.DEAD, Page(limit=limit)
+            )
+        for run in found:
+            when = f"{run.finished_at:%Y-%m-%d %H:%M}" if run.finished_at else "-"
+            console.print(f"{run.id}  {when}  {run.error_code}  {run.error}", markup=False)
+        console.print(f"{len(found)} dead" if found else "No run is dead.")
+
+    asyncio.run(find())
+
+
+@runs.command()
+@click.argument("run_id", type=click.UUID)
+def show(run_id: UUID) -> None:
+    """Show what is known of a run: steps, the end of its log, failed model calls."""
+
+    async def examine() -> Evidence:
+        async with _databases() as (dispatch, app):
+            return await ExamineRun(PostgresRunOversight(dispatch), PostgresUnitOfWork(app))(
+                RunId(run_id)
+            )
+
+    _print(asyncio.run(examine()))
+
+
+@runs.command()
+@click.argument("run_id", type=click.UUID)
+def retry(run_id: UUID) -> None:
+    """Accept a new run in place of one that failed, died or was cancelled."""
+
+    async def accept() -> RunId:
+        async with _databases() as (dispatch, app):
+            accepting = RetryRun(
+                PostgresUnitOfWork(app), _DispatcherFindsIt(), SystemClock(), UuidMaker()
+            )
+            return (await RetryAnyRun(PostgresRunOversight(dispatch), accepting)(RunId(run_id))).id
+
+    console.print(f"Accepted as run {asyncio.run(accept())}; it goes on from what is finished.")
+
+
+@click.group()
+def users() -> None:
+    """Look after people. Reads DATABASE_OWNER_URL."""
+
+
+@users.command("grant-role")
+@click.argument("email")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+def grant(email: str, role: str) -> None:
+    """Give the person with EMAIL a ROLE, in place of the one they have."""
+    normalised = email.strip().lower()
+    if not asyncio.run(grant_role(_required("DATABASE_OWNER_URL"), normalised, Role(role))):
+        raise NotFound("user", normalised)
+    console.print(f"{normalised} is {role} from the next sign-in on.", markup=False)
+
+
+def _print(evidence: Evidence) -> None:
+    run = evidence.run
+    table = Table(show_header=False)
+    for name in ("id", "user_id", "project_id", "mode", "status", "progress", "attempts"):
+        table.add_row(name, str(getattr(run, name)))
+    table.add_row("retry_of", str(run.retry_of or "-"))
+    table.add_row("error", escape(f"{run.error_code}: {run.error}" if run.error_code else "-"))
+    console.print(table)
+    for task in evidence.tasks:
+        said = f"{task.error_code}: {task.error}" if task.error_code else task.summary
+        line = f"step {task.step}: {task.status.value}, attempt {task.attempt}. {said}"
+        console.print(line, markup=False)
+    for event in evidence.events:
+        console.print(f"{event.seq:>4} {event.at:%H:%M:%S} {event.type.value}", markup=False)
+    for call in evidence.failures:
+        console.print(f"call {call.id} of {call.step}: {call.failure}", markup=False)
+
+
+@asynccontextmanager
+async def _databases() -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
+    """The database as ``bb_dispatch``, which reads every run's row, and as ``bb_app``."""
+    urls = _required("DATABASE_DISPATCH_URL"), _required("DATABASE_URL")
+    dispatch, app = (
+        open_engine(url, pool_size=1, application="bharatbuild-operator") for url in urls
+    )
+    try:
+        yield dispatch, app
+    finally:
+        await dispatch.dispose()
+        await app.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class _DispatcherFindsIt:
+    """No hint is sent: the dispatcher announces what is due, once a second."""
+
+    async def announce_run(self, run_id: RunId) -> None:
+        """Nothing."""
+
+
+def _required(name: str) -> str:
+    value = read(os.environ, name)
+    if value is None:
+        raise SettingsInvalid(f"Not set: {name}.")
+    return value

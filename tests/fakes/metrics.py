@@ -1,0 +1,11 @@
+"""Figures written down instead of counted."""
+
+
+class RecordingRunMetrics:
+    """Remembers what died of what, in order."""
+
+    def __init__(self) -> None:
+        self.deaths: list[str] = []
+
+    def run_died(self, error_code: str) -> None:
+        self.deaths.append(error_code)
