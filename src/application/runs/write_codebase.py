@@ -7,6 +7,7 @@ from dataclasses import replace
 from application.ports.persistence import BorneBy
 from application.runs.artifact_store import canonical_json
 from application.runs.asking import ask_reviewed, error_count
+from application.runs.cancellation import stop
 from application.runs.failures import StepFailed
 from application.runs.step_work import StepResult, StepWork
 from domain.agents.artifacts import (
@@ -52,7 +53,12 @@ async def write_codebase(work: StepWork) -> StepResult:
         async with gate:
             return await _write_batch(work, plan, paths)
 
-    batches = await asyncio.gather(*(write(paths) for paths in batches_of(plan)))
+    writing = [asyncio.ensure_future(write(paths)) for paths in batches_of(plan)]
+    try:
+        batches = await asyncio.gather(*writing)
+    finally:
+        # The first failure ends the step: the others must not go on buying for it.
+        await stop(*writing)
     contents = {file.path: file.content for batch in batches for file in batch.files}
     codebase = assembled(plan, contents)
     findings = review_codebase(codebase, requirements, plan)

@@ -171,9 +171,10 @@ async def open_world(
     language_model: ScriptedLanguageModel | None = None,
     box: ScriptedSandbox | None = None,
     credits: int = GRANT,
+    clock: MovableClock | None = None,
 ) -> World:
     """A platform with one person who has credits."""
-    clock = MovableClock()
+    clock = clock or MovableClock()
     database = InMemoryDatabase(clock)
     uow = InMemoryUnitOfWork(database)
     user = make_user()
