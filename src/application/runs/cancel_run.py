@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from application.ports.clock import Clock
 from application.ports.idempotency import Completion
 from application.ports.live import LiveUpdates, Nudge
-from application.ports.persistence import UnitOfWork
+from application.ports.persistence import Transaction, UnitOfWork
 from application.ports.queue import JobQueue
+from domain.projects.agent_task import AgentTaskStatus
 from domain.projects.project import ProjectStatus
 from domain.projects.run import Run, RunStatus
 from domain.shared.events import EventType
@@ -35,10 +36,10 @@ class CancelRun:
         async with self.uow.begin(user_id) as tx:
             before = await tx.runs.get(run_id)
             run = await tx.runs.request_cancel(run_id)
-            held = await tx.ledger.held_steps(run_id)
-            if run.status is RunStatus.QUEUED and not held:
+            begun = await _begun(tx, run_id)
+            if run.status is RunStatus.QUEUED and not begun:
                 # Nobody works on it, and the row's lock keeps workers off until the
-                # commit. One with credits held is settled by the worker that claims it.
+                # commit. One with a step begun is settled by the worker that claims it.
                 seq = await tx.runs.append_event(
                     run_id,
                     EventType.RUN_FINISHED,
@@ -61,7 +62,14 @@ class CancelRun:
             if once is not None:
                 await once.store(tx.idempotency, run)
         if run.live:
-            # One that waits, parked, has credits to give back: a worker does that.
+            # One that waits, parked, has steps to close: a worker does that.
             await self.queue.announce_run(run_id)
         await self.live.publish(run_id, Nudge(seq=run.event_seq))
         return run
+
+
+async def _begun(tx: Transaction, run_id: RunId) -> bool:
+    """Whether the run has a step that is not closed, or credits that are held."""
+    if await tx.ledger.held_steps(run_id):
+        return True
+    return any(task.status is AgentTaskStatus.RUNNING for task in await tx.tasks.of_run(run_id))

@@ -2,8 +2,9 @@
 
 Before a call its intent and the hold for its dearest outcome are committed; after it the
 raw reply is, before anybody reads it. A step begun anew after a crash finds the replies
-that did arrive and buys only what is missing. The journal is not fenced: a reply that
-comes late, to a worker that lost its lease, is kept and may still be used.
+that did arrive and buys only what is missing. Intents are fenced, for a worker that lost
+its lease must hold and buy nothing more; replies are not: one that comes late, to such a
+worker, is kept and may still be used.
 
 A call that is cancelled with its worker's task cannot be journalled by that task: it is
 put on the claim's list of cut calls, and whoever ended the work records it, because only
@@ -103,6 +104,7 @@ class StepCalls:
             StepFailed: the provider gives none, for good.
             RetryLater: it may give one later.
             InsufficientCredits: the balance does not cover the call's dearest outcome.
+            LeaseLost: another worker has the run, or it has ended.
         """
         digest = self._digest(request)
         parts, failures, spare = await self._recall(digest)
@@ -189,6 +191,8 @@ class StepCalls:
         )
         more = max(0, held - spare)
         async with self.uow.begin(self.run.user_id) as tx:
+            # What is held must be settled by somebody: so only who has the run may hold.
+            await tx.runs.lock(self.run.id, self.run.fence)
             if more:
                 entry = reserve(
                     self.run.user_id, self.run.id, self.step, more, f"reserve:{call.id}"

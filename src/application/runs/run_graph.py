@@ -129,7 +129,10 @@ class RunGraph:
         finished = {name for name, task in self._tasks.items() if task.finished}
         started = set(finished)
         under_way: dict[asyncio.Task[AgentTask], Step] = {}
-        failed: AgentTask | None = None
+        # A worker may have died between a step's failure and the run's end.
+        failed = next(
+            (task for task in self._tasks.values() if task.status is AgentTaskStatus.FAILED), None
+        )
         parked: RetryLater | None = None
         try:
             while True:

@@ -1,6 +1,8 @@
 """The end of a step's account, in the step's own commit."""
 
-from application.ports.persistence import Transaction
+from dataclasses import replace
+
+from application.ports.persistence import BorneBy, CallState, Transaction
 from application.runs.model_calls import StepAccount, account_of
 from domain.billing.ledger import settle
 from domain.projects.run import Run
@@ -20,9 +22,15 @@ async def settle_step(
     """Charge what the step's calls cost, give back the rest of its hold; once, by key.
 
     The amount comes from the journal of calls, not from memory, so it is the same
-    whichever worker commits. Returns the account and the credits charged.
+    whichever worker commits. A call that is still open then is given up for lost: its
+    answer would come after the account, and is the house's. Returns the account and the
+    credits charged.
     """
-    account = account_of(await tx.calls.of_step(run.id, step), charged=charged)
+    calls = await tx.calls.of_step(run.id, step)
+    for call in calls:
+        if call.state is CallState.INTENT:
+            await tx.calls.conclude(replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE))
+    account = account_of(calls, charged=charged)
     held = await tx.ledger.held(run.id, step)
     used = rate.credits_for(account.user_nano_usd)
     house = rate.credits_for(account.house_nano_usd)

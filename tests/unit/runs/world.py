@@ -181,9 +181,10 @@ async def open_world(
     credits: int = GRANT,
     runs_per_user: int = 0,
     pace: Pace = NO_PACE,
+    clock: MovableClock | None = None,
 ) -> World:
     """A platform with one person who has credits."""
-    clock = MovableClock()
+    clock = clock or MovableClock()
     database = InMemoryDatabase(clock)
     uow = InMemoryUnitOfWork(database)
     user = make_user()

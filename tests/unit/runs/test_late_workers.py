@@ -1,0 +1,95 @@
+"""What comes late, or stops half-way, leaves nothing open behind."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from application.ports.language_model import FailureKind
+from application.ports.persistence import BorneBy, CallState
+from application.runs import run_graph
+from domain.agents.pipelines import Step
+from domain.projects.agent_task import AgentTask, AgentTaskStatus
+from domain.projects.run import RunStatus
+from domain.shared.events import EventType
+from tests.fakes.language_model import answer, fail
+from tests.unit.agents import samples
+from tests.unit.runs.simulation import Faults, connected
+from tests.unit.runs.world import GRANT, model, open_world
+
+
+async def test_a_run_whose_worker_died_after_a_step_failed_only_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await open_world(language_model=model(idea=fail(FailureKind.REFUSED)))
+    run = await world.accepted()
+    process, connection = connected(world, Faults())
+    conclude = run_graph.RunGraph._fail
+
+    async def and_die(
+        graph: run_graph.RunGraph, step: Step, task: AgentTask, code: str, message: str
+    ) -> AgentTask:
+        failed = await conclude(graph, step, task, code, message)
+        connection.cut = True
+        return failed
+
+    monkeypatch.setattr(run_graph.RunGraph, "_fail", and_die)
+    await process.worker()(run.id)
+    assert (await world.run(run.id)).live
+    world.clock.move(timedelta(seconds=31))
+    await world.worker()(run.id)
+    assert (await world.run(run.id)).status is RunStatus.FAILED
+    ends = [e for e in await world.events(run.id) if e.type is EventType.STEP_FINISHED]
+    assert len(ends) == 1
+    assert (await world.balance()).available == GRANT
+
+
+async def test_a_worker_that_lost_its_lease_holds_no_more_credits() -> None:
+    gate = asyncio.Event()
+    plays = [answer("no json", gate=gate), fail(FailureKind.REFUSED)]
+    world = await open_world(language_model=model(idea=plays))
+    run = await world.accepted()
+    zombie = asyncio.create_task(world.worker(heartbeat=1000)(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=31))
+    await world.worker()(run.id)
+    assert (await world.run(run.id)).status is RunStatus.FAILED
+    # Its answer cannot be read, so it would ask again.
+    gate.set()
+    await zombie
+    assert len(world.model.asked("idea")) == 2
+    balance = await world.balance()
+    assert (balance.available, balance.reserved) == (GRANT, 0)
+
+
+async def test_an_answer_after_the_account_is_the_houses() -> None:
+    gate = asyncio.Event()
+    world = await open_world(language_model=model(idea=answer(samples.brief(), gate=gate)))
+    run = await world.accepted()
+    zombie = asyncio.create_task(world.worker(heartbeat=1000)(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    await world.cancel(world.user_id, run.id)
+    world.clock.move(timedelta(seconds=31))
+    await world.worker()(run.id)
+    gate.set()
+    await zombie
+    async with world.uow.begin(world.user_id) as tx:
+        (call,) = await tx.calls.of_step(run.id, "idea")
+    assert (call.state, call.borne_by) == (CallState.REPLIED, BorneBy.HOUSE)
+    assert (await world.balance()).available == GRANT
+
+
+async def test_cancelling_a_run_parked_before_any_call_closes_its_step() -> None:
+    world = await open_world(language_model=model(srs=fail(FailureKind.REFUSED)))
+    project = await world.project()
+    await world.worker()((await world.execute(project)).id)
+    run = await world.execute(project)
+    world.store.fail_next(1)
+    await world.worker()(run.id)
+    assert (await world.tasks(run.id))["srs"].status is AgentTaskStatus.RUNNING
+    await world.cancel(world.user_id, run.id)
+    await world.worker()(run.id)
+    assert (await world.run(run.id)).status is RunStatus.CANCELLED
+    assert (await world.tasks(run.id))["srs"].status is AgentTaskStatus.CANCELLED
