@@ -21,6 +21,7 @@ from adapters.redis import RedisLiveUpdates, RedisProbe, RedisStreamTickets, ope
 from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
+from application import failpoints
 from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
@@ -162,6 +163,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
 
     ``process`` names the process to the database, e.g. ``http``.
     """
+    failpoints.arm(failpoints.parse(settings.bharatbuild_failpoint))
     async with AsyncExitStack() as stack:
         app_engine = open_engine(
             settings.database_url,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
@@ -86,5 +87,7 @@ class ExecuteProject:
                     updated_at=self.clock.now(),
                 )
             )
+            reach(Failpoint.EXECUTE_BEFORE_COMMIT)
+        reach(Failpoint.EXECUTE_AFTER_COMMIT)
         await self.queue.announce_run(run.id)
         return replace(run, event_seq=1)

@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 import structlog
 
+from application.failpoints import Failpoint, reach
 from application.ports.persistence import DatabaseUnavailable, LeaseLost, RunClaims
 from application.runs.cancellation import stop
 from application.runs.failures import RetryLater
@@ -51,6 +52,7 @@ class ExecuteRun:
             run_id=str(run_id), user_id=str(claim.run.user_id), fence=claim.fence
         ):
             log.info("run claimed", attempt=claim.run.attempts)
+            reach(Failpoint.AFTER_CLAIM)
             graph = RunGraph(claim, self.tools)
             try:
                 if claim.run.attempts > MAX_CLAIMS:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from application.failpoints import Failpoint, reach
 from application.ports.clock import IdMaker
 from application.ports.language_model import (
     FailureKind,
@@ -94,6 +95,7 @@ class StepCalls:
                 raise StepFailed("reply_too_long", "The model's reply did not come to an end.")
             call = await self._intend(request, parts, digest, purpose, borne_by, spare)
             spare = 0
+            reach(Failpoint.AFTER_INTENT)
             try:
                 reply = await self.model.reply(request, parts, self._progress_of(call.id))
             except ModelCallFailed as failure:
@@ -102,7 +104,9 @@ class StepCalls:
                 await self._wait_or_stop(failure, failures)
                 failures += 1
                 continue
+            reach(Failpoint.AFTER_REPLY)
             await self._record_reply(call, reply)
+            reach(Failpoint.AFTER_JOURNAL)
             if reply.stop is StopReason.REFUSED:
                 raise StepFailed("refused", _SENTENCES[FailureKind.REFUSED])
             parts.append(reply)
