@@ -31,4 +31,5 @@ async def expected(whole_stage: Stage) -> Undisturbed:
 async def stage(whole_stage: Stage, expected: Undisturbed) -> AsyncIterator[Stage]:
     """The stage without workers; those of the case end with it."""
     yield whole_stage
+    whole_stage.model.forget_script()
     await whole_stage.end(*whole_stage.running("worker"))

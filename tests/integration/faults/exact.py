@@ -78,30 +78,33 @@ async def assert_ended_once(stage: Stage, case: Case, expected: Undisturbed) -> 
 
 
 async def assert_account(stage: Stage, case: Case) -> None:
-    """What was charged is what the journal of calls says, and the rest is free again."""
-    calls = await stage.rows("SELECT * FROM model_calls WHERE run_id = $1", case.run_id)
-    tasks = await stage.rows("SELECT * FROM agent_tasks WHERE run_id = $1", case.run_id)
+    """What was charged is what the journal of calls says, and the rest is free again.
+
+    Over all runs of the case's person.
+    """
+    (owner,) = await stage.rows("SELECT user_id FROM runs WHERE id = $1", case.run_id)
+    user_id = owner["user_id"]
+    calls = await stage.rows("SELECT * FROM model_calls WHERE user_id = $1", user_id)
+    tasks = await stage.rows("SELECT * FROM agent_tasks WHERE user_id = $1", user_id)
     assert not [call for call in calls if call["state"] == "intent"]
     for task in tasks:
         borne = sum(
             call["cost_nano_usd"]
             for call in calls
-            if call["step"] == task["step"]
+            if (call["run_id"], call["step"]) == (task["run_id"], task["step"])
             and call["state"] == "replied"
             and call["borne_by"] == "user"
         )
         credits = RATE.credits_for(borne) if task["status"] == "succeeded" else 0
         assert task["credits"] == credits, task["step"]
+        assert task["tokens_used"] > 0 or credits == 0
     bought = Counter(
-        (call["step"], call["request_hash"], call["part"])
+        (call["run_id"], call["step"], call["request_hash"], call["part"])
         for call in calls
         if call["state"] == "replied" and call["borne_by"] == "user"
     )
     assert set(bought.values()) <= {1}, "an answer was paid for twice"
     charged = sum(task["credits"] for task in tasks)
-    user_id = (await stage.rows("SELECT user_id FROM runs WHERE id = $1", case.run_id))[0][
-        "user_id"
-    ]
     (balance,) = await stage.rows("SELECT * FROM balances WHERE user_id = $1", user_id)
     assert (balance["available"] + charged, balance["reserved"]) == (GRANT, 0)
     assert not await stage.rows("SELECT * FROM holds WHERE user_id = $1", user_id)

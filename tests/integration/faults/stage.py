@@ -20,12 +20,14 @@ import asyncpg
 import httpx
 
 from adapters.postgres.migrate import upgrade
+from adapters.redis import open_redis
 from adapters.security import generate_signing_key
 from application.failpoints import Failpoint
 from entrypoints.local_stack import ChildProcess, Command, LocalStack, RestartPolicy
 from entrypoints.local_stack.ports import choose_free_port
 from entrypoints.local_stack.postgres import PostgresServer
 from entrypoints.local_stack.server import Server
+from tests.integration.faults.nursery import Forked, Nursery
 from tests.integration.platform.person import IDEA, Person
 from tests.servers.answers import from_offline_model
 from tests.servers.messages_api import MessagesServer, Turn
@@ -56,10 +58,12 @@ class Stage:
     """Enter it to start the servers, HTTP and the dispatcher; leaving ends all it started."""
 
     def __init__(self, root: Path, *, worker_concurrency: int = 4) -> None:
-        self._root = root
+        self._logs = root / "logs"
         self._concurrency = worker_concurrency
         self._stack = LocalStack(root, restart=_RESTART)
-        self._processes: list[ChildProcess] = []
+        self._nursery = Nursery()
+        self._http: list[ChildProcess] = []
+        self._forked: list[Forked] = []
         self._people: list[Person] = []
         self._environment: dict[str, str] = {}
         self._port = choose_free_port()
@@ -89,6 +93,8 @@ class Stage:
             "WORKER_CONCURRENCY": str(self._concurrency),
         }
         del self._environment["DATABASE_OWNER_URL"]
+        self._logs.mkdir()
+        await self._nursery.open(self._environment)
         await self.start("dispatcher")
         await self.start_http(self._port)
         return self
@@ -101,7 +107,8 @@ class Stage:
     ) -> None:
         for person in self._people:
             await person.http.aclose()
-        await self.end(*self._processes)
+        await self.end(*self._http, *self._forked)
+        await self._nursery.close()
         await self.model.__aexit__()
         await self._stack.stop()
 
@@ -112,29 +119,29 @@ class Stage:
         at: Failpoint | None = None,
         nth: int = 1,
         how: str = "kill",
-        module: str = "entrypoints.cli.main",
+        skew: float = 0,
         **settings: str,
-    ) -> ChildProcess:
-        """Start one of our processes; ``at`` is where it ends (or stops) itself."""
-        armed = {"BHARATBUILD_FAILPOINT": f"{at.value}:{nth}:{how}"} if at else {}
-        number = len(self._processes)
-        process = ChildProcess(
-            Command(
-                name=name,
-                argv=(sys.executable, "-m", module, name),
-                environment={**self._environment, **armed, **settings},
-                directory=Path.cwd(),
-                log_file=self._root / "logs" / f"{number:03}-{name}.log",
-                grace_seconds=25,
-            )
-        )
-        await process.start()
-        self._processes.append(process)
+    ) -> Forked:
+        """Start a worker or a dispatcher; ``at`` is where it ends (or stops) itself."""
+        log = self._logs / f"{len(self._forked):03}-{name}.log"
+        log.touch()
+        environment = {**self._environment, **_armed(at, nth, how), **settings}
+        process = await self._nursery.start(name, environment, log, skew=skew)
+        self._forked.append(process)
         return process
 
     async def start_http(self, port: int, at: Failpoint | None = None) -> ChildProcess:
         """Start HTTP and wait until it answers."""
-        process = await self.start("http", at=at, HTTP_PORT=str(port))
+        process = ChildProcess(
+            Command(
+                name="http",
+                argv=(sys.executable, "-m", "entrypoints.cli.main", "http"),
+                environment={**self._environment, **_armed(at), "HTTP_PORT": str(port)},
+                log_file=self._logs / f"http-{len(self._http):03}.log",
+            )
+        )
+        await process.start()
+        self._http.append(process)
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
 
             async def answers() -> bool:
@@ -147,22 +154,21 @@ class Stage:
             await until(answers)
         return process
 
-    async def open_worker(self, **more: Any) -> ChildProcess:
+    async def open_worker(self, **more: Any) -> Forked:
         """Start a worker and wait until it takes runs."""
         process = await self.start("worker", **more)
 
         async def is_open() -> bool:
-            log = process.command.log_file
-            return log is not None and "worker open" in log.read_text()
+            return "worker open" in process.log_file.read_text()
 
         await until(is_open)
         return process
 
-    def running(self, name: str) -> list[ChildProcess]:
+    def running(self, name: str) -> list[Forked]:
         """Our processes of a kind that have not ended."""
-        return [process for process in self._processes if process.name == name and process.alive]
+        return [process for process in self._forked if process.name == name and process.alive]
 
-    async def end(self, *processes: ChildProcess) -> None:
+    async def end(self, *processes: Forked | ChildProcess) -> None:
         """SIGKILL, which also ends what is stopped."""
         for process in processes:
             kill(process)
@@ -221,6 +227,19 @@ class Stage:
         )
         return int(found[0]["n"])
 
+    async def lost(self, case: Case) -> int:
+        """Model calls that were given up because nobody could record their outcome."""
+        found = await self.rows(
+            "SELECT count(*) AS n FROM model_calls WHERE run_id = $1 AND state = 'lost'",
+            case.run_id,
+        )
+        return int(found[0]["n"])
+
+    async def redis(self, *command: str) -> None:
+        """Give Redis a command."""
+        async with open_redis(self._environment["REDIS_URL"]) as client:
+            await client.execute_command(*command)
+
     async def until_calls(self, case: Case, number: int) -> None:
         """Wait until the model server was asked so often since the run was accepted."""
 
@@ -246,7 +265,11 @@ class Stage:
         raise AssertionError(f"no {type_} came")
 
 
-def kill(process: ChildProcess | Server, how: signal.Signals = signal.SIGKILL) -> None:
+def _armed(at: Failpoint | None, nth: int = 1, how: str = "kill") -> dict[str, str]:
+    return {"BHARATBUILD_FAILPOINT": f"{at.value}:{nth}:{how}"} if at else {}
+
+
+def kill(process: Forked | ChildProcess | Server, how: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal to a process of ours that has not ended."""
     if process.alive and process.pid is not None:
         os.kill(process.pid, how)
