@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -154,6 +154,11 @@ class Stage:
             await until(answers)
         return process
 
+    async def restart_http(self) -> None:
+        """SIGKILL the HTTP that stays, and start it again on the same port."""
+        await self.end(self._http[0])
+        self._http.insert(0, await self.start_http(self._port))
+
     async def open_worker(self, **more: Any) -> Forked:
         """Start a worker and wait until it takes runs."""
         process = await self.start("worker", **more)
@@ -272,7 +277,9 @@ def _armed(at: Failpoint | None, nth: int = 1, how: str = "kill") -> dict[str, s
 def kill(process: Forked | ChildProcess | Server, how: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal to a process of ours that has not ended."""
     if process.alive and process.pid is not None:
-        os.kill(process.pid, how)
+        # It may have ended a moment ago, and we not have been told yet.
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, how)
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
