@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 IDEA   ?= A library system for a college: members borrow books, librarians manage titles and copies, and overdue loans are fined.
+RUNS   ?= 50
+SECONDS ?= 120
 
 # Handed over in the environment, so that quotes in an idea are just text.
 export IDEA
@@ -11,7 +13,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration check lint format lock compose-secrets clean distclean bench-pipeline
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -42,7 +44,13 @@ unit: $(VENV)/.ready ## the tests that need no server
 	@$(BIN)/pytest tests/unit -q -n 2
 
 integration: $(VENV)/.ready ## the tests on real servers, processes and signals
-	@$(BIN)/pytest tests/integration -q
+	@$(BIN)/pytest tests/integration -q --ignore=tests/integration/faults
+
+faults: $(VENV)/.ready ## kill, stop and starve every part, and compare with an undisturbed run
+	@$(BIN)/pytest tests/integration/faults -q
+
+chaos: $(VENV)/.ready ## kill at random while runs go on (RUNS=50 SECONDS=120), and count
+	@$(BIN)/python -m tests.integration.faults.chaos --runs $(RUNS) --seconds $(SECONDS)
 
 check: lint test ## everything that CI checks
 

@@ -30,6 +30,7 @@ from adapters.redis import (
 from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
+from application import failpoints
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
@@ -204,6 +205,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
 
     ``process`` names the process to the database, e.g. ``http``.
     """
+    failpoints.arm(failpoints.parse(settings.bharatbuild_failpoint))
     async with AsyncExitStack() as stack:
         app_engine = open_engine(
             settings.database_url,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from application import failpoints
 from entrypoints.errors import OperatorError
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -32,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Literal["local", "production"] = "local"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    bharatbuild_failpoint: str = ""
 
     database_url: str
     database_dispatch_url: str
@@ -115,7 +117,17 @@ def load(environment: Mapping[str, str]) -> Settings:
     for name in ("database_url", "database_dispatch_url"):
         if urlsplit(getattr(settings, name)).scheme != "postgresql":
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
+    _check_failpoint(settings)
     return settings
+
+
+def _check_failpoint(settings: Settings) -> None:
+    if settings.bharatbuild_failpoint and settings.environment != "local":
+        raise SettingsInvalid("BHARATBUILD_FAILPOINT kills the process: it is for tests alone.")
+    try:
+        failpoints.parse(settings.bharatbuild_failpoint)
+    except ValueError as error:
+        raise SettingsInvalid(f"BHARATBUILD_FAILPOINT: {error}") from error
 
 
 def read(environment: Mapping[str, str], variable: str) -> str | None:

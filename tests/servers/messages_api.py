@@ -140,6 +140,10 @@ class MessagesServer:
         self._turns.extend(turns)
         return self
 
+    def forget_script(self) -> None:
+        """Drop the turns that no call has taken."""
+        self._turns.clear()
+
     async def next_call(self) -> Call:
         """The next call that this has not returned yet, when it has come."""
         return await asyncio.wait_for(self._arrived.get(), 5)

@@ -19,10 +19,21 @@ _RETRY_DELAYS = (0.1, 0.4, 1.0, 2.0)
 """Seconds between tries to open a transaction: a restart of the local server takes 0.2 s."""
 
 
-def open_engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
+IDLE_SECONDS = 10.0
+"""How long a transaction may wait for its client's next word before the server ends it. A
+process that stands still (stopped, swapped out, a frozen machine) keeps its connection, and
+with it the lock on its run's row: nobody could claim the run, however long ago its lease
+ended. Nothing but the database is waited for inside a transaction, so milliseconds are
+usual."""
+
+
+def open_engine(
+    url: str, *, pool_size: int, application: str, idle_seconds: float = IDLE_SECONDS
+) -> AsyncEngine:
     """An engine on asyncpg for a ``postgresql://`` address. Connects lazily.
 
-    ``application`` is what ``pg_stat_activity`` shows. A statement may take 30 s.
+    ``application`` is what ``pg_stat_activity`` shows. A statement may take 30 s, and
+    ``idle_seconds`` may pass between two of one transaction.
     """
     return create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
@@ -35,7 +46,11 @@ def open_engine(url: str, *, pool_size: int, application: str) -> AsyncEngine:
         connect_args={
             "timeout": 5,
             "command_timeout": 30,
-            "server_settings": {"application_name": application, "timezone": "UTC"},
+            "server_settings": {
+                "application_name": application,
+                "timezone": "UTC",
+                "idle_in_transaction_session_timeout": str(int(idle_seconds * 1000)),
+            },
         },
     )
 
@@ -48,9 +63,9 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None) or ""
-        # Class 08 connection, 53 resources, 57P operator intervention (PostgreSQL
-        # documentation, appendix A).
-        return state.startswith(("08", "53", "57P"))
+        # Class 08 connection, 53 resources, 57P operator intervention, 25P03 idle for too
+        # long in a transaction (PostgreSQL documentation, appendix A).
+        return state.startswith(("08", "53", "57P", "25P03"))
     return isinstance(error, (ConnectionError, TimeoutError, OSError))
 
 

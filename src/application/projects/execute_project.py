@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
@@ -44,6 +45,8 @@ class ExecuteProject:
             run, alone = await accept_run(tx, project, self.clock, self.ids, reuse=command.reuse)
             if command.once is not None:
                 await command.once.store(tx.idempotency, run)
+            reach(Failpoint.EXECUTE_BEFORE_COMMIT)
+        reach(Failpoint.EXECUTE_AFTER_COMMIT)
         if alone:
             await self.queue.announce_run(run.id)
         return run

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.failpoints import Failpoint, reach
 from application.ports.persistence import RunClaims
 from application.ports.queue import JobQueue
 
@@ -27,7 +28,9 @@ class DispatchRuns:
         while True:
             due = await self.claims.due(BATCH, DEFER_SECONDS)
             for run_id in due:
+                reach(Failpoint.DUE_BEFORE_SEND)
                 await self.queue.announce_run(run_id)
+                reach(Failpoint.DUE_AFTER_SEND)
             announced += len(due)
             if len(due) < BATCH:
                 return announced

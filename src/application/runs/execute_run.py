@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from application.failpoints import Failpoint, reach
 from application.ports.metrics import RunMetrics
 from application.ports.persistence import (
     DatabaseUnavailable,
@@ -70,6 +71,7 @@ class ExecuteRun:
             run_id=str(run_id), user_id=str(claim.run.user_id), fence=claim.fence
         ):
             log.info("run claimed", attempt=claim.run.attempts)
+            reach(Failpoint.AFTER_CLAIM)
             graph = RunGraph(claim, self.tools)
             await self._guarded(self._claimed(claim, graph, asked_at + self.lease_seconds))
             # What is left was cut off by a lost lease.

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import msgspec
 
+from application.failpoints import Failpoint, reach
 from application.ports.clock import IdMaker
 from application.ports.language_model import (
     CallProgress,
@@ -116,6 +117,7 @@ class StepCalls:
             call = await self._intend(request, parts, digest, purpose, borne_by, spare)
             spare = 0
             progress = _Progress(self, call)
+            reach(Failpoint.AFTER_INTENT)
             try:
                 reply = await self.model.reply(request, parts, progress)
             except asyncio.CancelledError:
@@ -127,7 +129,9 @@ class StepCalls:
                 await self._wait_or_stop(failure, failures, shut)
                 failures += 1
                 continue
+            reach(Failpoint.AFTER_REPLY)
             await self._record_reply(call, reply, tokens)
+            reach(Failpoint.AFTER_JOURNAL)
             if reply.stop is StopReason.REFUSED:
                 raise StepFailed("refused", _SENTENCES[FailureKind.REFUSED])
             parts.append(reply)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import structlog
 
+from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
 from application.ports.language_model import LanguageModel
 from application.ports.live import LiveUpdates, Nudge
@@ -223,6 +224,8 @@ class RunGraph:
             )
             await tx.runs.finish(run.id, status, error_code=error_code, error=error)
             await self._save_project(tx, _PROJECT_STATUS[status], progress)
+            reach(Failpoint.BEFORE_RUN_END)
+        reach(Failpoint.AFTER_RUN_END)
         self._cut.clear()
         log.info("run ended", status=status.value, error_code=error_code)
         await self.tools.live.publish(self.run.id, Nudge(seq=seq))
@@ -259,6 +262,7 @@ class RunGraph:
                 EventType.RUN_STARTED if first else EventType.RUN_RESUMED,
                 {"attempt": run.attempts},
             )
+        reach(Failpoint.AFTER_OPEN)
         await self.tools.live.publish(self.run.id, Nudge(seq=seq))
 
     @property
@@ -308,6 +312,7 @@ class RunGraph:
                 self._versions,
                 self.tools.model.provider.notice,
             )
+            reach(Failpoint.AFTER_OBJECTS)
         except StepFailed as failure:
             return await self._fail(step, task, failure.code, failure.message)
         except InsufficientCredits as failure:
@@ -403,6 +408,7 @@ class RunGraph:
                         "attempt": task.attempt,
                     },
                 )
+        reach(Failpoint.AFTER_STEP_BEGUN)
         log.info("step begun", step=step.name, reused=task.finished)
         await self.tools.live.publish(self.run.id, Nudge(seq=seq))
         return task
@@ -430,6 +436,8 @@ class RunGraph:
                 finished_at=self.tools.clock.now(),
             )
             seq = await self._conclude(tx, step, task, published.documents)
+            reach(Failpoint.BEFORE_STEP_COMMIT)
+        reach(Failpoint.AFTER_STEP_COMMIT)
         if task.output is not None:
             self._made[task.output.sha256] = result.artifact
         log.info("step finished", step=step.name, summary=task.summary, credits=task.credits)
