@@ -116,7 +116,7 @@ class Chaos:
         for run in lost:
             print(f"run {run['id']} is {run['status']}: {run['error']}")
         killed = ", ".join(f"{name} {number}" for name, number in sorted(self.kills.items()))
-        print(f"runs        {len(found)}")
+        print(f"runs        {len(found)}, the first of them undisturbed")
         print(f"kills       {self.kills.total()} ({killed})")
         print(f"lost        {len(lost)}")
         print(f"duplicated  {len(twice)}")

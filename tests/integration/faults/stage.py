@@ -28,7 +28,7 @@ from entrypoints.local_stack.ports import choose_free_port
 from entrypoints.local_stack.postgres import PostgresServer
 from entrypoints.local_stack.server import Server
 from tests.integration.faults.nursery import Forked, Nursery
-from tests.integration.platform.person import IDEA, Person
+from tests.integration.platform.person import Person
 from tests.servers.answers import from_offline_model
 from tests.servers.messages_api import MessagesServer, Turn
 
@@ -36,6 +36,9 @@ LEASE_SECONDS = 2.0
 HEARTBEAT_SECONDS = 0.3
 ANSWER_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0
+
+IDEA = "A list of books."
+"""Small, so that its verification takes two seconds; every step has its full way to go."""
 
 _RESTART = RestartPolicy(longest_delay_seconds=1.0, most_failures=10_000)
 
@@ -156,8 +159,8 @@ class Stage:
 
     async def restart_http(self) -> None:
         """SIGKILL the HTTP that stays, and start it again on the same port."""
-        await self.end(self._http[0])
-        self._http.insert(0, await self.start_http(self._port))
+        await self.end(*(process for process in self._http if process.alive))
+        await self.start_http(self._port)
 
     async def open_worker(self, **more: Any) -> Forked:
         """Start a worker and wait until it takes runs."""
