@@ -1,22 +1,15 @@
 """Follow a run: its log from a number on, without gap or repeat, until it ends."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 
-from application.ports.live import LiveUpdates, Nudge, StepProgress, StreamTickets
+from application.ports.live import LiveUpdates, StepProgress, StreamTickets
 from application.ports.persistence import UnitOfWork
-from application.runs.cancellation import stop
+from application.runs.run_feed import BATCH, RunFeed, Watcher
 from application.runs.show_run import ReadEvents, owned_run
 from domain.identity.user import NotAuthenticated
 from domain.shared.events import EventType, RunEvent
 from domain.shared.ids import RunId, UserId
-
-BATCH = 200
-"""Entries read from the log at once."""
-
-POLL_SECONDS = 2.0
-"""How often the log is read when no nudge comes: pub/sub may lose one, the log does not."""
 
 TICKET_SECONDS = 30
 
@@ -47,6 +40,7 @@ class FollowRun:
     uow: UnitOfWork
     live: LiveUpdates
     tickets: StreamTickets
+    feeds: dict[tuple[UserId, RunId], RunFeed] = field(default_factory=dict)
 
     async def admit(self, ticket: str, run_id: RunId) -> UserId:
         """Use a ticket up.
@@ -65,42 +59,49 @@ class FollowRun:
     ) -> AsyncGenerator[RunEvent | StepProgress]:
         """Entries above ``after`` in order, fleeting figures between, ending with the run.
 
-        The reader pulls: while it is slow nothing is buffered here but fleeting figures.
+        What is past is read for this reader alone; what comes is read once for all who
+        follow the run here, and waits for a slow one up to a bound.
 
         Raises:
             NotFound: no such run, or another person's.
+            WatcherTooSlow: the reader fell too far behind; it may resume from its number.
+            FeedClosed: this process shuts down; resume with another.
         """
         read = ReadEvents(self.uow)
-        async with self.live.follow(run_id) as updates:
-            seen = after
-            incoming = aiter(updates)
-            pending: asyncio.Future[Nudge | StepProgress] | None = None
-            try:
-                while True:
-                    run, entries = await read(user_id, run_id, after=seen, limit=BATCH)
-                    for entry in entries:
-                        seen = entry.seq
-                        yield entry
-                        if entry.type is EventType.RUN_FINISHED:
-                            return
-                    if len(entries) == BATCH:
-                        continue
-                    if not run.live and run.event_seq <= seen:
-                        return
-                    while True:
-                        pending = pending or asyncio.ensure_future(_next(anext(incoming)))
-                        done, _ = await asyncio.wait({pending}, timeout=POLL_SECONDS)
-                        if not done:
-                            break
-                        update, pending = pending.result(), None
-                        if isinstance(update, StepProgress):
-                            yield update
-                        elif update.seq == 0 or update.seq > seen:
-                            break
-            finally:
-                if pending is not None:
-                    await stop(pending)
+        watcher = Watcher(after)
+        while True:
+            run, entries = await read(user_id, run_id, after=watcher.seen, limit=BATCH)
+            for entry in entries:
+                watcher.seen = entry.seq
+                yield entry
+                if entry.type is EventType.RUN_FINISHED:
+                    return
+            if len(entries) == BATCH:
+                continue
+            if not run.live and run.event_seq <= watcher.seen:
+                return
+            feed = self._feed(user_id, run_id, watcher.seen)
+            if feed.join(watcher):
+                break
+            # The reader took its time over what was read, and the feed is far ahead.
+        try:
+            while updates := await watcher.updates():
+                for update in updates:
+                    yield update
+        finally:
+            await self._leave(feed, watcher)
 
+    def _feed(self, user_id: UserId, run_id: RunId, seen: int) -> RunFeed:
+        feed = self.feeds.get((user_id, run_id))
+        if feed is None or feed.over:
+            feed = RunFeed(user_id, run_id, seen, self.uow, self.live)
+            self.feeds[user_id, run_id] = feed
+        return feed
 
-async def _next(awaitable: Awaitable[Nudge | StepProgress]) -> Nudge | StepProgress:
-    return await awaitable
+    async def _leave(self, feed: RunFeed, watcher: Watcher) -> None:
+        feed.watchers.discard(watcher)
+        place = (feed.user_id, feed.run_id)
+        if not feed.watchers and self.feeds.get(place) is feed:
+            # At once, so that nobody joins one that is being stopped.
+            del self.feeds[place]
+        await feed.leave(watcher)

@@ -1,8 +1,9 @@
 """Runs: their state, their log, their live stream, and their end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from application.projects.retry_run import RetryRun
 from application.runs.cancel_run import CancelRun
 from application.runs.cancellation import stop
 from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
+from application.runs.run_feed import FeedClosed, WatcherTooSlow
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.identity.user import NotAuthenticated, Permission
 from domain.shared.errors import InvalidValue, NotFound
@@ -199,68 +201,74 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
         await socket.close(CLOSE_TRY_AGAIN, "tickets cannot be checked; try again")
         return
     code, reason = CLOSE_DONE, "the run has ended"
-    leaving = asyncio.create_task(_until_left(socket))
     try:
-        async with aclosing(follow(user_id, run, max(0, after))) as updates:
-            await _relay(socket, updates, leaving)
+        await _relay(socket, follow(user_id, run, max(0, after)))
     except (WebSocketDisconnect, ConnectionError):
         return
     except NotFound:
         code, reason = CLOSE_NOT_FOUND, "no such run"
-    except TimeoutError:
+    except (TimeoutError, WatcherTooSlow):
         code, reason = CLOSE_SLOW, "reading too slowly; resume with 'after'"
-    except DatabaseUnavailable:
+    except (DatabaseUnavailable, FeedClosed):
         code, reason = CLOSE_TRY_AGAIN, "the log is away; resume with 'after'"
-    finally:
-        await stop(leaving)
     await socket.close(code, reason)
 
 
 async def _relay(
-    socket: WebSocket[Any, Any, Any],
-    updates: AsyncIterator[RunEvent | StepProgress],
-    leaving: asyncio.Task[None],
+    socket: WebSocket[Any, Any, Any], updates: AsyncGenerator[RunEvent | StepProgress]
 ) -> None:
-    """Send updates as they come, and a heartbeat when none do.
+    """Send updates as they come, and a heartbeat when none do, until they end.
 
     Raises:
         WebSocketDisconnect: the reader left.
         TimeoutError: the reader takes nothing.
+        Exception: whatever ends the updates early.
     """
-    coming: asyncio.Task[RunEvent | StepProgress] | None = None
+    outlet = _Outlet(socket)
+    sending = asyncio.create_task(_send_all(outlet, updates))
+    beating = asyncio.create_task(_beat(outlet))
+    leaving = asyncio.create_task(_until_left(socket))
     try:
-        while True:
-            coming = coming or asyncio.create_task(_next_of(updates))
-            await asyncio.wait(
-                {coming, leaving},
-                timeout=HEARTBEAT_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if leaving.done():
-                raise WebSocketDisconnect(detail="the reader left")
-            message: bytes = b'{"type":"heartbeat"}'
-            if coming.done():
-                try:
-                    message = _encoded(coming.result())
-                except _Ended:
-                    return
-                coming = None
-            async with asyncio.timeout(SLOW_READER_SECONDS):
-                await socket.send_text(message.decode())
+        await asyncio.wait({sending, beating, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if leaving.done():
+            raise WebSocketDisconnect(detail="the reader left")
+        for ended in (sending, beating):
+            if ended.done():
+                ended.result()
     finally:
-        if coming is not None:
-            await stop(coming)
+        await stop(sending, beating, leaving)
 
 
-async def _next_of(updates: AsyncIterator[RunEvent | StepProgress]) -> RunEvent | StepProgress:
-    try:
-        return await anext(updates)
-    except StopAsyncIteration as end:
-        raise _Ended from end
+@dataclass(slots=True)
+class _Outlet:
+    """A socket's sending side: one message at a time, each within its time."""
+
+    socket: WebSocket[Any, Any, Any]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    used_at: float = 0.0
+
+    async def send(self, message: str) -> None:
+        async with self.turn, asyncio.timeout(SLOW_READER_SECONDS):
+            await self.socket.send_text(message)
+        self.used_at = asyncio.get_running_loop().time()
 
 
-class _Ended(Exception):
-    """The stream of updates is over. A task cannot carry StopAsyncIteration out."""
+async def _send_all(outlet: _Outlet, updates: AsyncGenerator[RunEvent | StepProgress]) -> None:
+    async with aclosing(updates):
+        async for update in updates:
+            await outlet.send(_encoded(update).decode())
+
+
+async def _beat(outlet: _Outlet) -> None:
+    """Say that the line is up whenever nothing else has said so for a while."""
+    loop = asyncio.get_running_loop()
+    outlet.used_at = loop.time()
+    while True:
+        quiet_until = outlet.used_at + HEARTBEAT_SECONDS
+        if loop.time() < quiet_until:
+            await asyncio.sleep(quiet_until - loop.time())
+        else:
+            await outlet.send('{"type":"heartbeat"}')
 
 
 async def _until_left(socket: WebSocket[Any, Any, Any]) -> None:

@@ -14,8 +14,8 @@ from application.runs.circuit_policy import (
 )
 from application.runs.dispatch_runs import DEFER_SECONDS
 from application.runs.execute_run import HEARTBEAT_SECONDS, LEASE_SECONDS
-from application.runs.follow_run import POLL_SECONDS
 from application.runs.retry_policy import PARK_ABOVE_SECONDS, RULES
+from application.runs.run_feed import POLL_SECONDS
 from application.runs.run_graph import OUTAGE_PARK_SECONDS
 from domain.projects.run import MAX_CLAIMS
 from entrypoints.cli.main import main

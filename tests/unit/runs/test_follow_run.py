@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from application.ports.live import Nudge, StepProgress
-from application.runs import follow_run
+from application.runs import run_feed
 from application.runs.follow_run import FollowRun, IssueStreamTicket
 from domain.identity.user import NotAuthenticated
 from domain.shared.errors import NotFound
@@ -45,7 +45,7 @@ async def test_a_live_run_is_followed_to_its_end() -> None:
 
 
 async def test_entries_are_found_without_any_nudge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow_run, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(run_feed, "POLL_SECONDS", 0.01)
     world = await open_world()
     run = await world.accepted()
     watching = asyncio.create_task(_seen(world, run.id))
