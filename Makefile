@@ -13,7 +13,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ format: $(VENV)/.ready ## format the code and mend what the linter can
 
 bench-pipeline: $(VENV)/.ready ## measure a run against its critical path, and the queue's latency
 	@$(BIN)/python -m benchmarks.pipeline
+
+bench-durability: $(VENV)/.ready ## measure commits, recovery from a SIGKILL, the dispatcher and live streams
+	@$(BIN)/python -m benchmarks.durability
 
 lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
