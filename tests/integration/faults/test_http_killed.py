@@ -8,7 +8,7 @@ import pytest
 from application.failpoints import Failpoint
 from entrypoints.local_stack.ports import choose_free_port
 from tests.integration.faults.exact import Undisturbed, assert_exact
-from tests.integration.faults.stage import Case, Stage
+from tests.integration.faults.stage import IDEA, Case, Stage
 from tests.integration.platform.person import Person
 
 
@@ -28,7 +28,7 @@ async def doomed(stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[
 
 
 async def _executed_in_vain(doomed: str, customer: Person) -> str:
-    project = await customer.project()
+    project = await customer.project(IDEA)
     async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
         with pytest.raises(httpx.TransportError):
             await client.post(
