@@ -52,7 +52,7 @@ class Nursery:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
-        self._started: asyncio.Queue[int] = asyncio.Queue()
+        self._started: asyncio.Queue[int | None] = asyncio.Queue()
         self._next = ("", Path())
         self._children: dict[int, Forked] = {}
 
@@ -86,7 +86,10 @@ class Nursery:
             self._next = (name, log)
             self._process.stdin.write(json.dumps(wanted).encode() + b"\n")
             await self._process.stdin.drain()
-            return self._children[await self._started.get()]
+            pid = await self._started.get()
+            if pid is None:
+                raise RuntimeError("the nursery has ended; its standard error says why")
+            return self._children[pid]
 
     async def _read(self) -> None:
         assert self._process is not None and self._process.stdout is not None
@@ -98,6 +101,9 @@ class Nursery:
                 self._started.put_nowait(int(pid))
             else:
                 self._children.pop(int(pid)).ended(int(status[0]))
+        self._started.put_nowait(None)
+        for child in self._children.values():
+            child.ended(-signal.SIGKILL)
 
 
 def serve() -> None:
