@@ -17,7 +17,7 @@ from uuid import UUID
 from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
 from application.ports.persistence import DatabaseUnavailable, ModelCall
-from domain.billing.ledger import AccountKind, Balance, JournalEntry
+from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
@@ -85,7 +85,8 @@ class Tables:
     balances: dict[UserId, Balance] = field(default_factory=dict)
     house: dict[AccountKind, int] = field(default_factory=dict)
     entries: dict[str, JournalEntry] = field(default_factory=dict)
-    holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
+    lots: dict[tuple[UserId, int], Lot] = field(default_factory=dict)
+    holds: dict[tuple[UserId, RunId, str, int], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
