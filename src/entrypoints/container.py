@@ -18,6 +18,7 @@ from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import (
@@ -31,6 +32,8 @@ from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
+from application.billing.expire_credits import ExpireCredits
+from application.billing.read_account import ListEntries, ShowBalance
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
@@ -138,6 +141,11 @@ class Container(containers.DeclarativeContainer):
     )
     sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
     show_user = providers.Singleton(ShowUser, uow)
+
+    show_balance = providers.Singleton(ShowBalance, uow)
+    list_entries = providers.Singleton(ListEntries, uow)
+    lapsed_credits = providers.Singleton(PostgresLapsedCredits, dispatch_engine)
+    expire_credits = providers.Singleton(ExpireCredits, lapsed_credits, uow)
 
     create_project = providers.Singleton(CreateProject, uow, clock, ids)
     list_projects = providers.Singleton(ListProjects, uow)
