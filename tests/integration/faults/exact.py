@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.postgres.audit import CHECKS
 from domain.shared.money import ExchangeRate
 from tests.integration.faults.stage import Case, Stage
 
@@ -126,6 +127,13 @@ async def assert_account(stage: Stage, case: Case) -> None:
         if entry["kind"] == "settle" and entry["account"] == "revenue"
     ]
     assert sum(settled) == charged
+    for run in await stage.rows("SELECT * FROM runs WHERE user_id = $1", user_id):
+        credits = sum(task["credits"] for task in tasks if task["run_id"] == run["id"])
+        assert run["charged_credits"] == credits <= run["cap_credits"]
+    mine = {str(user_id), *(str(task["run_id"]) for task in tasks)}
+    for check in CHECKS:
+        different = await stage.rows(check.differences)
+        assert not [row for row in different if mine & set(row["place"].split())], check.name
 
 
 async def documents_of(case: Case) -> Documents:
