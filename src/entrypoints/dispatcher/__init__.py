@@ -1,9 +1,13 @@
-"""The dispatcher process: announces due rows and books what has expired, once a second."""
+"""The dispatcher process: announces due rows and books what has expired, once a second.
+
+What it does about payments itself waits for the gateway, so it has a loop of its own."""
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
+from prometheus_client import start_http_server
 
 from adapters.observability.logging import configure_logging
 from application.billing.expire_credits import ExpireCredits
@@ -19,6 +23,8 @@ log = structlog.get_logger(__name__)
 def dispatch(settings: Settings) -> None:
     """Announce due runs until SIGTERM or SIGINT. Many may do so at once."""
     configure_logging(settings.log_level, machine=settings.environment == "production")
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port)
     asyncio.run(_dispatch(settings))
 
 
@@ -29,13 +35,22 @@ async def _dispatch(settings: Settings) -> None:
         loop.add_signal_handler(signal_, stopping.set)
     async with open_container(settings, process="dispatcher") as container:
         log.info("dispatcher open", every=settings.dispatch_seconds)
-        await _until(
-            stopping,
-            container.dispatch_runs(),
-            container.delete_expired_keys(),
-            container.expire_credits(),
-            settings.dispatch_seconds,
-        )
+        payments: dict[str, Callable[[], Awaitable[int]]] = {
+            "gateway events acted on": container.process_webhooks(),
+            "orders reconciled": container.reconcile_orders(),
+            "refunds reconciled": container.reconcile_refunds(),
+        }
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(
+                _until(
+                    stopping,
+                    container.dispatch_runs(),
+                    container.delete_expired_keys(),
+                    container.expire_credits(),
+                    settings.dispatch_seconds,
+                )
+            )
+            loops.create_task(_look_after(payments, stopping, settings.dispatch_seconds))
 
 
 async def _until(
@@ -58,8 +73,34 @@ async def _until(
                 log.info("credits lapsed", credits=lapsed)
         except DatabaseUnavailable as error:
             log.warning("cannot look for due rows", error=str(error))
-        try:
-            async with asyncio.timeout(every):
-                await stopping.wait()
-        except TimeoutError:
-            continue
+        await _pause(stopping, every)
+
+
+async def _look_after(
+    chores: Mapping[str, Callable[[], Awaitable[int]]], stopping: asyncio.Event, every: float
+) -> None:
+    """Do each chore in turn, at once again while there is more, until asked to stop."""
+    while not stopping.is_set():
+        found = 0
+        for done, chore in chores.items():
+            try:
+                count = await chore()
+            except DatabaseUnavailable as error:
+                log.warning("cannot look for due rows", error=str(error))
+            except Exception:
+                # The others, and the runs, must not wait for whatever this one broke on.
+                log.exception("chore broke", chore=done)
+            else:
+                if count:
+                    log.info(done, count=count)
+                found += count
+        if not found:
+            await _pause(stopping, every)
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
