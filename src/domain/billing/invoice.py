@@ -12,7 +12,6 @@ from typing import ClassVar
 from uuid import UUID
 
 from domain.billing.gst import (
-    INDIA,
     NOTHING,
     Supply,
     Taxed,
@@ -21,54 +20,14 @@ from domain.billing.gst import (
     split_inclusive,
     supply_to,
 )
+from domain.billing.parties import Buyer, Supplier
 from domain.billing.serials import DocumentKind, FinancialYear
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import CreditNoteId, InvoiceId, UserId
-from domain.shared.money import PAISE_PER_RUPEE
 
 MAX_RATES = 8
-"""Rates on one invoice. The law has never had more, and :func:`reversed_parts` shows why the
-sum of the parts needs a bound."""
-
-MIN_CREDIT_PAISE = PAISE_PER_RUPEE
-"""The least a credit note is made for, unless it is all that is left: the gateway's own bound
-on refunds (Razorpay's API refuses less than 100 paise)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supplier:
-    """Who sells. Without a GSTIN nobody may collect tax, unless it is only a sample.
-
-    ``undertaking`` is the reference of the letter of undertaking for exports, or empty.
-    """
-
-    name: str
-    address: str
-    state: str
-    gstin: str = ""
-    undertaking: str = ""
-    sample: bool = False
-
-    @property
-    def registered(self) -> bool:
-        """Whether its documents show tax."""
-        return bool(self.gstin) or self.sample
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Buyer:
-    """Who buys. ``state`` is a GST code, or empty outside India or where it is not known."""
-
-    name: str
-    address: str = ""
-    state: str = ""
-    country: str = INDIA
-    gstin: str = ""
-
-    @property
-    def business(self) -> bool:
-        """Whether the buyer is registered, and may claim the tax back."""
-        return bool(self.gstin)
+"""Rates on one invoice, which is more than the law has: among so few, one has enough of every
+refund to spare a paisa for each other (see :func:`reversed_parts`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +62,7 @@ class TaxDocument:
 
     kind: ClassVar[DocumentKind]
 
+    id: UUID
     user_id: UserId
     number: str
     sequence: int
@@ -143,7 +103,10 @@ class Invoice(TaxDocument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditNote(TaxDocument):
-    """What a refund took back of an invoice. One refund has one credit note."""
+    """What a refund took back of an invoice. One refund has one credit note.
+
+    ``invoice_total`` is in paise.
+    """
 
     kind: ClassVar[DocumentKind] = DocumentKind.CREDIT_NOTE
 
@@ -151,6 +114,7 @@ class CreditNote(TaxDocument):
     invoice_id: InvoiceId
     invoice_number: str
     invoice_date: date
+    invoice_total: int
     refund_id: str
     reason: str
 
@@ -197,12 +161,13 @@ def reversed_parts(
     """What a refund of ``amount`` paise takes back: one line for each rate, tax in proportion.
 
     Each tax is what its share of everything credited so far comes to, less what was credited
-    before; so any sequence of refunds that ends with the whole amount reverses each tax to the
-    paisa, and no part is ever negative.
+    before. So refunds of a rupee or more, in any sequence, reverse each tax to the paisa once
+    they come to the whole. Smaller ones, which gateways refuse, may leave paise of tax in the
+    taxable value, because of one paisa neither half of a tax can be taken. No part is ever
+    negative, and all parts sum to the amount.
 
     Raises:
-        InvalidValue: the amount is more than what is left, or less than :data:`MIN_CREDIT_PAISE`
-            and not all that is left.
+        InvalidValue: the amount is not positive, or more than what is left.
     """
     notes = tuple(earlier)
     rates = dict(invoice.rates)
@@ -211,7 +176,10 @@ def reversed_parts(
         for rate in rates
     }
     left = {rate: rates[rate].total - before[rate].total for rate in rates}
-    _check_amount(amount, sum(left.values()))
+    if not 0 < amount <= sum(left.values()):
+        raise InvalidValue(
+            "amount_paise", f"Refund a part of the {sum(left.values())} paise that are left."
+        )
     shares = _shares(amount, left)
     codes = {line.rate: line.sac for line in reversed(invoice.lines)}
     return tuple(
@@ -232,15 +200,6 @@ def sum_of(amounts: Iterable[Taxed]) -> Taxed:
     return reduce(Taxed.__add__, amounts, NOTHING)
 
 
-def _check_amount(amount: int, left: int) -> None:
-    if amount > left:
-        raise InvalidValue("amount_paise", f"Refund at most the {left} paise that are left.")
-    if amount <= 0 or (amount < MIN_CREDIT_PAISE and amount != left):
-        raise InvalidValue(
-            "amount_paise", f"Refund at least {MIN_CREDIT_PAISE} paise, or all that is left."
-        )
-
-
 def _shares(amount: int, left: dict[int, int]) -> dict[int, int]:
     """Divide ``amount`` in proportion to what is left of each rate, by largest remainder."""
     whole = sum(left.values())
@@ -248,11 +207,10 @@ def _shares(amount: int, left: dict[int, int]) -> dict[int, int]:
     by_remainder = sorted(left, key=lambda rate: (-(amount * left[rate] % whole), rate))
     for rate in by_remainder[: amount - sum(shares.values())]:
         shares[rate] += 1
-    # Of a single paisa neither half of a tax can be taken; with two it can. The largest share
-    # can spare them: it has at least MIN_CREDIT_PAISE / MAX_RATES.
+    # A share of one paisa is made two: of two, both halves of a tax can be taken.
     largest = max(shares, key=lambda rate: (shares[rate], rate))
     for rate, share in shares.items():
-        if share == 1 and left[rate] > 1 and rate != largest:
+        if share == 1 and left[rate] > 1 and shares[largest] > 2:
             shares[rate] += 1
             shares[largest] -= 1
     return shares
@@ -261,5 +219,6 @@ def _shares(amount: int, left: dict[int, int]) -> dict[int, int]:
 def _part(whole: Taxed, before: Taxed, share: int) -> Taxed:
     credited = before.total + share
     half = nearest(whole.cgst * credited, whole.total) - before.cgst
+    half = min(half, share // 2)
     igst = nearest(whole.igst * credited, whole.total) - before.igst
     return Taxed(taxable=share - 2 * half - igst, cgst=half, sgst=half, igst=igst)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -20,6 +21,7 @@ from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
+from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
     InMemoryDocuments,
@@ -41,6 +43,8 @@ class InMemoryTransaction:
     calls: ModelCallRepository
     ledger: Ledger
     idempotency: IdempotencyKeys
+    billing_profiles: BillingProfiles
+    invoices: InvoiceRepository
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -62,4 +66,6 @@ class InMemoryUnitOfWork(UnitOfWork):
                 calls=InMemoryModelCalls(session),
                 ledger=InMemoryLedger(session),
                 idempotency=InMemoryIdempotencyKeys(session),
+                billing_profiles=InMemoryBillingProfiles(session),
+                invoices=InMemoryInvoices(session),
             )

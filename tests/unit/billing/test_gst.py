@@ -80,7 +80,7 @@ def test_1180_rupees_at_18_percent() -> None:
     ],
 )
 def test_parts_that_no_law_knows_cannot_be_made(parts: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"negative|equal"):
         Taxed(**parts)
 
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.billing.gst import OTHER_COUNTRIES, Supply, Taxed, split_inclusive
-from domain.billing.invoice import Buyer, CreditNote, Item, Supplier, sum_of, taxed_lines
+from domain.billing.invoice import CreditNote, Item, sum_of, taxed_lines
+from domain.billing.parties import Buyer, Supplier
 from domain.shared.errors import InvalidValue
-from tests.unit.billing.samples import (
+from tests.contracts.invoice_samples import (
     ABROAD,
     ASHA,
     FIRM,
@@ -140,14 +141,30 @@ def test_half_a_refund_takes_half_the_tax() -> None:
     assert note.amounts == Taxed(taxable=50_000, cgst=4_500, sgst=4_500)
 
 
-@pytest.mark.parametrize("amount", [0, -1, 99, 118_001])
-def test_too_little_and_too_much_are_refused(amount: int) -> None:
+@given(data=st.data(), items=some_items, supplier=suppliers, buyer=buyers)
+def test_refunds_of_whatever_size_sum_to_what_was_paid_back(
+    data: st.DataObject, items: list[Item], supplier: Supplier, buyer: Buyer
+) -> None:
+    invoice = make_invoice(*items, supplier=supplier, buyer=buyer)
+    left, notes = invoice.amounts.total, list[CreditNote]()
+    while left and len(notes) < 20:
+        amount = data.draw(st.integers(1, min(left, 3)) | st.integers(1, left))
+        notes.append(make_credit_note(invoice, amount, *notes))
+        left -= amount
+    credited = sum_of(note.amounts for note in notes)
+    assert credited.total == invoice.amounts.total - left
+    assert credited.cgst <= invoice.amounts.cgst
+    assert credited.igst <= invoice.amounts.igst
+
+
+@pytest.mark.parametrize("amount", [0, -1, 118_001])
+def test_nothing_and_too_much_are_refused(amount: int) -> None:
     with pytest.raises(InvalidValue) as refusal:
         make_credit_note(make_invoice(), amount)
     assert refusal.value.field == "amount_paise"
 
 
-def test_what_is_left_may_be_less_than_the_least() -> None:
+def test_what_was_credited_is_not_credited_again() -> None:
     invoice = make_invoice()
     first = make_credit_note(invoice, 117_999)
     assert make_credit_note(invoice, 1, first).amounts.total == 1

@@ -1,0 +1,1 @@
+"""Use cases of money: what is sold, paid, invoiced and paid back."""
