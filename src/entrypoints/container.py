@@ -11,13 +11,14 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from adapters.documents import TemplatedDocumentRenderer
+from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import (
@@ -31,6 +32,10 @@ from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
+from application.billing.billing_profile import SaveBillingProfile, ShowBillingProfile
+from application.billing.export_invoices import ExportInvoices
+from application.billing.issue_invoice import IssueCreditNote, IssueInvoice
+from application.billing.read_invoices import DownloadInvoice, ListInvoices, ShowInvoice
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
@@ -63,7 +68,7 @@ from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.agents.pipelines import ModelTier
 from domain.shared.money import ExchangeRate
-from entrypoints.settings import Settings, SettingsInvalid
+from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 
 
 def access_tokens(settings: Settings) -> SignedAccessTokens:
@@ -165,6 +170,18 @@ class Container(containers.DeclarativeContainer):
 
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
+
+    terms = providers.Singleton(selling_terms, settings)
+    invoice_renderer = providers.Singleton(TypstInvoiceRenderer)
+    invoice_register = providers.Singleton(PostgresInvoiceRegister, dispatch_engine)
+    show_billing_profile = providers.Singleton(ShowBillingProfile, uow)
+    save_billing_profile = providers.Singleton(SaveBillingProfile, uow, clock)
+    issue_invoice = providers.Singleton(IssueInvoice, clock, ids, terms)
+    issue_credit_note = providers.Singleton(IssueCreditNote, clock, ids, terms)
+    list_invoices = providers.Singleton(ListInvoices, uow)
+    show_invoice = providers.Singleton(ShowInvoice, uow)
+    download_invoice = providers.Singleton(DownloadInvoice, show_invoice, invoice_renderer)
+    export_invoices = providers.Singleton(ExportInvoices, invoice_register)
 
     rate = providers.Singleton(
         ExchangeRate,

@@ -19,6 +19,11 @@ from entrypoints.http.access import provide_principal
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
+from entrypoints.http.invoice_routes import (
+    AdminInvoiceController,
+    BillingProfileController,
+    InvoiceController,
+)
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
@@ -49,6 +54,12 @@ USE_CASES = (
     "examine_run",
     "retry_any_run",
     "issue_stream_ticket",
+    "show_billing_profile",
+    "save_billing_profile",
+    "list_invoices",
+    "show_invoice",
+    "download_invoice",
+    "export_invoices",
     "answer_once",
     "check_health",
     "provider",
@@ -83,6 +94,9 @@ def create_app(settings: Settings) -> Litestar:
             DocumentController,
             RunController,
             AdminRunController,
+            BillingProfileController,
+            InvoiceController,
+            AdminInvoiceController,
             stream,
         ],
     )
@@ -104,7 +118,7 @@ def create_app(settings: Settings) -> Litestar:
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
             allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
-            allow_methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
             expose_headers=[
                 "x-request-id",
                 "retry-after",
