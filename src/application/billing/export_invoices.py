@@ -48,6 +48,7 @@ class ExportInvoices:
     """Exports: invoices in the order of their series, then credit notes in theirs."""
 
     register: InvoiceRegister
+    batch: int = BATCH
 
     async def __call__(self, month: Month) -> AsyncIterator[Row]:
         """The month's rows, read batch by batch as they are taken; the first batch now.
@@ -73,4 +74,6 @@ class ExportInvoices:
     async def _batch(
         self, kind: DocumentKind, month: Month, after: int
     ) -> Sequence[Invoice | CreditNote]:
-        return await self.register.issued(kind, month.first, month.last, after=after, limit=BATCH)
+        return await self.register.issued(
+            kind, month.first, month.last, after=after, limit=self.batch
+        )

@@ -1,0 +1,78 @@
+"""Orders, payments and refunds, as far as invoices look at them."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from application.billing.billing_profile import NewBillingProfile, SaveBillingProfile
+from application.billing.issue_invoice import IssueCreditNote, IssueInvoice, Terms
+from application.ports.clock import Clock, IdMaker
+from application.ports.persistence import UnitOfWork
+from domain.billing.invoice import CreditNote, Invoice
+from domain.billing.parties import Supplier
+from domain.shared.ids import UserId
+from tests.contracts.invoice_samples import SUPPLIER
+from tests.contracts.samples import new_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sold:
+    """A paid order."""
+
+    user_id: UserId
+    amount_paise: int = 118_000
+    description: str = "1,00,000 credits"
+    id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """Its payment."""
+
+    id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBack:
+    """A refund of it."""
+
+    amount_paise: int
+    id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """Sells and takes back, in transactions of its own."""
+
+    uow: UnitOfWork
+    clock: Clock
+    ids: IdMaker
+    supplier: Supplier = SUPPLIER
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(
+            supplier=self.supplier,
+            sac="998314",
+            rate=1_800,
+            invoice_prefix="BB",
+            credit_note_prefix="BC",
+        )
+
+    async def sell(self, order: Sold, payment: Paid) -> Invoice:
+        async with self.uow.begin(order.user_id) as tx:
+            issue = IssueInvoice(self.clock, self.ids, self.terms)
+            return await issue(tx, order=order, payment=payment)
+
+    async def take_back(
+        self, order: Sold, payment: Paid, refund: GivenBack, reason: str = "Refund"
+    ) -> CreditNote | None:
+        async with self.uow.begin(order.user_id) as tx:
+            issue = IssueCreditNote(self.clock, self.ids, self.terms)
+            return await issue(tx, payment=payment, refund=refund, reason=reason)
+
+    async def name(self, user_id: UserId, **particulars: str) -> None:
+        """Save a billing profile."""
+        values = {"name": "A Firm", "address": "", "state": "", "country": "IN", "gstin": ""}
+        await SaveBillingProfile(self.uow, self.clock)(
+            NewBillingProfile(user_id=user_id, **(values | particulars))
+        )
