@@ -152,7 +152,9 @@ class AdminInvoiceController(Controller):
     async def export(
         self,
         export_invoices: NamedDependency[ExportInvoices],
-        month: Annotated[str, QueryParameter(description="The month of issue, e.g. 2026-11.")],
+        month: Annotated[
+            str, QueryParameter(description="The month of issue, e.g. 2026-11. Required.")
+        ] = "",
     ) -> Stream:
         """Everybody's documents of a month, a row for each rate, as Form GSTR-1 sorts them."""
         chosen = Month.named(month)
