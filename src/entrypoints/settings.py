@@ -94,6 +94,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gst_basis_points: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_800
     invoice_prefix: str = "BB"
     credit_note_prefix: str = "BC"
+    payment_gateway: Literal["", "simulated", "razorpay"] = ""
+    razorpay_key_id: str = ""
+    razorpay_key_secret: str = ""
+    razorpay_webhook_secret: str = ""
+    razorpay_base_url: str = ""
 
     starting_grant: NotNegative = 50_000
     usd_inr_paise: Positive = 9_000
@@ -108,6 +113,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def offline(self) -> bool:
         """Whether artifacts are composed by rules: no model provider is set."""
         return not self.anthropic_api_key
+
+    @property
+    def gateway(self) -> Literal["", "simulated", "razorpay"]:
+        """Who takes payments: as set, else Razorpay with a key, else the local simulation."""
+        if self.payment_gateway:
+            return self.payment_gateway
+        if self.razorpay_key_id:
+            return "razorpay"
+        return "simulated" if self.environment == "local" else ""
 
 
 REQUIRED = tuple(field.name for field in msgspec.structs.fields(Settings) if field.required)
@@ -138,7 +152,10 @@ def load(environment: Mapping[str, str]) -> Settings:
         if urlsplit(getattr(settings, name)).scheme != "postgresql":
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
-    selling_terms(settings)  # what does not fit is found at the start, not at a payment
+    _check_gateway(settings)
+    # What does not fit is found at the start, not at a payment.
+    if selling_terms(settings).supplier.sample and settings.environment != "local":
+        _check_nothing_is_sold(settings)
     return settings
 
 
@@ -169,6 +186,11 @@ def selling_terms(settings: Settings) -> Terms:
     return terms
 
 
+def _check_nothing_is_sold(settings: Settings) -> None:
+    if settings.gateway:
+        raise SettingsInvalid("Not set: SUPPLIER_NAME. Who takes payments says so on invoices.")
+
+
 def _supplier(settings: Settings) -> Supplier:
     # Lines of an address stand one below another in a file, or between semicolons.
     address = clean_address("SUPPLIER_ADDRESS", settings.supplier_address.replace(";", "\n"))
@@ -185,6 +207,15 @@ def _supplier(settings: Settings) -> Supplier:
         gstin=gstin,
         undertaking=settings.supplier_undertaking.strip(),
     )
+
+
+def _check_gateway(settings: Settings) -> None:
+    if settings.gateway == "simulated" and settings.environment != "local":
+        raise SettingsInvalid("PAYMENT_GATEWAY: the simulated gateway takes no money; it is local.")
+    keys = ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret")
+    missing = [name.upper() for name in keys if not getattr(settings, name)]
+    if settings.gateway == "razorpay" and missing:
+        raise SettingsInvalid(f"Not set, and Razorpay needs them: {', '.join(missing)}.")
 
 
 def _check_failpoint(settings: Settings) -> None:

@@ -101,6 +101,8 @@ runs = Table(
     Column("progress", SmallInteger, nullable=False, server_default=text("0")),
     Column("reuse", Boolean, nullable=False, server_default=text("true")),
     Column("retry_of", Uuid, nullable=True),
+    Column("cap_credits", BigInteger, nullable=True),
+    _count("charged_credits"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     _count("fence"),
     _moment("lease_until", nullable=True),
@@ -116,6 +118,8 @@ runs = Table(
     _of("projects", "project_id", "runs"),
     UniqueConstraint("id", "user_id", name="runs_id_user_id_key"),
     CheckConstraint("progress BETWEEN 0 AND 100", name="runs_progress_check"),
+    CheckConstraint("cap_credits > 0", name="runs_cap_credits_check"),
+    CheckConstraint("charged_credits BETWEEN 0 AND cap_credits", name="runs_charged_credits_check"),
     Index("runs_one_live", "project_id", unique=True, postgresql_where=text(_LIVE)),
     Index("runs_due", "due_at", postgresql_where=text(_LIVE)),
     Index("runs_of_project", "project_id", text("id DESC")),
@@ -209,6 +213,7 @@ model_calls = Table(
     Column("borne_by", Text, nullable=False),
     Column("state", Text, nullable=False),
     _count("held"),
+    _count("bound_nano_usd"),
     _text("model"),
     _text("text"),
     Column("stop", Text, nullable=True),
@@ -223,6 +228,12 @@ model_calls = Table(
     _moment("created_at", default=True),
     _moment("concluded_at", nullable=True),
     Index("model_calls_of_step", "run_id", "step", "request_hash"),
+    Index(
+        "model_calls_of_house",
+        "user_id",
+        "created_at",
+        postgresql_where=text("purpose IN ('review', 'repair')"),
+    ),
 )
 
 journal = Table(
@@ -237,6 +248,8 @@ journal = Table(
     _moment("at", default=True),
     UniqueConstraint("key", name="journal_key_key"),
     Index("journal_of_user", "user_id", "id"),
+    Index("journal_of_kind", "user_id", "kind", "id"),
+    Index("journal_of_run", "run_id", "id", postgresql_where=text("run_id IS NOT NULL")),
 )
 
 postings = Table(
@@ -247,7 +260,14 @@ postings = Table(
     Column("user_id", Uuid, nullable=False),
     Column("account", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
+    Column("lot", Integer, nullable=True),
     CheckConstraint("amount <> 0", name="postings_amount_check"),
+    CheckConstraint(
+        "(lot IS NOT NULL) = (account IN ('available', 'reserved'))", name="postings_lot_check"
+    ),
+    ForeignKeyConstraint(
+        ["user_id", "lot"], ["lots.user_id", "lots.number"], name="postings_lot_fkey"
+    ),
     Index("postings_of_entry", "entry_id"),
 )
 
@@ -257,8 +277,29 @@ balances = Table(
     Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
     _count("available"),
     _count("reserved"),
+    _count("owed"),
+    Column("lots", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("available >= 0", name="balances_available_check"),
     CheckConstraint("reserved >= 0", name="balances_reserved_check"),
+    CheckConstraint("owed >= 0", name="balances_owed_check"),
+    CheckConstraint("owed = 0 OR available = 0", name="balances_debt_check"),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("balances.user_id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("granted", BigInteger, nullable=False),
+    Column("remaining", BigInteger, nullable=False),
+    _moment("expires_at", nullable=True),
+    _text("reference"),
+    _moment("granted_at"),
+    PrimaryKeyConstraint("user_id", "number", name="lots_pkey"),
+    CheckConstraint("remaining BETWEEN 0 AND granted", name="lots_remaining_check"),
+    Index("lots_free", "user_id", postgresql_where=text("remaining > 0")),
+    Index("lots_expiring", "expires_at", postgresql_where=text("remaining > 0")),
 )
 
 holds = Table(
@@ -267,9 +308,13 @@ holds = Table(
     Column("run_id", Uuid, nullable=False),
     Column("step", Text, nullable=False),
     Column("user_id", Uuid, nullable=False),
-    _count("credits"),
-    PrimaryKeyConstraint("user_id", "run_id", "step", name="holds_pkey"),
-    CheckConstraint("credits >= 0", name="holds_credits_check"),
+    Column("lot", Integer, nullable=False),
+    Column("credits", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["user_id", "lot"], ["lots.user_id", "lots.number"], name="holds_lot_fkey"
+    ),
+    PrimaryKeyConstraint("user_id", "run_id", "step", "lot", name="holds_pkey"),
+    CheckConstraint("credits > 0", name="holds_credits_check"),
 )
 
 idempotency_keys = Table(
@@ -290,6 +335,166 @@ idempotency_keys = Table(
         "num_nulls(status, headers, body) IN (0, 3)", name="idempotency_keys_reply_check"
     ),
     Index("idempotency_keys_expired", "expires_at"),
+)
+
+coupons = Table(
+    "coupons",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("percent", SmallInteger, nullable=True),
+    Column("fixed_paise", BigInteger, nullable=True),
+    _count("minimum_paise"),
+    Column("purposes", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    _moment("valid_from"),
+    _moment("valid_until", nullable=True),
+    Column("max_redemptions", Integer, nullable=True),
+    Column("redeemed", Integer, nullable=False, server_default=text("0")),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    _moment("created_at", default=True),
+    UniqueConstraint("code", name="coupons_code_key"),
+    CheckConstraint("num_nonnulls(percent, fixed_paise) = 1", name="coupons_discount_check"),
+    CheckConstraint(
+        "redeemed >= 0 AND redeemed <= coalesce(max_redemptions, redeemed)",
+        name="coupons_redeemed_check",
+    ),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("amount_paise", BigInteger, nullable=False),
+    _count("discount_paise"),
+    _count("credits"),
+    Column("currency", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("gateway_order_id"),
+    _text("gateway_customer_id"),
+    Column("coupon_id", Uuid, ForeignKey("coupons.id"), nullable=True),
+    Column("recurring", Boolean, nullable=False, server_default=text("false")),
+    _moment("created_at", default=True),
+    _moment("expires_at"),
+    _moment("paid_at", nullable=True),
+    Column("paid_with", Uuid, nullable=True),
+    _moment("due_at", nullable=True),
+    UniqueConstraint("id", "user_id", name="orders_id_user_id_key"),
+    CheckConstraint("amount_paise >= 100", name="orders_amount_paise_check"),
+    Index(
+        "orders_gateway_order_id_key",
+        "gateway_order_id",
+        unique=True,
+        postgresql_where=text("gateway_order_id <> ''"),
+    ),
+    Index("orders_of_user", "user_id", text("id DESC")),
+    Index("orders_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+# Payments, refunds and chargebacks: every movement of money, one row each.
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("order_id", Uuid, nullable=False),
+    Column("subscription_id", Uuid, nullable=True),
+    Column("kind", Text, nullable=False),
+    _text("gateway_id"),
+    Column("payment_id", Uuid, nullable=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("method"),
+    _count("refunded"),
+    _text("reason"),
+    Column("requested_by", Uuid, nullable=True),
+    _text("request_key"),
+    Column("attempt", Integer, nullable=False, server_default=text("1")),
+    _text("error_code"),
+    _text("error"),
+    _text("mandate_customer"),
+    _text("mandate_token"),
+    _moment("created_at", default=True),
+    _moment("settled_at", nullable=True),
+    _moment("due_at", nullable=True),
+    ForeignKeyConstraint(
+        ["order_id", "user_id"], ["orders.id", "orders.user_id"], name="transactions_order_id_fkey"
+    ),
+    ForeignKeyConstraint(
+        ["payment_id", "user_id"],
+        ["transactions.id", "transactions.user_id"],
+        name="transactions_payment_id_fkey",
+    ),
+    UniqueConstraint("id", "user_id", name="transactions_id_user_id_key"),
+    CheckConstraint("amount > 0", name="transactions_amount_check"),
+    CheckConstraint("refunded BETWEEN 0 AND amount", name="transactions_refunded_check"),
+    Index(
+        "transactions_gateway_id_key",
+        "gateway_id",
+        unique=True,
+        postgresql_where=text("gateway_id <> ''"),
+    ),
+    Index("transactions_of_user", "user_id", text("id DESC")),
+    Index("transactions_of_order", "order_id"),
+    Index("transactions_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+disputes = Table(
+    "disputes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    _count("deducted"),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("reason"),
+    _moment("created_at", default=True),
+    _moment("updated_at", default=True),
+    ForeignKeyConstraint(
+        ["payment_id", "user_id"],
+        ["transactions.id", "transactions.user_id"],
+        name="disputes_payment_id_fkey",
+    ),
+)
+
+coupon_redemptions = Table(
+    "coupon_redemptions",
+    metadata,
+    Column("coupon_id", Uuid, ForeignKey("coupons.id"), nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("order_id", Uuid, nullable=False),
+    _moment("created_at", default=True),
+    PrimaryKeyConstraint("coupon_id", "user_id", name="coupon_redemptions_pkey"),
+    ForeignKeyConstraint(
+        ["order_id", "user_id"],
+        ["orders.id", "orders.user_id"],
+        name="coupon_redemptions_order_id_fkey",
+    ),
+)
+
+# Nobody's yet: whose an event is turns out when it is read.
+gateway_events = Table(
+    "gateway_events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("gateway", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _text("error"),
+    _moment("received_at", default=True),
+    _moment("due_at", default=True),
+    _moment("processed_at", nullable=True),
+    UniqueConstraint("gateway", "event_id", name="gateway_events_event_id_key"),
+    Index("gateway_events_due", "due_at", postgresql_where=text("status = 'pending'")),
+    Index("gateway_events_of_status", "status", text("id DESC")),
 )
 
 billing_profiles = Table(
@@ -377,8 +582,13 @@ TENANT_TABLES = (
     journal,
     postings,
     balances,
+    lots,
     holds,
     idempotency_keys,
+    orders,
+    transactions,
+    disputes,
+    coupon_redemptions,
     billing_profiles,
     invoices,
     credit_notes,

@@ -8,11 +8,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.billing import PostgresLedger, PostgresModelCalls
+from adapters.postgres.billing import PostgresModelCalls
+from adapters.postgres.coupons import PostgresCoupons
 from adapters.postgres.engine import is_unavailable, with_retries
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
 from application.ports.persistence import DatabaseUnavailable, Transaction
@@ -36,6 +39,9 @@ class PostgresTransaction:
         self.idempotency = PostgresIdempotencyKeys(connection, user_id)
         self.billing_profiles = PostgresBillingProfiles(connection, user_id)
         self.invoices = PostgresInvoices(connection, user_id)
+        self.orders = PostgresOrders(connection, user_id)
+        self.payments = PostgresPayments(connection, user_id)
+        self.coupons = PostgresCoupons(connection, user_id)
 
 
 class PostgresUnitOfWork:

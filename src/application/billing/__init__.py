@@ -1,1 +1,1 @@
-"""Use cases of money: what is sold, paid, invoiced and paid back."""
+"""Selling: orders, payments, refunds, coupons, and the invoices of all that."""

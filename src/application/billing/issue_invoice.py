@@ -17,6 +17,9 @@ from domain.billing.serials import (
 )
 from domain.shared.ids import CreditNoteId, InvoiceId, UserId
 
+NO_REASON = "Refund"
+"""What a credit note gives as its reason when nobody gave one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -58,7 +61,11 @@ class MadeRefund(Protocol):
     @property
     def id(self) -> object: ...
     @property
+    def payment_id(self) -> object: ...
+    @property
     def amount_paise(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +127,20 @@ class IssueInvoice:
 class IssueCreditNote:
     """Issues a refund's credit note, once, however often it is asked for.
 
-    It names supplier and buyer as the invoice did, and reverses its taxes in proportion.
+    It names supplier and buyer as the invoice did, and reverses its taxes in proportion. It
+    credits no more than is left of the invoice: a refund in place of one that failed on its way
+    finds that credited already.
     """
 
     clock: Clock
     ids: IdMaker
     terms: Terms
 
-    async def __call__(
-        self,
-        tx: Transaction,
-        *,
-        payment: CapturedPayment,
-        refund: MadeRefund,
-        reason: str = "Refund",
-    ) -> CreditNote | None:
-        """The refund's credit note, issued now or before; None when nothing was invoiced.
-
-        Raises:
-            InvalidValue: the refund is more than what is left of the invoice, or too little.
+    async def __call__(self, tx: Transaction, *, refund: MadeRefund) -> CreditNote | None:
+        """The refund's credit note, issued now or before; None when nothing is left to credit,
+        or nothing was invoiced.
         """
-        invoice = await tx.invoices.of_payment(str(payment.id))
+        invoice = await tx.invoices.of_payment(str(refund.payment_id))
         if invoice is None:
             return None
         earlier = await tx.invoices.credit_notes(invoice.id)
@@ -148,7 +148,11 @@ class IssueCreditNote:
         for note in earlier:
             if note.refund_id == refund_id:
                 return note
-        lines = reversed_parts(invoice, earlier, refund.amount_paise)
+        left = invoice.amounts.total - sum(note.amounts.total for note in earlier)
+        amount = min(refund.amount_paise, left)
+        if amount <= 0:
+            return None
+        lines = reversed_parts(invoice, earlier, amount)
         now = self.clock.now()
         year = FinancialYear.of(indian_day(now))
         turn = await tx.invoices.take_turn(DocumentKind.CREDIT_NOTE, year, indian_day(now))
@@ -170,7 +174,7 @@ class IssueCreditNote:
             invoice_date=invoice.issued_on,
             invoice_total=invoice.amounts.total,
             refund_id=refund_id,
-            reason=reason,
+            reason=refund.reason or NO_REASON,
         )
         await tx.invoices.add(note)
         return note

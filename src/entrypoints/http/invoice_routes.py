@@ -23,7 +23,7 @@ from application.billing.read_invoices import (
 from application.ports.security import Principal
 from domain.billing.serials import DocumentKind, FinancialYear
 from domain.identity.user import Permission
-from entrypoints.http.access import requires, signed_in
+from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment
 from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
 from entrypoints.http.invoice_csv import as_csv
@@ -45,7 +45,7 @@ class BillingProfileController(Controller):
     path = "/billing/profile"
     tags = ("Billing",)
 
-    @get("", guards=[signed_in], summary="Show the billing profile")
+    @get("", guards=[requires(Permission.BILLING_READ)], summary="Show the billing profile")
     async def show(
         self,
         principal: NamedDependency[Principal],
@@ -54,7 +54,7 @@ class BillingProfileController(Controller):
         """Whom the next invoice would name: by the profile, or by the account's name alone."""
         return BillingProfileView.of(*await show_billing_profile(principal.user_id))
 
-    @put("", guards=[signed_in], summary="Save the billing profile")
+    @put("", guards=[requires(Permission.BILLING_BUY)], summary="Save the billing profile")
     async def save(
         self,
         data: JSONBody[BillingProfileRequest],
@@ -81,7 +81,7 @@ class InvoiceController(Controller):
     path = "/billing/invoices"
     tags = ("Billing",)
 
-    @get("", guards=[signed_in], summary="List invoices and credit notes")
+    @get("", guards=[requires(Permission.BILLING_READ)], summary="List invoices and credit notes")
     async def page(
         self,
         principal: NamedDependency[Principal],
@@ -109,7 +109,11 @@ class InvoiceController(Controller):
             next_cursor=cursor_after([document.id for document in documents], limit),
         )
 
-    @get("/{invoice_id:str}", guards=[signed_in], summary="Show an invoice or a credit note")
+    @get(
+        "/{invoice_id:str}",
+        guards=[requires(Permission.BILLING_READ)],
+        summary="Show an invoice or a credit note",
+    )
     async def show(
         self,
         invoice_id: FromPath[UUID],
@@ -121,7 +125,7 @@ class InvoiceController(Controller):
 
     @get(
         "/{invoice_id:str}/pdf",
-        guards=[signed_in],
+        guards=[requires(Permission.BILLING_READ)],
         media_type=_PDF,
         summary="Download an invoice or a credit note",
     )
@@ -145,7 +149,7 @@ class AdminInvoiceController(Controller):
 
     @get(
         "",
-        guards=[requires(Permission.INVOICES_EXPORT)],
+        guards=[requires(Permission.BILLING_OPERATE)],
         media_type=_CSV,
         summary="Export a month's invoices",
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
+from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -22,6 +23,11 @@ from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
+from tests.fakes.persistence.payments import (
+    InMemoryCoupons,
+    InMemoryOrders,
+    InMemoryPayments,
+)
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
     InMemoryDocuments,
@@ -45,6 +51,9 @@ class InMemoryTransaction:
     idempotency: IdempotencyKeys
     billing_profiles: BillingProfiles
     invoices: InvoiceRepository
+    orders: OrderRepository
+    payments: PaymentRepository
+    coupons: CouponRepository
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -68,4 +77,7 @@ class InMemoryUnitOfWork(UnitOfWork):
                 idempotency=InMemoryIdempotencyKeys(session),
                 billing_profiles=InMemoryBillingProfiles(session),
                 invoices=InMemoryInvoices(session),
+                orders=InMemoryOrders(session),
+                payments=InMemoryPayments(session),
+                coupons=InMemoryCoupons(session),
             )

@@ -20,7 +20,7 @@ from entrypoints.cli.platform import Platform
 from entrypoints.settings import SAMPLE_SUPPLIER
 from tests.integration.platform.operators import administrator
 from tests.integration.platform.person import Person
-from tests.unit.billing.selling import GivenBack, Paid, Shop, Sold
+from tests.unit.billing.selling import Paid, Shop, Sold
 
 GSTIN = "27AAPFU0939F1ZV"
 NO_ID = "00000000-0000-7000-8000-000000000000"
@@ -92,7 +92,7 @@ async def test_an_invoice_and_its_credit_note_are_shown_and_downloaded(
 ) -> None:
     await put(newcomer, **SAVED)
     order, payment, invoice = await sold_to(newcomer, shop)
-    note = await shop.take_back(order, payment, GivenBack(amount_paise=59_000))
+    note = await shop.take_back(order, payment, 59_000)
     assert note is not None
 
     listed = await newcomer.get("/billing/invoices")
@@ -132,7 +132,7 @@ async def test_an_invoice_and_its_credit_note_are_shown_and_downloaded(
 async def test_documents_are_listed_by_kind_year_and_page(newcomer: Person, shop: Shop) -> None:
     bought = [await sold_to(newcomer, shop) for _ in range(3)]
     order, payment, _ = bought[0]
-    note = await shop.take_back(order, payment, GivenBack(amount_paise=100))
+    note = await shop.take_back(order, payment, 100)
     assert note is not None
     made = [invoice.number for _, _, invoice in bought] + [note.number]
 
@@ -185,7 +185,7 @@ async def test_the_accountant_gets_everybodys_documents_of_a_month(
     await put(newcomer, **SAVED)
     _, _, business = await sold_to(newcomer, shop)
     order, payment, consumer = await sold_to(stranger, shop, amount_paise=99_999)
-    note = await shop.take_back(order, payment, GivenBack(amount_paise=99_999))
+    note = await shop.take_back(order, payment, 99_999)
     assert note is not None
     month = f"{indian_day(datetime.now(UTC)):%Y-%m}"
     async with administrator(platform) as operator:

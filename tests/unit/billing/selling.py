@@ -1,6 +1,7 @@
 """Orders, payments and refunds, as far as invoices look at them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from application.billing.billing_profile import NewBillingProfile, SaveBillingProfile
@@ -33,9 +34,11 @@ class Paid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenBack:
-    """A refund of it."""
+    """A refund of a payment."""
 
+    payment_id: UUID
     amount_paise: int
+    reason: str = ""
     id: UUID = field(default_factory=new_id)
 
 
@@ -64,11 +67,11 @@ class Shop:
             return await issue(tx, order=order, payment=payment)
 
     async def take_back(
-        self, order: Sold, payment: Paid, refund: GivenBack, reason: str = "Refund"
+        self, order: Sold, payment: Paid, amount_paise: int, **refund: Any
     ) -> CreditNote | None:
+        given = GivenBack(payment_id=payment.id, amount_paise=amount_paise, **refund)
         async with self.uow.begin(order.user_id) as tx:
-            issue = IssueCreditNote(self.clock, self.ids, self.terms)
-            return await issue(tx, payment=payment, refund=refund, reason=reason)
+            return await IssueCreditNote(self.clock, self.ids, self.terms)(tx, refund=given)
 
     async def name(self, user_id: UserId, **particulars: str) -> None:
         """Save a billing profile."""

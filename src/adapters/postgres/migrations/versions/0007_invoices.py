@@ -1,14 +1,14 @@
 """Invoices, credit notes, their series, and billing profiles.
 
-What is issued stays: nobody but the owner may change or delete it. The series' rows are the
-house's, so no person's policy hides them; triggers hold them to counting by one, and to
-numbers that are used: a place taken in a transaction that adds no document cannot commit.
+What is issued stays, as the books do: a trigger refuses everybody to change it. The series'
+rows are the house's, so no person's policy hides them; triggers hold them to counting by one,
+and to numbers that are used: a place taken in a transaction that adds no document cannot commit.
 """
 
 from alembic import op
 
 revision: str = "0007"
-down_revision: str | None = "0002"
+down_revision: str | None = "0006"
 branch_labels = None
 depends_on = None
 
@@ -161,6 +161,10 @@ def upgrade() -> None:
         )
     op.execute("GRANT SELECT, INSERT, UPDATE (last, last_on) ON document_series TO bb_app")
     for table in _READ_BY_ACCOUNTANTS:
+        op.execute(
+            f"CREATE TRIGGER {table}_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION books_only_grow()"
+        )
         op.execute(f"GRANT SELECT ON {table} TO bb_dispatch")
         op.execute(f"CREATE POLICY accounting ON {table} FOR SELECT TO bb_dispatch USING (true)")
 
