@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from application.billing.issue_invoice import Terms
 from application.ports.persistence import UnitOfWork
 from domain.billing.invoice import CreditNote, Invoice, Item, reversed_parts, taxed_lines
 from domain.billing.parties import Buyer, Supplier
@@ -20,6 +21,9 @@ SUPPLIER = Supplier(
     address="4th Floor, 12 Residency Road\nBengaluru 560025",
     state="29",
     gstin=GSTIN_KARNATAKA,
+)
+TERMS = Terms(
+    supplier=SUPPLIER, sac="998314", rate=1_800, invoice_prefix="BB", credit_note_prefix="BC"
 )
 ASHA = Buyer(name="Asha Rao", address="7 Lake View\nMysuru 570001", state="29")
 FIRM = Buyer(

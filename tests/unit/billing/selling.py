@@ -1,6 +1,6 @@
 """Orders, payments and refunds, as far as invoices look at them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from application.ports.persistence import UnitOfWork
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.parties import Supplier
 from domain.shared.ids import UserId
-from tests.contracts.invoice_samples import SUPPLIER
+from tests.contracts.invoice_samples import SUPPLIER, TERMS
 from tests.contracts.samples import new_id
 
 
@@ -53,13 +53,7 @@ class Shop:
 
     @property
     def terms(self) -> Terms:
-        return Terms(
-            supplier=self.supplier,
-            sac="998314",
-            rate=1_800,
-            invoice_prefix="BB",
-            credit_note_prefix="BC",
-        )
+        return replace(TERMS, supplier=self.supplier)
 
     async def sell(self, order: Sold, payment: Paid) -> Invoice:
         async with self.uow.begin(order.user_id) as tx:
