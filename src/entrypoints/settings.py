@@ -17,6 +17,7 @@ from application.billing.gstin import checked_gstin
 from application.billing.issue_invoice import Terms
 from domain.billing.parties import Supplier, check_state, clean_address, clean_party_name
 from domain.billing.serials import check_prefix
+from domain.projects.run import DEFAULT_CAP_CREDITS
 from domain.shared.errors import InvalidValue
 from entrypoints.errors import OperatorError
 
@@ -101,6 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     razorpay_base_url: str = ""
 
     starting_grant: NotNegative = 50_000
+    run_cap_credits: Positive = DEFAULT_CAP_CREDITS
+    mending_run_credits: NotNegative = 20_000
+    mending_day_credits: NotNegative = 60_000
     usd_inr_paise: Positive = 9_000
 
     @property
@@ -225,6 +229,18 @@ def _check_failpoint(settings: Settings) -> None:
         failpoints.parse(settings.bharatbuild_failpoint)
     except ValueError as error:
         raise SettingsInvalid(f"BHARATBUILD_FAILPOINT: {error}") from error
+
+
+def required(environment: Mapping[str, str], variable: str) -> str:
+    """A variable's value, read as :func:`read` does, for a command that cannot do without.
+
+    Raises:
+        SettingsInvalid: it is not set.
+    """
+    value = read(environment, variable)
+    if value is None:
+        raise SettingsInvalid(f"Not set: {variable}.")
+    return value
 
 
 def read(environment: Mapping[str, str], variable: str) -> str | None:

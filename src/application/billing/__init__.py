@@ -1,1 +1,1 @@
-"""Selling: orders, payments, refunds, coupons, and the invoices of all that."""
+"""What a person is given, holds, owes and pays, in credits and in money, and the papers of it."""

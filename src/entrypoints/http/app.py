@@ -26,6 +26,7 @@ from entrypoints.http.invoice_routes import (
     BillingProfileController,
     InvoiceController,
 )
+from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
@@ -37,6 +38,8 @@ USE_CASES = (
     "register_user",
     "sign_in",
     "show_user",
+    "show_balance",
+    "list_entries",
     "create_project",
     "list_projects",
     "show_project",
@@ -107,6 +110,7 @@ def create_app(settings: Settings) -> Litestar:
             ProjectController,
             DocumentController,
             RunController,
+            LedgerController,
             AdminRunController,
             BillingProfileController,
             InvoiceController,

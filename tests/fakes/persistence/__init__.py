@@ -5,6 +5,7 @@ speak to it as the real adapter speaks to PostgreSQL. One contract suite holds b
 the same behaviour.
 """
 
+from tests.fakes.persistence.billing import InMemoryLapsedCredits
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
@@ -16,6 +17,7 @@ __all__ = [
     "InMemoryDatabase",
     "InMemoryExpiredIdempotencyKeys",
     "InMemoryInvoiceRegister",
+    "InMemoryLapsedCredits",
     "InMemoryRunClaims",
     "InMemoryRunOversight",
     "InMemoryUnitOfWork",

@@ -3,8 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from application.ports.persistence import BorneBy, CallState, Ledger, ModelCall, ModelCallRepository
-from domain.billing.account import Account
+from application.ports.persistence import (
+    MENDING,
+    BookedEntry,
+    BorneBy,
+    CallState,
+    EntryQuery,
+    LapsedCredits,
+    Ledger,
+    MendingCost,
+    ModelCall,
+    ModelCallRepository,
+)
+from domain.billing.account import Account, spend_order
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -13,12 +24,13 @@ from domain.billing.ledger import (
     EntryKind,
     Grant,
     JournalEntry,
+    Lot,
     Posting,
     Reservation,
     Settlement,
 )
 from domain.shared.ids import RunId, UserId
-from tests.fakes.persistence.database import Session, TransactionRefused
+from tests.fakes.persistence.database import InMemoryDatabase, Session, TransactionRefused
 
 
 class InMemoryModelCalls(ModelCallRepository):
@@ -48,6 +60,7 @@ class InMemoryModelCalls(ModelCallRepository):
                 part=intent.part,
                 purpose=intent.purpose,
                 held=intent.held,
+                bound_nano_usd=intent.bound_nano_usd,
                 borne_by=BorneBy.HOUSE if intent.state is CallState.LOST else call.borne_by,
             )
 
@@ -56,6 +69,22 @@ class InMemoryModelCalls(ModelCallRepository):
 
     async def of_step(self, run_id: RunId, step: str) -> Sequence[ModelCall]:
         return [replace(call, text="") for call in self._of(run_id, step)]
+
+    async def committed(self, run_id: RunId, step: str) -> int:
+        calls = self._of(run_id, step)
+        return sum(_open_or_spent(call) for call in calls if call.borne_by is BorneBy.USER)
+
+    async def mending(self, run_id: RunId, day_seconds: float) -> MendingCost:
+        # A call's id carries no moment here, so all of a person's count as of today.
+        mine = [
+            call
+            for call in self._session.tables.calls.values()
+            if call.user_id == self._session.tenant and call.purpose in MENDING
+        ]
+        return MendingCost(
+            run_nano_usd=sum(_open_or_spent(call) for call in mine if call.run_id == run_id),
+            day_nano_usd=sum(_open_or_spent(call) for call in mine),
+        )
 
     async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
         calls = [
@@ -78,6 +107,27 @@ class InMemoryModelCalls(ModelCallRepository):
             ),
             key=lambda call: call.id,
         )
+
+
+def _open_or_spent(call: ModelCall) -> int:
+    unanswered = call.state in (CallState.INTENT, CallState.LOST)
+    return call.bound_nano_usd if unanswered else call.cost_nano_usd
+
+
+class InMemoryLapsedCredits(LapsedCredits):
+    """Everybody's lots, looked at from outside of any transaction."""
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+
+    async def owners(self, limit: int) -> Sequence[UserId]:
+        async with self._database.session(None) as session:
+            lapsed = {
+                owner
+                for (owner, _), lot in session.tables.lots.items()
+                if lot.remaining and lot.lapsed(session.now)
+            }
+        return sorted(lapsed)[:limit]
 
 
 class InMemoryLedger(Ledger):
@@ -146,6 +196,32 @@ class InMemoryLedger(Ledger):
         self._book(*entries)
         return sum(_sum(entry, AccountKind.EXPIRED) for entry in entries)
 
+    async def lots(self) -> Sequence[Lot]:
+        mine = [
+            lot
+            for (owner, _), lot in self._session.tables.lots.items()
+            if owner == self._session.tenant and lot.remaining and not lot.lapsed(self._session.now)
+        ]
+        return sorted(mine, key=spend_order)
+
+    async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
+        found = [
+            BookedEntry(
+                number=number,
+                at=self._session.tables.booked_at[entry.key],
+                kind=entry.kind,
+                run_id=entry.run_id,
+                step=entry.step,
+                sums={posting.account: _sum(entry, posting.account) for posting in entry.postings},
+            )
+            for number, entry in enumerate(self._session.tables.entries.values(), 1)
+            if entry.user_id == self._session.tenant
+            and (query.before is None or number < query.before)
+            and query.kind in (None, entry.kind)
+            and query.run_id in (None, entry.run_id)
+        ]
+        return found[::-1][: query.limit]
+
     async def held(self, run_id: RunId, step: str) -> int:
         return sum(self._holds(run_id, step).values())
 
@@ -188,6 +264,7 @@ class InMemoryLedger(Ledger):
             if entry.key in tables.entries:
                 raise self._session.refused(TransactionRefused("an entry has this key already"))
             tables.entries[entry.key] = entry
+            tables.booked_at[entry.key] = self._session.now
             for posting in entry.postings:
                 self._post(entry, posting)
         balances = [tables.balances[entry.user_id] for entry in entries]
