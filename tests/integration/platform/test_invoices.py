@@ -1,5 +1,6 @@
 """Billing profiles, invoices and the accountant's file, over HTTP on real parts."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from pypdf import PdfReader
 
@@ -127,6 +129,39 @@ async def test_an_invoice_and_its_credit_note_are_shown_and_downloaded(
     for path in (f"/billing/invoices/{invoice.id}", f"/billing/invoices/{note.id}/pdf"):
         assert (await stranger.get(path, status=404))["code"] == "not_found"
     assert not (await stranger.get("/billing/invoices"))["items"]
+
+
+async def test_what_is_bought_over_http_is_invoiced_and_what_is_given_back_credited(
+    platform: Platform, newcomer: Person
+) -> None:
+    await put(newcomer, **SAVED)
+    order = await newcomer.post("/billing/orders", json={"pack": "starter"})
+    async with httpx.AsyncClient(base_url=platform.url, timeout=30, trust_env=False) as page:
+        reply = await page.post(
+            f"{order['checkout']['url']}/approve", headers={"Accept": "application/json"}
+        )
+    await newcomer.post("/billing/payments/verify", status=200, json=reply.json())
+
+    (item,) = (await newcomer.get("/billing/invoices"))["items"]
+    invoice = await newcomer.get(f"/billing/invoices/{item['id']}")
+    assert invoice["order_id"] == order["id"]
+    assert invoice["billed_to"]["gstin"] == GSTIN
+    assert invoice["amounts"]["total_paise"] == order["amount_paise"]
+    assert invoice["amounts"]["igst_paise"] > 0
+
+    async with administrator(platform) as operator:
+        await operator.post(
+            f"/admin/transactions/{invoice['payment_id']}/refund",
+            status=202,
+            json={"reason": "Bought twice", "amount_paise": 5_000},
+        )
+    async with asyncio.timeout(15):
+        while len(listed := (await newcomer.get("/billing/invoices"))["items"]) < 2:
+            await asyncio.sleep(0.1)
+    note = await newcomer.get(f"/billing/invoices/{listed[0]['id']}")
+    assert (note["kind"], note["reason"]) == ("credit_note", "Bought twice")
+    assert note["credits"]["number"] == invoice["number"]
+    assert note["amounts"]["total_paise"] == 5_000
 
 
 async def test_documents_are_listed_by_kind_year_and_page(newcomer: Person, shop: Shop) -> None:
