@@ -8,7 +8,7 @@ so that a document looks, and is, the same wherever it is made.
 
 import asyncio
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from domain.billing.amounts import in_figures, in_words
 from domain.billing.gst import Supply, Taxed, percent, place_name, state_tax_name
 from domain.billing.invoice import CreditNote, Invoice, Line, TaxDocument
 from domain.billing.parties import Buyer, Supplier
+from domain.billing.serials import written
 
 _HERE = Path(__file__).parent
 _LONG_WORD = re.compile(r"[^\s-]{24}(?=[^\s-])")
@@ -67,7 +68,7 @@ def shown(document: Invoice | CreditNote) -> dict[str, Any]:
     return {
         "title": _title(document),
         "number": document.number,
-        "date": _written(document.issued_on),
+        "date": written(document.issued_on),
         "day": {
             "year": document.issued_on.year,
             "month": document.issued_on.month,
@@ -188,7 +189,7 @@ def _facts(document: Invoice | CreditNote) -> list[tuple[str, str]]:
     if isinstance(document, CreditNote):
         return [
             ("Against invoice", document.invoice_number),
-            ("Invoice date", _written(document.invoice_date)),
+            ("Invoice date", written(document.invoice_date)),
             ("Invoice total", _rupees(document.invoice_total)),
             ("Reason", document.reason),
             ("Refund", document.refund_id),
@@ -217,14 +218,6 @@ def _notes(document: TaxDocument) -> list[str]:
 
 def _rupees(paise: int) -> str:
     return f"₹ {in_figures(paise)}"
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def _written(day: date) -> str:
-    # strftime would follow the process's locale.
-    return f"{day.day:02d} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def _breakable(text: str) -> str:

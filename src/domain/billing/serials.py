@@ -21,6 +21,7 @@ _PREFIX = re.compile(r"[A-Z0-9]{1,3}")
 _LABEL = re.compile(r"(\d{4})-(\d{2})")
 _DIGITS = 6
 _FIRST_MONTH = 4
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class DocumentKind(StrEnum):
@@ -73,6 +74,11 @@ class Turn:
 def indian_day(moment: datetime) -> date:
     """The date in India at an aware moment."""
     return moment.astimezone(INDIAN_TIME).date()
+
+
+def written(day: date, between: str = " ") -> str:
+    """A date as documents and returns write it, e.g. ``02 Nov 2026``, in any locale."""
+    return between.join((f"{day.day:02d}", _MONTHS[day.month - 1], str(day.year)))
 
 
 def serial_number(prefix: str, year: FinancialYear, sequence: int) -> str:

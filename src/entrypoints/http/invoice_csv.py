@@ -3,11 +3,10 @@
 import csv
 import io
 from collections.abc import AsyncIterable, AsyncIterator
-from datetime import date
 
 from domain.billing.gst import percent, place_name
 from domain.billing.gstr1 import Row
-from domain.billing.serials import DocumentKind
+from domain.billing.serials import DocumentKind, written
 from domain.shared.money import PAISE_PER_RUPEE
 
 COLUMNS = (
@@ -36,7 +35,6 @@ BYTE_ORDER_MARK = "\ufeff"
 """Without it Excel reads UTF-8 as the system's code page, and spoils names."""
 
 _CHUNK = 32_768
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -61,7 +59,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.section.value,
         "Invoice" if document.kind is DocumentKind.INVOICE else "Credit note",
         document.number,
-        _written(document.issued_on),
+        written(document.issued_on, "-"),
         document.buyer.gstin,
         _inert(document.buyer.name),
         place_name(document.place),
@@ -76,17 +74,12 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.sac,
         row.export_type,
         row.original_number,
-        _written(row.original_date) if row.original_date else "",
+        written(row.original_date, "-") if row.original_date else "",
     )
 
 
 def _rupees(paise: int) -> str:
     return f"{paise // PAISE_PER_RUPEE}.{paise % PAISE_PER_RUPEE:02d}"
-
-
-def _written(day: date) -> str:
-    """As the return's offline tool writes dates, whatever the process's locale."""
-    return f"{day.day:02d}-{_MONTHS[day.month - 1]}-{day.year}"
 
 
 def _inert(text: str) -> str:

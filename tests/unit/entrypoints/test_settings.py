@@ -118,3 +118,42 @@ def test_a_suppliers_particulars_that_do_not_fit_stop_the_start(
 ) -> None:
     with pytest.raises(SettingsInvalid, match=f"(?i){variable}"):
         load({**GOOD, **SUPPLIER, **changes})
+
+
+RAZORPAY = {
+    "RAZORPAY_KEY_ID": "rzp_test_1",
+    "RAZORPAY_KEY_SECRET": "secret",
+    "RAZORPAY_WEBHOOK_SECRET": "another",
+}
+PRODUCTION = {**GOOD, "ENVIRONMENT": "production"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "gateway"),
+    [
+        (GOOD, "simulated"),
+        (PRODUCTION, ""),
+        ({**GOOD, **RAZORPAY}, "razorpay"),
+        ({**PRODUCTION, **RAZORPAY, **SUPPLIER}, "razorpay"),
+        ({**GOOD, **RAZORPAY, "PAYMENT_GATEWAY": "simulated"}, "simulated"),
+    ],
+)
+def test_who_takes_payments(environment: dict[str, str], gateway: str) -> None:
+    assert load(environment).gateway == gateway
+
+
+def test_production_refuses_the_simulated_gateway() -> None:
+    with pytest.raises(SettingsInvalid, match="PAYMENT_GATEWAY"):
+        load({**PRODUCTION, "PAYMENT_GATEWAY": "simulated"})
+
+
+@pytest.mark.parametrize("missing", sorted(set(RAZORPAY) - {"RAZORPAY_KEY_ID"}))
+def test_half_of_razorpays_keys_are_refused(missing: str) -> None:
+    keys = {name: value for name, value in RAZORPAY.items() if name != missing}
+    with pytest.raises(SettingsInvalid, match=missing):
+        load({**PRODUCTION, **keys})
+
+
+def test_nobody_sells_for_money_without_saying_who_they_are() -> None:
+    with pytest.raises(SettingsInvalid, match="SUPPLIER_NAME"):
+        load({**PRODUCTION, **RAZORPAY})
