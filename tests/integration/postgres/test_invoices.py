@@ -4,14 +4,19 @@ import asyncio
 import random
 from datetime import UTC, datetime
 
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.engine import open_engine
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import UuidMaker
 from application.billing.export_invoices import ExportInvoices, Month
 from application.billing.issue_invoice import IssueInvoice
 from domain.billing.invoice import CreditNote, Invoice, sum_of
+from entrypoints.local_stack import StackAddresses
 from tests.contracts.samples import keep_user, new_id
 from tests.fakes.clock import MovableClock
 from tests.unit.billing.selling import Paid, Shop, Sold
@@ -112,3 +117,17 @@ async def test_the_months_file_has_every_document_once(
         assert [document.sequence for document in half] == list(range(1, 10))
     before = Month.named(f"{BEGINNING + 3}-05")
     assert [row async for row in await export(before)] == []
+
+
+@pytest.mark.parametrize("table", ["invoices", "credit_notes"])
+@pytest.mark.parametrize("command", ["UPDATE {} SET number = number", "DELETE FROM {}"])
+async def test_not_even_the_owner_changes_what_is_issued(
+    stack: StackAddresses, table: str, command: str
+) -> None:
+    owner = open_engine(stack.database_owner_url or "", pool_size=1, application="tests")
+    try:
+        with pytest.raises(DBAPIError, match="only grow"):
+            async with owner.begin() as connection:
+                await connection.execute(text(command.format(table)))
+    finally:
+        await owner.dispose()
