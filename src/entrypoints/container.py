@@ -13,7 +13,7 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from adapters.documents import TemplatedDocumentRenderer
+from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
@@ -21,6 +21,7 @@ from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.payment_work import (
@@ -40,9 +41,13 @@ from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
+from application.billing.billing_profile import SaveBillingProfile, ShowBillingProfile
 from application.billing.buy_credits import BuyCredits, CancelOrder
 from application.billing.expire_credits import ExpireCredits
+from application.billing.export_invoices import ExportInvoices
 from application.billing.fulfilment import Fulfilment
+from application.billing.invoiced import InvoicedFulfilment
+from application.billing.issue_invoice import IssueCreditNote, IssueInvoice
 from application.billing.no_gateway import NoGateway
 from application.billing.order_desk import OrderDesk
 from application.billing.oversee_payments import (
@@ -53,6 +58,7 @@ from application.billing.oversee_payments import (
 )
 from application.billing.payment_book import PaymentBook
 from application.billing.read_account import ListEntries, ShowBalance
+from application.billing.read_invoices import DownloadInvoice, ListInvoices, ShowInvoice
 from application.billing.reconcile import ReconcileOrders, ReconcileRefunds
 from application.billing.refund_desk import RefundDesk
 from application.billing.show_orders import ListMovements, ListOrders, ShowOrder
@@ -94,7 +100,7 @@ from application.runs.show_run import ReadEvents, ShowRun
 from domain.agents.pipelines import ModelTier
 from domain.billing.orders import OrderPurpose
 from domain.shared.money import ExchangeRate
-from entrypoints.settings import Settings, SettingsInvalid
+from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 
 
 def access_tokens(settings: Settings) -> SignedAccessTokens:
@@ -132,9 +138,15 @@ def open_gate(settings: Settings, model: LanguageModel, redis: Any) -> ProviderG
     return RedisProviderGate(redis, model.provider.name, PROVIDER_CIRCUIT, pace)
 
 
-def fulfilments() -> dict[OrderPurpose, Fulfilment]:
-    """What a payment brings about, by its order's purpose."""
-    return {OrderPurpose.TOP_UP: TopUpFulfilment()}
+def fulfilments(
+    issue_invoice: IssueInvoice, issue_credit_note: IssueCreditNote
+) -> dict[OrderPurpose, Fulfilment]:
+    """What a payment brings about, by its order's purpose; each with its invoice."""
+    bare: dict[OrderPurpose, Fulfilment] = {OrderPurpose.TOP_UP: TopUpFulfilment()}
+    return {
+        purpose: InvoicedFulfilment(fulfilment, issue_invoice, issue_credit_note)
+        for purpose, fulfilment in bare.items()
+    }
 
 
 class Container(containers.DeclarativeContainer):
@@ -212,11 +224,22 @@ class Container(containers.DeclarativeContainer):
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
 
+    terms = providers.Singleton(selling_terms, settings)
+    invoice_renderer = providers.Singleton(TypstInvoiceRenderer)
+    invoice_register = providers.Singleton(PostgresInvoiceRegister, dispatch_engine)
+    show_billing_profile = providers.Singleton(ShowBillingProfile, uow)
+    save_billing_profile = providers.Singleton(SaveBillingProfile, uow, clock)
+    issue_invoice = providers.Singleton(IssueInvoice, clock, ids, terms)
+    issue_credit_note = providers.Singleton(IssueCreditNote, clock, ids, terms)
+    list_invoices = providers.Singleton(ListInvoices, uow)
+    show_invoice = providers.Singleton(ShowInvoice, uow)
+    download_invoice = providers.Singleton(DownloadInvoice, show_invoice, invoice_renderer)
+    export_invoices = providers.Singleton(ExportInvoices, invoice_register)
     payment_metrics = providers.Singleton(PrometheusPaymentMetrics)
     payment_schedule = providers.Singleton(PostgresPaymentSchedule, dispatch_engine)
     webhook_inbox = providers.Singleton(PostgresWebhookInbox, app_engine)
     webhook_work = providers.Singleton(PostgresWebhookWork, dispatch_engine)
-    fulfilments = providers.Singleton(fulfilments)
+    fulfilments = providers.Singleton(fulfilments, issue_invoice, issue_credit_note)
     order_desk = providers.Singleton(OrderDesk, uow, payment_gateway, clock, ids)
     payment_book = providers.Singleton(
         PaymentBook, uow, payment_gateway, fulfilments, clock, ids, payment_metrics

@@ -4,6 +4,7 @@ A setting's variable is its name in capitals. For every variable ``X`` the file 
 ``X_FILE`` may hold the value instead, which keeps secrets out of process listings.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,11 +13,19 @@ from urllib.parse import urlsplit
 import msgspec
 
 from application import failpoints
+from application.billing.gstin import checked_gstin
+from application.billing.issue_invoice import Terms
+from domain.billing.parties import Supplier, check_state, clean_address, clean_party_name
+from domain.billing.serials import check_prefix
 from domain.projects.run import DEFAULT_CAP_CREDITS
+from domain.shared.errors import InvalidValue
 from entrypoints.errors import OperatorError
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+SAMPLE_SUPPLIER = Supplier(name="BharatBuild AI", address="Bengaluru", state="29", sample=True)
+"""Who sells while the operator has not said who does: nobody that could."""
+
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -29,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are seconds. ``starting_grant`` is in credits (₹0.01); ``usd_inr_paise`` is the
     house's own conversion rate, in paise a US dollar, which the operator chooses. Only the
-    HTTP process signs, so only it needs ``jwt_signing_key``.
+    HTTP process signs, so only it needs ``jwt_signing_key``. ``supplier_…`` is who sells, as
+    invoices name it.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -76,6 +86,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_requests_per_minute: NotNegative = 0
     model_tokens_per_minute: NotNegative = 0
 
+    supplier_name: str = ""
+    supplier_address: str = ""
+    supplier_state: str = ""
+    supplier_gstin: str = ""
+    supplier_undertaking: str = ""
+    invoice_sac: str = "998314"
+    gst_basis_points: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_800
+    invoice_prefix: str = "BB"
+    credit_note_prefix: str = "BC"
     payment_gateway: Literal["", "simulated", "razorpay"] = ""
     razorpay_key_id: str = ""
     razorpay_key_secret: str = ""
@@ -138,7 +157,60 @@ def load(environment: Mapping[str, str]) -> Settings:
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
     _check_gateway(settings)
+    # What does not fit is found at the start, not at a payment.
+    if selling_terms(settings).supplier.sample and settings.environment != "local":
+        _check_nothing_is_sold(settings)
     return settings
+
+
+def selling_terms(settings: Settings) -> Terms:
+    """How the house sells. Without any supplier's particulars, documents are marked as samples.
+
+    The code's default is 998314, information technology design and development, at 18 %
+    (Notification 11/2017 – Central Tax (Rate), heading 9983): the operator's to confirm.
+
+    Raises:
+        SettingsInvalid: a particular is missing or does not fit.
+    """
+    given = (settings.supplier_name, settings.supplier_address, settings.supplier_gstin)
+    try:
+        terms = Terms(
+            supplier=_supplier(settings) if any(given) else SAMPLE_SUPPLIER,
+            sac=settings.invoice_sac,
+            rate=settings.gst_basis_points,
+            invoice_prefix=check_prefix("INVOICE_PREFIX", settings.invoice_prefix),
+            credit_note_prefix=check_prefix("CREDIT_NOTE_PREFIX", settings.credit_note_prefix),
+        )
+    except InvalidValue as error:
+        raise SettingsInvalid(f"{error.field}: {error.message}") from error
+    if not re.fullmatch(r"99\d{4}", terms.sac, re.ASCII):
+        raise SettingsInvalid("INVOICE_SAC: Give a services accounting code, 99 and four digits.")
+    if terms.invoice_prefix == terms.credit_note_prefix:
+        raise SettingsInvalid("CREDIT_NOTE_PREFIX: Use another prefix than INVOICE_PREFIX.")
+    return terms
+
+
+def _check_nothing_is_sold(settings: Settings) -> None:
+    if settings.gateway:
+        raise SettingsInvalid("Not set: SUPPLIER_NAME. Who takes payments says so on invoices.")
+
+
+def _supplier(settings: Settings) -> Supplier:
+    # Lines of an address stand one below another in a file, or between semicolons.
+    address = clean_address("SUPPLIER_ADDRESS", settings.supplier_address.replace(";", "\n"))
+    if not address:
+        raise InvalidValue("SUPPLIER_ADDRESS", "Give the address that invoices should bear.")
+    gstin = settings.supplier_gstin and checked_gstin("SUPPLIER_GSTIN", settings.supplier_gstin)
+    state = check_state("SUPPLIER_STATE", settings.supplier_state or gstin[:2])
+    if gstin and state != gstin[:2]:
+        raise InvalidValue("SUPPLIER_STATE", f"SUPPLIER_GSTIN is of the state {gstin[:2]}.")
+    return Supplier(
+        name=clean_party_name("SUPPLIER_NAME", settings.supplier_name),
+        address=address,
+        state=state,
+        gstin=gstin,
+        undertaking=settings.supplier_undertaking.strip(),
+    )
 
 
 def _check_gateway(settings: Settings) -> None:

@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from application.billing.buy_credits import BuyCredits, CancelOrder, CreditOrder
+from application.billing.invoiced import InvoicedFulfilment
+from application.billing.issue_invoice import IssueCreditNote, IssueInvoice
 from application.billing.order_desk import OrderDesk
 from application.billing.oversee_payments import OverseeWebhooks
 from application.billing.payment_book import PaymentBook
@@ -17,10 +19,12 @@ from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.ports.payment_gateway import GatewayEvent, GatewayPayment
 from application.ports.payments import PaymentSchedule, WebhookInbox, WebhookWork
 from application.ports.persistence import UnitOfWork
+from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Payment, Refund, TransactionStatus
 from domain.identity.user import User
 from domain.shared.ids import UserId
+from tests.contracts.invoice_samples import TERMS
 from tests.contracts.samples import keep_user, new_id
 from tests.fakes.clock import MovableClock
 from tests.fakes.gateway_store import ScriptedGateway
@@ -53,7 +57,12 @@ class Shop:
 
     @cached_property
     def fulfilments(self) -> Mapping[OrderPurpose, Any]:
-        return {purpose: TopUpFulfilment() for purpose in OrderPurpose}
+        invoiced = InvoicedFulfilment(
+            TopUpFulfilment(),
+            IssueInvoice(self.clock, self.ids, TERMS),
+            IssueCreditNote(self.clock, self.ids, TERMS),
+        )
+        return dict.fromkeys(OrderPurpose, invoiced)
 
     @cached_property
     def desk(self) -> OrderDesk:
@@ -150,3 +159,8 @@ class Shop:
         async with self.uow.begin(user_id) as tx:
             balance = await tx.ledger.balance(user_id)
         return balance.available, balance.owed
+
+    async def papers(self, user_id: UserId) -> list[Invoice | CreditNote]:
+        """The person's invoices and credit notes, oldest first."""
+        async with self.uow.begin(user_id) as tx:
+            return list(await tx.invoices.page(100, None, year=None, kind=None))[::-1]

@@ -1,10 +1,14 @@
 """The tables, as Core metadata. Migrations make them; a test holds the two together."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Constraint,
+    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -493,6 +497,81 @@ gateway_events = Table(
     Index("gateway_events_of_status", "status", text("id DESC")),
 )
 
+billing_profiles = Table(
+    "billing_profiles",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("name", "address", "state", "country")),
+    Column("gstin", Text, nullable=False),
+    _moment("updated_at"),
+)
+
+document_series = Table(
+    "document_series",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("financial_year", SmallInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("last_on", Date, nullable=False),
+    PrimaryKeyConstraint("kind", "financial_year", name="document_series_pkey"),
+)
+
+
+def _issued(name: str, *more: Column[Any] | Constraint | Index) -> Table:
+    """A table of documents: what invoices and credit notes share, and ``more``."""
+    return Table(
+        name,
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+        Column("number", Text, nullable=False),
+        Column("financial_year", SmallInteger, nullable=False),
+        Column("sequence", BigInteger, nullable=False),
+        Column("issued_on", Date, nullable=False),
+        Column("supplier", JSONB, nullable=False),
+        Column("buyer", JSONB, nullable=False),
+        Column("place", Text, nullable=False),
+        Column("supply", Text, nullable=False),
+        Column("reverse_charge", Boolean, nullable=False),
+        Column("lines", JSONB, nullable=False),
+        *(
+            Column(f"{part}_paise", BigInteger, nullable=False)
+            for part in ("taxable", "cgst", "sgst", "igst", "total")
+        ),
+        _moment("created_at"),
+        UniqueConstraint("financial_year", "sequence", name=f"{name}_sequence_key"),
+        UniqueConstraint("financial_year", "number", name=f"{name}_number_key"),
+        Index(f"{name}_of_user", "user_id", text("id DESC")),
+        *more,
+    )
+
+
+invoices = _issued(
+    "invoices",
+    Column("order_id", Uuid, nullable=False),
+    Column("payment_id", Text, nullable=False),
+    UniqueConstraint("payment_id", name="invoices_payment_id_key"),
+    UniqueConstraint("id", "user_id", name="invoices_id_user_id_key"),
+)
+
+credit_notes = _issued(
+    "credit_notes",
+    Column("invoice_id", Uuid, nullable=False),
+    Column("invoice_number", Text, nullable=False),
+    Column("invoice_date", Date, nullable=False),
+    Column("invoice_total_paise", BigInteger, nullable=False),
+    Column("refund_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("refund_id", name="credit_notes_refund_id_key"),
+    # Without a cascade: what was issued stays.
+    ForeignKeyConstraint(
+        ["invoice_id", "user_id"],
+        ["invoices.id", "invoices.user_id"],
+        name="credit_notes_invoice_id_fkey",
+    ),
+    Index("credit_notes_of_invoice", "invoice_id"),
+)
+
 TENANT_TABLES = (
     projects,
     runs,
@@ -510,5 +589,8 @@ TENANT_TABLES = (
     transactions,
     disputes,
     coupon_redemptions,
+    billing_profiles,
+    invoices,
+    credit_notes,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

@@ -13,6 +13,7 @@ from adapters.postgres.coupons import PostgresCoupons
 from adapters.postgres.engine import is_unavailable, with_retries
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
+from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
@@ -36,6 +37,8 @@ class PostgresTransaction:
         self.calls = PostgresModelCalls(connection, user_id)
         self.ledger = PostgresLedger(connection, user_id)
         self.idempotency = PostgresIdempotencyKeys(connection, user_id)
+        self.billing_profiles = PostgresBillingProfiles(connection, user_id)
+        self.invoices = PostgresInvoices(connection, user_id)
         self.orders = PostgresOrders(connection, user_id)
         self.payments = PostgresPayments(connection, user_id)
         self.coupons = PostgresCoupons(connection, user_id)

@@ -1,1 +1,1 @@
-"""What a person is given, holds, owes and pays, in credits and in money."""
+"""What a person is given, holds, owes and pays, in credits and in money, and the papers of it."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.language_model import StopReason
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from domain.agents.pipelines import DocumentType
@@ -480,6 +481,10 @@ class Transaction(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def billing_profiles(self) -> BillingProfiles: ...
+    @property
+    def invoices(self) -> InvoiceRepository: ...
     @property
     def orders(self) -> OrderRepository: ...
     @property

@@ -21,6 +21,11 @@ from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
+from entrypoints.http.invoice_routes import (
+    AdminInvoiceController,
+    BillingProfileController,
+    InvoiceController,
+)
 from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -54,6 +59,12 @@ USE_CASES = (
     "examine_run",
     "retry_any_run",
     "issue_stream_ticket",
+    "show_billing_profile",
+    "save_billing_profile",
+    "list_invoices",
+    "show_invoice",
+    "download_invoice",
+    "export_invoices",
     "answer_once",
     "buy_credits",
     "cancel_order",
@@ -101,6 +112,9 @@ def create_app(settings: Settings) -> Litestar:
             RunController,
             LedgerController,
             AdminRunController,
+            BillingProfileController,
+            InvoiceController,
+            AdminInvoiceController,
             BillingController,
             AdminBillingController,
             receive_event,
@@ -125,7 +139,7 @@ def create_app(settings: Settings) -> Litestar:
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
             allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
-            allow_methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
             expose_headers=[
                 "x-request-id",
                 "retry-after",

@@ -9,12 +9,14 @@ from tests.fakes.persistence.billing import InMemoryLapsedCredits
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
+from tests.fakes.persistence.invoices import InMemoryInvoiceRegister
 from tests.fakes.persistence.oversight import InMemoryRunOversight
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
 
 __all__ = [
     "InMemoryDatabase",
     "InMemoryExpiredIdempotencyKeys",
+    "InMemoryInvoiceRegister",
     "InMemoryLapsedCredits",
     "InMemoryRunClaims",
     "InMemoryRunOversight",

@@ -7,7 +7,7 @@ by breaking that rule: then the fake says so where PostgreSQL would hang.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -19,9 +19,12 @@ from application.ports.idempotency import StoredReply
 from application.ports.payment_gateway import GatewayDispute
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from domain.billing.coupons import Coupon
+from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
 from domain.billing.orders import Order
+from domain.billing.parties import BillingProfile
 from domain.billing.payments import Payment, Refund
+from domain.billing.serials import DocumentKind, FinancialYear, Turn
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
@@ -118,6 +121,9 @@ class Tables:
     lots: dict[tuple[UserId, int], Lot] = field(default_factory=dict)
     holds: dict[tuple[UserId, RunId, str, int], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
+    profiles: dict[UserId, BillingProfile] = field(default_factory=dict)
+    series: dict[tuple[DocumentKind, FinancialYear], Turn] = field(default_factory=dict)
+    issued: dict[UUID, Invoice | CreditNote] = field(default_factory=dict)
     orders: dict[OrderId, OrderRow] = field(default_factory=dict)
     payments: dict[TransactionId, Payment] = field(default_factory=dict)
     refunds: dict[TransactionId, RefundRow] = field(default_factory=dict)
@@ -141,6 +147,7 @@ class Session:
         self._tenant = tenant
         self._refusal: Exception | None = None
         self._over = False
+        self._checks: list[Callable[[], None]] = []
         self.now = now
 
     @property
@@ -189,6 +196,15 @@ class Session:
         self._refusal = error
         return error
 
+    def before_commit(self, check: Callable[[], None]) -> None:
+        """Have the commit wait for a check, as a deferred constraint does."""
+        self._checks.append(check)
+
+    def check(self) -> None:
+        """Make the checks that the commit waits for; one that raises undoes everything."""
+        for check in self._checks:
+            check()
+
     def close(self) -> None:
         """End it for whoever still holds one of its repositories."""
         self._over = True
@@ -234,6 +250,7 @@ class InMemoryDatabase:
             try:
                 yield session
                 changed = session.tables
+                session.check()
             finally:
                 session.close()
             if self._failing_commits:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
@@ -21,6 +22,7 @@ from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
+from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
 from tests.fakes.persistence.payments import (
     InMemoryCoupons,
     InMemoryOrders,
@@ -47,6 +49,8 @@ class InMemoryTransaction:
     calls: ModelCallRepository
     ledger: Ledger
     idempotency: IdempotencyKeys
+    billing_profiles: BillingProfiles
+    invoices: InvoiceRepository
     orders: OrderRepository
     payments: PaymentRepository
     coupons: CouponRepository
@@ -71,6 +75,8 @@ class InMemoryUnitOfWork(UnitOfWork):
                 calls=InMemoryModelCalls(session),
                 ledger=InMemoryLedger(session),
                 idempotency=InMemoryIdempotencyKeys(session),
+                billing_profiles=InMemoryBillingProfiles(session),
+                invoices=InMemoryInvoices(session),
                 orders=InMemoryOrders(session),
                 payments=InMemoryPayments(session),
                 coupons=InMemoryCoupons(session),

@@ -17,6 +17,7 @@ from application.ports.persistence import UnitOfWork
 from domain.billing.orders import OrderStatus
 from domain.billing.payments import TransactionStatus
 from entrypoints.local_stack import StackAddresses
+from tests.contracts.invoiced_flow_contract import InvoicedFlowContract
 from tests.contracts.payment_flow_contract import CREDITS, PaymentFlowContract, reply_to
 from tests.contracts.shop import CAPTURED, Shop
 from tests.fakes.clock import MovableClock
@@ -41,6 +42,10 @@ async def no_events_of_other_tests(dispatch_engine: AsyncEngine) -> None:
         await connection.execute(
             text("UPDATE gateway_events SET status = 'done' WHERE status <> 'done'")
         )
+
+
+class TestPapers(InvoicedFlowContract):
+    """Invoices and credit notes of what is bought and given back."""
 
 
 class TestPostgres(PaymentFlowContract):

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from entrypoints.cli.platform import Platform
+from tests.integration.platform.operators import command
 from tests.integration.platform.person import PASSWORD, Person
-from tests.integration.platform.test_dead_runs import command
 
 KEY = "Idempotency-Key"
 PACK = {"pack": "starter"}

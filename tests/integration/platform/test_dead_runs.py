@@ -1,33 +1,11 @@
 """Dead runs, from an operator's side: HTTP and the command line on real parts."""
 
-import asyncio
-import os
-import sys
-from typing import Any
-
 import asyncpg
 import pytest
 
 from entrypoints.cli.platform import Platform
-from tests.integration.platform.person import PASSWORD, Person
-
-ADDRESSES = ("DATABASE_URL", "DATABASE_DISPATCH_URL", "DATABASE_OWNER_URL")
-
-
-async def command(platform: Platform, *arguments: str) -> tuple[int, str]:
-    """``bharatbuild`` with these arguments; its exit status and all that it said."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "entrypoints.cli.main", *arguments),
-        env={
-            **os.environ,
-            "COLUMNS": "400",
-            **{name: platform.environment[name] for name in ADDRESSES},
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
+from tests.integration.platform.operators import administrator, command
+from tests.integration.platform.person import Person
 
 
 @pytest.fixture
@@ -60,13 +38,7 @@ async def test_a_member_may_not_look_at_everybodys_runs(person: Person, dead_run
 async def test_an_operator_sees_a_dead_run_and_retries_it(
     platform: Platform, person: Person, dead_run: str
 ) -> None:
-    async with Person(platform.url) as operator:
-        status, said = await command(platform, "users", "grant-role", operator.email, "admin")
-        assert (status, operator.email in said) == (0, True), said
-        signed_in: Any = await operator.post(
-            "/auth/login", status=200, json={"email": operator.email, "password": PASSWORD}
-        )
-        operator.http.headers["Authorization"] = f"Bearer {signed_in['access_token']}"
+    async with administrator(platform) as operator:
         listed = await operator.get("/admin/runs", params={"status": "dead"})
         assert dead_run in [run["id"] for run in listed["items"]]
         evidence = await operator.get(f"/admin/runs/{dead_run}")

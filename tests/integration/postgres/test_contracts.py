@@ -5,12 +5,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from application.ports.idempotency import ExpiredIdempotencyKeys
+from application.ports.invoices import InvoiceRegister
 from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
+from tests.contracts.invoices_contract import (
+    BillingProfilesContract,
+    InvoiceRegisterContract,
+    InvoicesContract,
+)
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -50,6 +57,11 @@ def lapsed(dispatch_engine: AsyncEngine) -> LapsedCredits:
 @pytest.fixture
 def oversight(dispatch_engine: AsyncEngine) -> RunOversight:
     return PostgresRunOversight(dispatch_engine)
+
+
+@pytest.fixture
+def register(dispatch_engine: AsyncEngine) -> InvoiceRegister:
+    return PostgresInvoiceRegister(dispatch_engine)
 
 
 class TestRunOversight(RunOversightContract):
@@ -94,3 +106,15 @@ class TestLedger(LedgerContract):
 
 class TestIdempotency(IdempotencyContract):
     """Idempotency keys."""
+
+
+class TestBillingProfiles(BillingProfilesContract):
+    """How people are named on invoices."""
+
+
+class TestInvoices(InvoicesContract):
+    """Invoices, credit notes and their series."""
+
+
+class TestInvoiceRegister(InvoiceRegisterContract):
+    """Everybody's invoices."""

@@ -18,6 +18,7 @@ from adapters.postgres.tables import TENANT_TABLES, metadata
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from domain.shared.idempotency import IdempotencyInFlight, IdempotencyKey
 from entrypoints.local_stack import LocalStack, StackAddresses
+from tests.contracts.invoice_samples import keep_invoice
 from tests.contracts.samples import keep_user
 
 
@@ -102,6 +103,13 @@ async def test_without_a_person_the_app_role_sees_no_row(
         "DELETE FROM model_calls",
         "DELETE FROM idempotency_keys",
         "UPDATE idempotency_keys SET user_id = user_id",
+        "UPDATE invoices SET number = number",
+        "DELETE FROM invoices",
+        "UPDATE credit_notes SET total_paise = total_paise",
+        "DELETE FROM credit_notes",
+        "DELETE FROM document_series",
+        "UPDATE document_series SET kind = kind",
+        "DELETE FROM billing_profiles",
         "TRUNCATE projects",
         "CREATE TABLE mine (id int)",
         "ALTER TABLE projects DISABLE ROW LEVEL SECURITY",
@@ -118,6 +126,10 @@ async def test_the_app_role_may_not(app_engine: AsyncEngine, statement: str) -> 
         "SELECT * FROM projects",
         "SELECT * FROM model_calls",
         "SELECT * FROM postings",
+        "SELECT * FROM billing_profiles",
+        "SELECT * FROM document_series",
+        "UPDATE invoices SET number = number",
+        "DELETE FROM credit_notes",
         "SELECT * FROM journal",
         "SELECT granted FROM lots",
         "UPDATE lots SET remaining = 0",
@@ -222,6 +234,25 @@ async def test_an_entry_that_does_not_balance_cannot_be_committed(
                 {"e": entry, "u": user_id},
             )
     assert violated(refusal.value) == "postings_balanced"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO document_series VALUES ('invoice', 2090, 2, '2090-04-01')",
+        "UPDATE document_series SET last = last + 2",
+        "UPDATE document_series SET last = last - 1",
+        "UPDATE document_series SET last = last + 1, last_on = last_on - 1",
+    ],
+)
+async def test_a_series_counts_by_one_whatever_is_written(
+    postgres_uow: PostgresUnitOfWork, app_engine: AsyncEngine, statement: str
+) -> None:
+    await keep_invoice(postgres_uow)
+    with pytest.raises(DBAPIError) as refusal:
+        async with app_engine.begin() as connection:
+            await connection.execute(text(statement))
+    assert violated(refusal.value) == "document_series_counts_by_one"
 
 
 async def _refused(engine: AsyncEngine, statement: str) -> None:

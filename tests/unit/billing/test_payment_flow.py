@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.contracts.invoiced_flow_contract import InvoicedFlowContract
 from tests.contracts.payment_flow_contract import PaymentFlowContract
 from tests.contracts.shop import Shop
 from tests.fakes.clock import MovableClock
@@ -23,6 +24,12 @@ def in_memory_shop() -> Shop:
         work=webhooks,
         clock=clock,
     )
+
+
+class TestPapersInMemory(InvoicedFlowContract):
+    @pytest.fixture
+    def shop(self) -> Shop:
+        return in_memory_shop()
 
 
 class TestInMemory(PaymentFlowContract):

@@ -98,7 +98,7 @@ def test_no_stored_reply_has_a_field_for_a_secret(app: Litestar) -> None:
 
 def test_every_operation_is_described(app: Litestar) -> None:
     for path, item in (app.openapi_schema.paths or {}).items():
-        for operation in (item.get, item.post, item.patch, item.delete):
+        for operation in (item.get, item.post, item.put, item.patch, item.delete):
             if operation is not None:
                 assert operation.summary, path
                 assert operation.description, path

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import REQUIRED, SettingsInvalid, load
+from domain.billing.parties import Supplier
+from entrypoints.settings import REQUIRED, SettingsInvalid, load, selling_terms
 
 GOOD = {
     "DATABASE_URL": "postgresql://a:b@localhost/c",
@@ -67,6 +68,58 @@ def test_without_a_providers_key_the_offline_model_is_used() -> None:
     assert not load({**GOOD, "ANTHROPIC_API_KEY": "sk"}).offline
 
 
+SUPPLIER = {
+    "SUPPLIER_NAME": "BharatBuild Technologies Private Limited",
+    "SUPPLIER_ADDRESS": "12 Residency Road; Bengaluru 560025",
+    "SUPPLIER_GSTIN": "29AAGCB7383J1Z4",
+}
+
+
+def test_without_a_supplier_documents_are_samples() -> None:
+    assert selling_terms(load(GOOD)).supplier.sample
+
+
+def test_a_supplier_is_read_with_the_state_of_its_gstin() -> None:
+    terms = selling_terms(load({**GOOD, **SUPPLIER, "SUPPLIER_UNDERTAKING": " AD29 "}))
+    assert terms.supplier == Supplier(
+        name="BharatBuild Technologies Private Limited",
+        address="12 Residency Road\nBengaluru 560025",
+        state="29",
+        gstin="29AAGCB7383J1Z4",
+        undertaking="AD29",
+    )
+    assert (terms.sac, terms.rate) == ("998314", 1_800)
+
+
+def test_a_supplier_without_a_gstin_is_not_registered() -> None:
+    supplier = selling_terms(
+        load({**GOOD, **SUPPLIER, "SUPPLIER_GSTIN": "", "SUPPLIER_STATE": "29"})
+    ).supplier
+    assert not supplier.registered
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"SUPPLIER_NAME": ""}, "SUPPLIER_NAME"),
+        ({"SUPPLIER_ADDRESS": ""}, "SUPPLIER_ADDRESS"),
+        ({"SUPPLIER_GSTIN": "29AAGCB7383J1Z5"}, "SUPPLIER_GSTIN"),
+        ({"SUPPLIER_GSTIN": ""}, "SUPPLIER_STATE"),
+        ({"SUPPLIER_STATE": "27"}, "SUPPLIER_STATE"),
+        ({"INVOICE_SAC": "8471"}, "INVOICE_SAC"),
+        ({"GST_BASIS_POINTS": "10001"}, "GST_BASIS_POINTS"),
+        ({"INVOICE_PREFIX": "BHARAT"}, "INVOICE_PREFIX"),
+        ({"CREDIT_NOTE_PREFIX": "c/"}, "CREDIT_NOTE_PREFIX"),
+        ({"CREDIT_NOTE_PREFIX": "BB"}, "CREDIT_NOTE_PREFIX"),
+    ],
+)
+def test_a_suppliers_particulars_that_do_not_fit_stop_the_start(
+    changes: dict[str, str], variable: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f"(?i){variable}"):
+        load({**GOOD, **SUPPLIER, **changes})
+
+
 RAZORPAY = {
     "RAZORPAY_KEY_ID": "rzp_test_1",
     "RAZORPAY_KEY_SECRET": "secret",
@@ -81,7 +134,7 @@ PRODUCTION = {**GOOD, "ENVIRONMENT": "production"}
         (GOOD, "simulated"),
         (PRODUCTION, ""),
         ({**GOOD, **RAZORPAY}, "razorpay"),
-        ({**PRODUCTION, **RAZORPAY}, "razorpay"),
+        ({**PRODUCTION, **RAZORPAY, **SUPPLIER}, "razorpay"),
         ({**GOOD, **RAZORPAY, "PAYMENT_GATEWAY": "simulated"}, "simulated"),
     ],
 )
@@ -99,3 +152,8 @@ def test_half_of_razorpays_keys_are_refused(missing: str) -> None:
     keys = {name: value for name, value in RAZORPAY.items() if name != missing}
     with pytest.raises(SettingsInvalid, match=missing):
         load({**PRODUCTION, **keys})
+
+
+def test_nobody_sells_for_money_without_saying_who_they_are() -> None:
+    with pytest.raises(SettingsInvalid, match="SUPPLIER_NAME"):
+        load({**PRODUCTION, **RAZORPAY})

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from application.ports.idempotency import ExpiredIdempotencyKeys
+from application.ports.invoices import InvoiceRegister
 from application.ports.persistence import (
     DatabaseUnavailable,
     LapsedCredits,
@@ -17,6 +18,11 @@ from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
+from tests.contracts.invoices_contract import (
+    BillingProfilesContract,
+    InvoiceRegisterContract,
+    InvoicesContract,
+)
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -41,6 +47,7 @@ from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
+    InMemoryInvoiceRegister,
     InMemoryLapsedCredits,
     InMemoryRunClaims,
     InMemoryRunOversight,
@@ -97,6 +104,11 @@ def oversight(database: InMemoryDatabase) -> RunOversight:
     return InMemoryRunOversight(database)
 
 
+@pytest.fixture
+def register(database: InMemoryDatabase) -> InvoiceRegister:
+    return InMemoryInvoiceRegister(database)
+
+
 class TestRunOversight(RunOversightContract):
     """Everybody's runs."""
 
@@ -139,6 +151,18 @@ class TestLedger(LedgerContract):
 
 class TestIdempotency(IdempotencyContract):
     """Idempotency keys."""
+
+
+class TestBillingProfiles(BillingProfilesContract):
+    """How people are named on invoices."""
+
+
+class TestInvoices(InvoicesContract):
+    """Invoices, credit notes and their series."""
+
+
+class TestInvoiceRegister(InvoiceRegisterContract):
+    """Everybody's invoices."""
 
 
 class TestFailures:
