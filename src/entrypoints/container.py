@@ -31,6 +31,9 @@ from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
+from application.billing.list_prices import ListExchangeRates, ListModelPrices
+from application.billing.price_book import PriceBook
+from application.billing.set_prices import AddExchangeRate, AddModelPrice
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
@@ -40,6 +43,7 @@ from application.operations.check_health import CheckHealth
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
+from application.ports.prices import PriceSource
 from application.ports.provider_gate import ProviderGate
 from application.projects.create_project import CreateProject
 from application.projects.delete_project import DeleteProject
@@ -62,7 +66,6 @@ from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.agents.pipelines import ModelTier
-from domain.shared.money import ExchangeRate
 from entrypoints.settings import Settings, SettingsInvalid
 
 
@@ -118,7 +121,8 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(access_tokens, settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
-    uow = providers.Singleton(PostgresUnitOfWork, app_engine)
+    uow = providers.Dependency(instance_of=PostgresUnitOfWork)
+    book = providers.Dependency(instance_of=PriceBook)
     claims = providers.Singleton(
         PostgresRunClaims, dispatch_engine, runs_per_user=settings.provided.runs_per_user
     )
@@ -131,6 +135,11 @@ class Container(containers.DeclarativeContainer):
         BubblewrapSandbox, concurrency=settings.provided.sandbox_concurrency
     )
     artifacts = providers.Singleton(ArtifactStore, objects)
+
+    add_model_price = providers.Singleton(AddModelPrice, uow, clock, ids)
+    list_model_prices = providers.Singleton(ListModelPrices, uow)
+    add_exchange_rate = providers.Singleton(AddExchangeRate, uow, clock, ids)
+    list_exchange_rates = providers.Singleton(ListExchangeRates, uow)
 
     register_user = providers.Singleton(
         RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
@@ -166,17 +175,11 @@ class Container(containers.DeclarativeContainer):
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
 
-    rate = providers.Singleton(
-        ExchangeRate,
-        paise_per_usd=settings.provided.usd_inr_paise,
-        valid_from="",
-        source="USD_INR_PAISE, set by the operator",
-    )
     run_metrics = providers.Singleton(PrometheusRunMetrics)
     gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, book, gate
     )
     execute_run = providers.Singleton(
         ExecuteRun,
@@ -234,7 +237,9 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         live = RedisLiveUpdates(redis)
         await live.start()
         stack.push_async_callback(live.close)
-        model, close_model = open_model(settings)
+        uow = PostgresUnitOfWork(app_engine)
+        book = PriceBook(uow, SystemClock())
+        model, close_model = open_model(settings, book)
         stack.push_async_callback(close_model)
         container = Container(
             settings=settings,
@@ -245,11 +250,15 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             objects=objects,
             live=live,
             model=model,
+            uow=uow,
+            book=book,
         )
         yield container
 
 
-def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitable[None]]]:
+def open_model(
+    settings: Settings, prices: PriceSource
+) -> tuple[LanguageModel, Callable[[], Awaitable[None]]]:
     """The settings' language model, and how to close it: Claude with a key, else offline.
 
     Each is imported only where it is used: the provider's SDK alone takes two seconds.
@@ -274,6 +283,7 @@ def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitabl
             models=models,
             max_output_tokens=settings.model_max_output_tokens,
         ),
+        prices,
         now=SystemClock().now,
     )
     return claude, claude.aclose

@@ -26,9 +26,8 @@ class SettingsInvalid(OperatorError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an operator can set.
 
-    Times are seconds. ``starting_grant`` is in credits (₹0.01); ``usd_inr_paise`` is the
-    house's own conversion rate, in paise a US dollar, which the operator chooses. Only the
-    HTTP process signs, so only it needs ``jwt_signing_key``.
+    Times are seconds. ``starting_grant`` is in credits (₹0.01). Only the HTTP process signs,
+    so only it needs ``jwt_signing_key``.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -76,7 +75,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_tokens_per_minute: NotNegative = 0
 
     starting_grant: NotNegative = 50_000
-    usd_inr_paise: Positive = 9_000
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -128,6 +126,20 @@ def _check_failpoint(settings: Settings) -> None:
         failpoints.parse(settings.bharatbuild_failpoint)
     except ValueError as error:
         raise SettingsInvalid(f"BHARATBUILD_FAILPOINT: {error}") from error
+
+
+def first_rate(environment: Mapping[str, str]) -> int | None:
+    """``USD_INR_PAISE``: paise a US dollar, which a new database's first exchange rate says.
+
+    Raises:
+        SettingsInvalid: it is not a whole number of paise above 0.
+    """
+    value = read(environment, "USD_INR_PAISE")
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdigit() or int(value) == 0:
+        raise SettingsInvalid("USD_INR_PAISE must be a whole number of paise, 1 or more.")
+    return int(value)
 
 
 def read(environment: Mapping[str, str], variable: str) -> str | None:

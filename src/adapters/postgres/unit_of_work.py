@@ -12,8 +12,10 @@ from adapters.postgres.billing import PostgresLedger, PostgresModelCalls
 from adapters.postgres.engine import is_unavailable, with_retries
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
+from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.usage import PostgresUsage
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
 
@@ -33,6 +35,8 @@ class PostgresTransaction:
         self.calls = PostgresModelCalls(connection, user_id)
         self.ledger = PostgresLedger(connection, user_id)
         self.idempotency = PostgresIdempotencyKeys(connection, user_id)
+        self.prices = PostgresPrices(connection)
+        self.usage = PostgresUsage(connection, user_id)
 
 
 class PostgresUnitOfWork:

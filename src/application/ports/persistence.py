@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
-from uuid import UUID
 
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.language_model import StopReason
+from application.ports.paging import Page as Page
+from application.ports.prices import PriceRecords
+from application.ports.usage import UsageRecords
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import Balance, JournalEntry
 from domain.billing.usage import NO_USAGE, TokenUsage
@@ -66,14 +68,6 @@ class RunUnreadable(Exception):
         self.user_id = user_id
         self.fence = fence
         self.attempts = attempts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Where a listing starts and how long it may be. ``after`` is exclusive."""
-
-    limit: int
-    after: UUID | None = None
 
 
 class UserRepository(Protocol):
@@ -375,6 +369,10 @@ class Transaction(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def prices(self) -> PriceRecords: ...
+    @property
+    def usage(self) -> UsageRecords: ...
 
 
 class UnitOfWork(Protocol):

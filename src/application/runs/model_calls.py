@@ -178,7 +178,7 @@ class StepCalls:
         borne_by: BorneBy,
         spare: int,
     ) -> ModelCall:
-        bound = self.model.upper_bound(request, parts)
+        bound = await self.model.upper_bound(request, parts)
         # What the house pays for is not held from the person's balance.
         held = self.rate.credits_for(bound) if borne_by is BorneBy.USER else 0
         call = ModelCall(

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import structlog
 
+from application.billing.price_book import PriceBook
 from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
 from application.ports.language_model import LanguageModel
@@ -87,7 +88,7 @@ class RunTools:
     live: LiveUpdates
     clock: Clock
     ids: IdMaker
-    rate: ExchangeRate
+    book: PriceBook
     gate: ProviderGate
 
 
@@ -176,6 +177,7 @@ class RunGraph:
             LeaseLost: another worker has the run, or it has ended.
         """
         charged = status is RunStatus.CANCELLED
+        rate = await self._rate()
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
             tasks = {task.step: task for task in await tx.tasks.of_run(run.id)}
@@ -186,9 +188,7 @@ class RunGraph:
                 await _give_up_intents(tx, run, step)
                 task = tasks.get(step)
                 task_id = task.id if task else AgentTaskId(self.tools.ids.new())
-                account, credits = await settle_step(
-                    tx, run, step, task_id, self.tools.rate, charged=charged
-                )
+                account, credits = await settle_step(tx, run, step, task_id, rate, charged=charged)
                 if task is not None and not task.finished:
                     tasks[step] = replace(
                         task,
@@ -283,6 +283,7 @@ class RunGraph:
         if task.finished:
             return task
         try:
+            rate = await self._rate()
             calls = StepCalls(
                 run=self.run,
                 step=step.name,
@@ -290,7 +291,7 @@ class RunGraph:
                 model=self.tools.model,
                 live=self.tools.live,
                 ids=self.tools.ids,
-                rate=self.tools.rate,
+                rate=rate,
                 cut=self._cut,
                 pacing=self._pacing,
             )
@@ -417,11 +418,10 @@ class RunGraph:
         self, step: Step, task: AgentTask, result: StepResult, published: Published
     ) -> AgentTask:
         """The step's checkpoint, account, documents, progress and event, together."""
+        rate = await self._rate()
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
-            account, credits = await settle_step(
-                tx, run, step.name, task.id, self.tools.rate, charged=True
-            )
+            account, credits = await settle_step(tx, run, step.name, task.id, rate, charged=True)
             task = replace(
                 task,
                 status=AgentTaskStatus.SUCCEEDED,
@@ -446,11 +446,10 @@ class RunGraph:
 
     async def _fail(self, step: Step, task: AgentTask, code: str, message: str) -> AgentTask:
         """The step's end without an artifact: nothing is charged, everything is said."""
+        rate = await self._rate()
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
-            account, _ = await settle_step(
-                tx, run, step.name, task.id, self.tools.rate, charged=False
-            )
+            account, _ = await settle_step(tx, run, step.name, task.id, rate, charged=False)
             task = replace(
                 task,
                 status=AgentTaskStatus.FAILED,
@@ -495,6 +494,10 @@ class RunGraph:
         if output is None:
             raise LookupError(f"step {step} of run {self.run.id} is finished without an artifact")
         return output
+
+    async def _rate(self) -> ExchangeRate:
+        """The rate of the moment the run was accepted: it was quoted at it."""
+        return await self.tools.book.rate(self.run.created_at)
 
     async def _artifact(self, ref: ArtifactRef) -> Artifact:
         """An artifact, from this worker's memory where it was made or read here."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from application.ports.persistence import BorneBy, CallState, Transaction
+from application.ports.usage import SettledStep
 from application.runs.model_calls import StepAccount, account_of
 from domain.billing.ledger import settle
 from domain.projects.run import Run
@@ -23,8 +24,8 @@ async def settle_step(
 
     The amount comes from the journal of calls, not from memory, so it is the same
     whichever worker commits. A call that is still open then is given up for lost: its
-    answer would come after the account, and is the house's. Returns the account and the
-    credits charged.
+    answer would come after the account, and is the house's. The account of usage gets its row
+    in the same commit. Returns the account and the credits charged.
     """
     calls = await tx.calls.of_step(run.id, step)
     for call in calls:
@@ -41,4 +42,21 @@ async def settle_step(
         await tx.ledger.book(entry)
     if held:
         await tx.ledger.close_hold(run.id, step)
-    return account, min(held, used)
+    credits = min(held, used)
+    await tx.usage.record(
+        SettledStep(
+            user_id=run.user_id,
+            project_id=run.project_id,
+            run_id=run.id,
+            step=step,
+            mode=run.mode.value,
+            model=account.model,
+            charged=charged,
+            usage=account.usage,
+            credits=credits,
+            cost_nano_usd=account.user_nano_usd,
+            house_nano_usd=account.house_nano_usd,
+            paise_per_usd=rate.paise_per_usd,
+        )
+    )
+    return account, credits

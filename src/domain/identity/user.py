@@ -29,6 +29,7 @@ class Permission(StrEnum):
     KEYS_ISSUE = "keys:issue"
     USERS_READ = "users:read"
     RUNS_OPERATE = "runs:operate"
+    PRICES_SET = "prices:set"
 
 
 class Role(StrEnum):

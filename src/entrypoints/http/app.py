@@ -20,6 +20,7 @@ from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController, metrics
+from entrypoints.http.price_routes import AdminExchangeRateController, AdminModelPriceController
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.run_routes import RunController, stream
@@ -49,6 +50,10 @@ USE_CASES = (
     "examine_run",
     "retry_any_run",
     "issue_stream_ticket",
+    "add_model_price",
+    "list_model_prices",
+    "add_exchange_rate",
+    "list_exchange_rates",
     "answer_once",
     "check_health",
     "provider",
@@ -83,6 +88,8 @@ def create_app(settings: Settings) -> Litestar:
             DocumentController,
             RunController,
             AdminRunController,
+            AdminModelPriceController,
+            AdminExchangeRateController,
             stream,
         ],
     )

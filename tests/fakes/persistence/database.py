@@ -17,6 +17,8 @@ from uuid import UUID
 from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
 from application.ports.persistence import DatabaseUnavailable, ModelCall
+from application.ports.prices import PriceRow, RateRow
+from application.ports.usage import UsageLine
 from domain.billing.ledger import AccountKind, Balance, JournalEntry
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
@@ -26,6 +28,7 @@ from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import DocumentId, ModelCallId, ProjectId, RunId, UserId
+from tests.fakes.prices import FIRST_RATE, PUBLISHED
 
 E = TypeVar("E", bound=Exception)
 
@@ -87,6 +90,9 @@ class Tables:
     entries: dict[str, JournalEntry] = field(default_factory=dict)
     holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
+    prices: dict[UUID, PriceRow] = field(default_factory=lambda: _seeded_prices())
+    rates: dict[UUID, RateRow] = field(default_factory=lambda: _seeded_rates())
+    usage: dict[tuple[UserId, RunId, str], UsageLine] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""
@@ -219,3 +225,18 @@ class InMemoryDatabase:
         except TimeoutError:
             raise TransactionRefused("another transaction is held open, and waits") from None
         self._holder = task
+
+
+def _seeded_prices() -> dict[UUID, PriceRow]:
+    """What the migration leaves: ids before every other, added by nobody."""
+    return {
+        UUID(int=number): PriceRow(
+            id=UUID(int=number), price=price, added_by=None, added_at=FIRST_RATE.valid_from
+        )
+        for number, price in enumerate(PUBLISHED.prices, start=1)
+    }
+
+
+def _seeded_rates() -> dict[UUID, RateRow]:
+    first = RateRow(id=UUID(int=1), rate=FIRST_RATE, added_by=None, added_at=FIRST_RATE.valid_from)
+    return {first.id: first}

@@ -16,16 +16,20 @@ from application.ports.persistence import (
     UnitOfWork,
     UserRepository,
 )
+from application.ports.prices import PriceRecords
+from application.ports.usage import UsageRecords
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
+from tests.fakes.persistence.prices import InMemoryPrices
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
     InMemoryDocuments,
     InMemoryProjects,
 )
 from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.usage import InMemoryUsage
 from tests.fakes.persistence.users import InMemoryUsers
 
 
@@ -41,6 +45,8 @@ class InMemoryTransaction:
     calls: ModelCallRepository
     ledger: Ledger
     idempotency: IdempotencyKeys
+    prices: PriceRecords
+    usage: UsageRecords
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -62,4 +68,6 @@ class InMemoryUnitOfWork(UnitOfWork):
                 calls=InMemoryModelCalls(session),
                 ledger=InMemoryLedger(session),
                 idempotency=InMemoryIdempotencyKeys(session),
+                prices=InMemoryPrices(session),
+                usage=InMemoryUsage(session),
             )

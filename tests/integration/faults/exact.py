@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from domain.shared.money import ExchangeRate
+from tests.fakes.prices import FIRST_RATE
 from tests.integration.faults.stage import Case, Stage
 
 GRANT = 50_000
-RATE = ExchangeRate(paise_per_usd=9_000, valid_from="", source="the setting's default")
+RATE = FIRST_RATE
 
 Documents = dict[tuple[str, str], str]
 

@@ -12,12 +12,14 @@ from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract
 from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
+from tests.contracts.usage_contract import UsageContract
 from tests.contracts.users_contract import UsersContract
 
 
@@ -80,6 +82,14 @@ class TestDocuments(DocumentsContract):
 
 class TestModelCalls(ModelCallsContract):
     """The journal of model calls."""
+
+
+class TestPrices(PricesContract):
+    """Prices and rates."""
+
+
+class TestUsage(UsageContract):
+    """The account of usage."""
 
 
 class TestLedger(LedgerContract):
