@@ -31,9 +31,11 @@ from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
+from application.billing.export_usage import ExportUsage
 from application.billing.list_prices import ListExchangeRates, ListModelPrices
 from application.billing.price_book import PriceBook
 from application.billing.set_prices import AddExchangeRate, AddModelPrice
+from application.billing.show_usage import ShowUsage
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
@@ -141,6 +143,9 @@ class Container(containers.DeclarativeContainer):
     add_exchange_rate = providers.Singleton(AddExchangeRate, uow, clock, ids)
     list_exchange_rates = providers.Singleton(ListExchangeRates, uow)
 
+    show_usage = providers.Singleton(ShowUsage, uow)
+    export_usage = providers.Singleton(ExportUsage, uow)
+
     register_user = providers.Singleton(
         RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
     )
@@ -164,7 +169,7 @@ class Container(containers.DeclarativeContainer):
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
     retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
 
-    show_run = providers.Singleton(ShowRun, uow)
+    show_run = providers.Singleton(ShowRun, uow, book)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
     cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)

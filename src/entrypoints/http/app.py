@@ -24,6 +24,7 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.run_routes import RunController, stream
+from entrypoints.http.usage_routes import UsageController
 from entrypoints.settings import Settings
 from entrypoints.version import VERSION
 
@@ -54,6 +55,8 @@ USE_CASES = (
     "list_model_prices",
     "add_exchange_rate",
     "list_exchange_rates",
+    "show_usage",
+    "export_usage",
     "answer_once",
     "check_health",
     "provider",
@@ -90,6 +93,7 @@ def create_app(settings: Settings) -> Litestar:
             AdminRunController,
             AdminModelPriceController,
             AdminExchangeRateController,
+            UsageController,
             stream,
         ],
     )

@@ -126,6 +126,14 @@ async def assert_account(stage: Stage, case: Case) -> None:
         if entry["kind"] == "settle" and entry["account"] == "revenue"
     ]
     assert sum(settled) == charged
+    usage = await stage.rows("SELECT * FROM usage WHERE user_id = $1", user_id)
+    assert Counter({(row["run_id"], row["step"]): row["credits"] for row in usage}) == Counter(
+        {
+            (task["run_id"], task["step"]): task["credits"]
+            for task in tasks
+            if task["status"] != "reused"
+        }
+    )
 
 
 async def documents_of(case: Case) -> Documents:
