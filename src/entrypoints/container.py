@@ -17,6 +17,7 @@ from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
+from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -33,6 +34,7 @@ from adapters.system import SystemClock, UuidMaker
 from application import failpoints
 from application.billing.export_usage import ExportUsage
 from application.billing.list_prices import ListExchangeRates, ListModelPrices
+from application.billing.make_quote import MakeQuote
 from application.billing.price_book import PriceBook
 from application.billing.set_prices import AddExchangeRate, AddModelPrice
 from application.billing.show_usage import ShowUsage
@@ -145,6 +147,8 @@ class Container(containers.DeclarativeContainer):
 
     show_usage = providers.Singleton(ShowUsage, uow)
     export_usage = providers.Singleton(ExportUsage, uow)
+    history = providers.Singleton(PostgresStepHistory, dispatch_engine)
+    make_quote = providers.Singleton(MakeQuote, uow, book, history, model, clock)
 
     register_user = providers.Singleton(
         RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant

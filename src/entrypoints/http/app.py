@@ -23,6 +23,7 @@ from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.price_routes import AdminExchangeRateController, AdminModelPriceController
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
+from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.run_routes import RunController, stream
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.settings import Settings
@@ -57,6 +58,7 @@ USE_CASES = (
     "list_exchange_rates",
     "show_usage",
     "export_usage",
+    "make_quote",
     "answer_once",
     "check_health",
     "provider",
@@ -94,6 +96,7 @@ def create_app(settings: Settings) -> Litestar:
             AdminModelPriceController,
             AdminExchangeRateController,
             UsageController,
+            QuoteController,
             stream,
         ],
     )

@@ -7,6 +7,7 @@ the same behaviour.
 
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
+from tests.fakes.persistence.history import InMemoryStepHistory
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.oversight import InMemoryRunOversight
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
@@ -16,6 +17,7 @@ __all__ = [
     "InMemoryExpiredIdempotencyKeys",
     "InMemoryRunClaims",
     "InMemoryRunOversight",
+    "InMemoryStepHistory",
     "InMemoryUnitOfWork",
     "TransactionRefused",
 ]

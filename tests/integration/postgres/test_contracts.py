@@ -4,8 +4,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.claims import PostgresRunClaims
+from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.oversight import PostgresRunOversight
+from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import RunClaims, RunOversight, UnitOfWork
 from tests.contracts.documents_contract import DocumentsContract
@@ -17,6 +19,7 @@ from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract
 from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
+from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
@@ -31,6 +34,11 @@ def uow(postgres_uow: UnitOfWork) -> UnitOfWork:
 @pytest.fixture
 def claims(postgres_claims: RunClaims) -> RunClaims:
     return postgres_claims
+
+
+@pytest.fixture
+def history(dispatch_engine: AsyncEngine) -> StepHistory:
+    return PostgresStepHistory(dispatch_engine)
 
 
 @pytest.fixture
@@ -90,6 +98,10 @@ class TestPrices(PricesContract):
 
 class TestUsage(UsageContract):
     """The account of usage."""
+
+
+class TestStepHistory(StepHistoryContract):
+    """What finished steps cost."""
 
 
 class TestLedger(LedgerContract):

@@ -125,7 +125,7 @@ async def test_the_app_role_may_not(app_engine: AsyncEngine, statement: str) -> 
         "DELETE FROM runs",
         "SELECT body FROM idempotency_keys",
         "SELECT request_hash FROM idempotency_keys",
-        "SELECT run_id FROM usage",
+        "SELECT api_key_id FROM usage",
         "SELECT project_id FROM usage",
         "INSERT INTO model_prices SELECT * FROM model_prices",
         "DELETE FROM usage",

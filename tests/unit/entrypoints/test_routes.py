@@ -59,6 +59,8 @@ EXEMPT = {
     "register": "there is no person yet to own a key; an email registers once anyway",
     "login": "its answer is a secret, and it changes nothing",
     "stream_ticket": "its answer is a secret that is good once",
+    "quote_idea": "it has no effect: the same question may be asked any number of times",
+    "quote_project": "it has no effect: the same question may be asked any number of times",
     "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""

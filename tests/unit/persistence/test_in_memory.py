@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import DatabaseUnavailable, RunClaims, RunOversight, UnitOfWork
 from domain.identity.user import EmailTaken
@@ -29,6 +30,7 @@ from tests.contracts.samples import (
     reread,
     take,
 )
+from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
@@ -39,6 +41,7 @@ from tests.fakes.persistence import (
     InMemoryExpiredIdempotencyKeys,
     InMemoryRunClaims,
     InMemoryRunOversight,
+    InMemoryStepHistory,
     InMemoryUnitOfWork,
     TransactionRefused,
 )
@@ -62,6 +65,11 @@ def uow(database: InMemoryDatabase) -> UnitOfWork:
 @pytest.fixture
 def claims(database: InMemoryDatabase) -> RunClaims:
     return InMemoryRunClaims(database)
+
+
+@pytest.fixture
+def history(database: InMemoryDatabase) -> StepHistory:
+    return InMemoryStepHistory(database)
 
 
 @pytest.fixture
@@ -129,6 +137,10 @@ class TestPrices(PricesContract):
 
 class TestUsage(UsageContract):
     """The account of usage."""
+
+
+class TestStepHistory(StepHistoryContract):
+    """What finished steps cost."""
 
 
 class TestLedger(LedgerContract):

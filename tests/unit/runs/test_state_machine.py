@@ -363,9 +363,7 @@ class Runs(RuleBasedStateMachine):
             line = lines.get(place)
             assert task.credits == (line.credits if line else 0)
             assert task.usage.total == (line.usage.total if line else 0)
-        assert {entry.user_id for entry in tables.entries.values()} >= {
-            line.user_id for line in lines.values()
-        }
+        assert lines.keys() <= tables.tasks.keys()
 
     @invariant()
     def nobody_sees_what_is_anothers(self) -> None:

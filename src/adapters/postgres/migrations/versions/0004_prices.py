@@ -96,10 +96,10 @@ ALTER TABLE agent_tasks ADD COLUMN cache_write_1h_tokens bigint NOT NULL DEFAULT
 """
 
 _STATISTICS = (
-    "user_id, step, mode, model, charged, credits, input_tokens, output_tokens,"
+    "user_id, run_id, step, mode, model, charged, credits, input_tokens, output_tokens,"
     " cache_write_tokens, cache_write_1h_tokens, cache_read_tokens, at"
 )
-"""What a quote's aggregates are made of. Which project, run or key it was is not among it."""
+"""What a quote's aggregates are made of. Which project or key it was for is not among it."""
 
 
 def upgrade() -> None:
