@@ -19,6 +19,7 @@ from application.ports.security import Principal
 from application.ports.usage import UsageFilter, UsageGroup, UsageLine, UsageSum
 from domain.billing.days import day_of
 from domain.identity.user import Permission
+from domain.shared.errors import InvalidValue
 from domain.shared.ids import ProjectId
 from domain.shared.money import rupees
 from entrypoints.http.access import requires
@@ -32,8 +33,9 @@ from entrypoints.http.cursors import (
     key_from,
 )
 
-Since = Annotated[date | None, QueryParameter(name="from", description="First day, in India.")]
-Until = Annotated[date | None, QueryParameter(name="to", description="Last day, in India.")]
+# Text, because a refusal by the framework would name our parameter instead of theirs.
+Since = Annotated[str, QueryParameter(name="from", description="First day, as in 2026-11-24.")]
+Until = Annotated[str, QueryParameter(name="to", description="Last day, as in 2026-11-30.")]
 
 COLUMNS = (
     "day",
@@ -116,8 +118,8 @@ class UsageController(Controller):
         principal: NamedDependency[Principal],
         show_usage: NamedDependency[ShowUsage],
         group_by: FromQuery[UsageGroup] = UsageGroup.DAY,
-        since: Since = None,
-        until: Until = None,
+        since: Since = "",
+        until: Until = "",
         project_id: FromQuery[UUID | None] = None,
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
@@ -151,13 +153,13 @@ class UsageController(Controller):
         self,
         principal: NamedDependency[Principal],
         export_usage: NamedDependency[ExportUsage],
-        since: Since = None,
-        until: Until = None,
+        since: Since = "",
+        until: Until = "",
         project_id: FromQuery[UUID | None] = None,
     ) -> Stream:
         """Every settled step, oldest first, as CSV; streamed, however many there are."""
         batches = await export_usage(principal.user_id, _only(since, until, project_id))
-        days = "-".join(day.isoformat() for day in (since, until) if day) or "all"
+        days = "-".join(day for day in (since, until) if day) or "all"
         return Stream(
             _csv(batches),
             media_type="text/csv; charset=utf-8",
@@ -165,12 +167,19 @@ class UsageController(Controller):
         )
 
 
-def _only(since: date | None, until: date | None, project_id: UUID | None) -> UsageFilter:
+def _only(since: str, until: str, project_id: UUID | None) -> UsageFilter:
     return UsageFilter(
-        first=since,
-        last=until,
+        first=_day("from", since),
+        last=_day("to", until),
         project_id=None if project_id is None else ProjectId(project_id),
     )
+
+
+def _day(field: str, given: str) -> date | None:
+    try:
+        return date.fromisoformat(given) if given else None
+    except ValueError as error:
+        raise InvalidValue(field, "Give a day as in 2026-11-24, or leave it out.") from error
 
 
 async def _csv(batches: AsyncIterator[Sequence[UsageLine]]) -> AsyncIterator[bytes]:
