@@ -34,7 +34,6 @@ from adapters.system import SystemClock, UuidMaker
 from application import failpoints
 from application.billing.export_usage import ExportUsage
 from application.billing.list_prices import ListExchangeRates, ListModelPrices
-from application.billing.make_quote import MakeQuote
 from application.billing.price_book import PriceBook
 from application.billing.set_prices import AddExchangeRate, AddModelPrice
 from application.billing.show_usage import ShowUsage
@@ -55,6 +54,7 @@ from application.projects.edit_project import EditProject
 from application.projects.execute_project import ExecuteProject
 from application.projects.list_projects import ListProjects
 from application.projects.list_runs import ListRuns
+from application.projects.make_quote import MakeQuote
 from application.projects.read_archive import ReadArchive
 from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
 from application.projects.retry_run import RetryRun

@@ -1,1 +1,1 @@
-"""Prices, quotes and the account of usage."""
+"""Prices as they are now, and the account of usage."""

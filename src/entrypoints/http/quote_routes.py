@@ -9,9 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from application.billing.make_quote import MakeQuote, QuoteRequest
 from application.ports.language_model import ModelProvider
 from application.ports.security import Principal
+from application.projects.make_quote import MakeQuote, QuoteRequest
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import Depth
 from domain.billing.estimates import Span

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.offline import OfflineLanguageModel
-from application.billing.make_quote import KEEP_HISTORY, MakeQuote, QuoteRequest
 from application.billing.price_book import PriceBook
 from application.ports.history import StepHistory
 from application.ports.language_model import LanguageModel
+from application.projects.make_quote import KEEP_HISTORY, MakeQuote, QuoteRequest
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import DEVELOPER, PIPELINES, Depth, ModelTier, Pipeline
 from domain.billing.estimates import DEPTHS, SIZES, Span, tokens_of
