@@ -19,6 +19,7 @@ from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import (
@@ -32,9 +33,11 @@ from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
+from application.billing.expire_credits import ExpireCredits
 from application.billing.export_usage import ExportUsage
 from application.billing.list_prices import ListExchangeRates, ListModelPrices
 from application.billing.price_book import PriceBook
+from application.billing.read_account import ListEntries, ShowBalance
 from application.billing.set_prices import AddExchangeRate, AddModelPrice
 from application.billing.show_usage import ShowUsage
 from application.idempotency.answer_once import AnswerOnce
@@ -66,6 +69,7 @@ from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.follow_run import FollowRun, IssueStreamTicket
 from application.runs.local_gate import LocalProviderGate
+from application.runs.mending_budget import MendingBudget
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
@@ -156,18 +160,27 @@ class Container(containers.DeclarativeContainer):
     sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
     show_user = providers.Singleton(ShowUser, uow)
 
+    show_balance = providers.Singleton(ShowBalance, uow)
+    list_entries = providers.Singleton(ListEntries, uow)
+    lapsed_credits = providers.Singleton(PostgresLapsedCredits, dispatch_engine)
+    expire_credits = providers.Singleton(ExpireCredits, lapsed_credits, uow)
+
     create_project = providers.Singleton(CreateProject, uow, clock, ids)
     list_projects = providers.Singleton(ListProjects, uow)
     show_project = providers.Singleton(ShowProject, uow)
     edit_project = providers.Singleton(EditProject, uow, clock)
     delete_project = providers.Singleton(DeleteProject, uow)
-    execute_project = providers.Singleton(ExecuteProject, uow, queue, clock, ids)
+    execute_project = providers.Singleton(
+        ExecuteProject, uow, queue, clock, ids, settings.provided.run_cap_credits
+    )
     list_documents = providers.Singleton(ListDocuments, uow)
     show_document = providers.Singleton(ShowDocument, uow)
     download_document = providers.Singleton(DownloadDocument, uow, objects)
     read_archive = providers.Singleton(ReadArchive, uow, objects)
 
-    retry_run = providers.Singleton(RetryRun, uow, queue, clock, ids)
+    retry_run = providers.Singleton(
+        RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
+    )
     oversight = providers.Singleton(PostgresRunOversight, dispatch_engine)
     oversee_runs = providers.Singleton(OverseeRuns, oversight)
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
@@ -187,8 +200,13 @@ class Container(containers.DeclarativeContainer):
     run_metrics = providers.Singleton(PrometheusRunMetrics)
     gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
+    mending = providers.Singleton(
+        MendingBudget,
+        run_credits=settings.provided.mending_run_credits,
+        day_credits=settings.provided.mending_day_credits,
+    )
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, book, gate
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, book, gate, mending
     )
     execute_run = providers.Singleton(
         ExecuteRun,

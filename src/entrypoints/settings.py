@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from application import failpoints
+from domain.projects.run import DEFAULT_CAP_CREDITS
 from entrypoints.errors import OperatorError
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -75,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_tokens_per_minute: NotNegative = 0
 
     starting_grant: NotNegative = 50_000
+    run_cap_credits: Positive = DEFAULT_CAP_CREDITS
+    mending_run_credits: NotNegative = 20_000
+    mending_day_credits: NotNegative = 60_000
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -140,6 +144,18 @@ def first_rate(environment: Mapping[str, str]) -> int | None:
     if not value.isascii() or not value.isdigit() or int(value) == 0:
         raise SettingsInvalid("USD_INR_PAISE must be a whole number of paise, 1 or more.")
     return int(value)
+
+
+def required(environment: Mapping[str, str], variable: str) -> str:
+    """A variable's value, read as :func:`read` does, for a command that cannot do without.
+
+    Raises:
+        SettingsInvalid: it is not set.
+    """
+    value = read(environment, variable)
+    if value is None:
+        raise SettingsInvalid(f"Not set: {variable}.")
+    return value
 
 
 def read(environment: Mapping[str, str], variable: str) -> str | None:

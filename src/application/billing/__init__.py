@@ -1,1 +1,1 @@
-"""Prices as they are now, and the account of usage."""
+"""Prices as they are now, what a person is given, holds, owes and pays, and what was used."""

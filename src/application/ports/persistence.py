@@ -18,7 +18,17 @@ from application.ports.paging import Page as Page
 from application.ports.prices import PriceRecords
 from application.ports.usage import UsageRecords
 from domain.agents.pipelines import DocumentType
-from domain.billing.ledger import Balance, JournalEntry
+from domain.billing.ledger import (
+    AccountKind,
+    Balance,
+    ClawBack,
+    ClawedBack,
+    EntryKind,
+    Grant,
+    Lot,
+    Reservation,
+    Settlement,
+)
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
@@ -262,8 +272,9 @@ class ModelCall:
     """One provider call in the journal: its intent, and what came of it.
 
     ``request_hash`` and ``part`` say which question, and which continuation of its
-    answer; ``held`` are the credits reserved for it. One that was cut off while it was under
-    way has failed as :data:`CUT_OFF`.
+    answer. ``bound_nano_usd`` is its dearest outcome; ``held`` are the credits by which its
+    step's hold was raised for it, for what other calls left over is used first. One that was
+    cut off while it was under way has failed as :data:`CUT_OFF`.
     """
 
     id: ModelCallId
@@ -276,6 +287,7 @@ class ModelCall:
     borne_by: BorneBy
     state: CallState
     held: int
+    bound_nano_usd: int = 0
     model: str = ""
     text: str = ""
     stop: StopReason | None = None
@@ -284,6 +296,18 @@ class ModelCall:
     estimated: bool = False
     failure: str = ""
     provider_request_id: str = ""
+
+
+MENDING = frozenset({"review", "repair"})
+"""The purposes of calls that mend our own faults, for which the house pays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MendingCost:
+    """What mending cost the house, in nano-dollars: of a run, and of a person lately."""
+
+    run_nano_usd: int
+    day_nano_usd: int
 
 
 class ModelCallRepository(Protocol):
@@ -309,8 +333,57 @@ class ModelCallRepository(Protocol):
         """Every call of a step, without its text: for settling."""
         ...
 
+    async def committed(self, run_id: RunId, step: str) -> int:
+        """What the step's calls may cost the person, in nano-dollars.
+
+        Those concluded count with their cost, those under way with their bound.
+        """
+        ...
+
+    async def mending(self, run_id: RunId, day_seconds: float) -> MendingCost:
+        """What mending our own faults cost the house so far, for the run and for its person.
+
+        Calls without an answer count with their bound. Other transactions of the person
+        that ask wait until the commit, so that no two count on the same room.
+        """
+        ...
+
     async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
         """The run's last failed calls, newest first, without their text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryQuery:
+    """Which entries: of those with numbers below ``before``, the newest, of a kind or a run."""
+
+    limit: int
+    before: int | None = None
+    kind: EntryKind | None = None
+    run_id: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedEntry:
+    """An entry as it is booked: its number, its moment, and its postings by account."""
+
+    number: int
+    at: datetime
+    kind: EntryKind
+    run_id: RunId | None
+    step: str
+    sums: Mapping[AccountKind, int]
+
+
+class LapsedCredits(Protocol):
+    """Whose credits have lapsed, looked up across all people: for the dispatcher."""
+
+    async def owners(self, limit: int) -> Sequence[UserId]:
+        """Some of the people with free credits whose time is over.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
         ...
 
 
@@ -325,28 +398,59 @@ class Ledger(Protocol):
         """What is free and what is held."""
         ...
 
-    async def book(self, entry: JournalEntry) -> bool:
-        """Book an entry, once: False when its key was booked before.
+    async def owed(self) -> int:
+        """What the transaction's person owes: clawed back, and spent by then."""
+        ...
 
-        Raises:
-            InsufficientCredits: it would take a personal account below zero.
+    async def grant(self, grant: Grant) -> bool:
+        """Give credits as a lot, once: False when its key was booked before.
+
+        What is owed is paid from it first.
         """
         ...
 
-    async def hold(self, run_id: RunId, step: str, credits: int) -> None:
-        """Note that a step holds that many credits more."""
+    async def claw_back(self, claw: ClawBack) -> ClawedBack | None:
+        """Take credits back, once: None when its key was booked before.
+
+        What is free is taken, of the lot with its reference first; the rest is owed.
+        """
+        ...
+
+    async def reserve(self, wanted: Reservation) -> bool:
+        """Hold credits for a step, once: False when its key was booked before.
+
+        Raises:
+            CapReached: the run's steps would hold more than its room.
+            InsufficientCredits: less is free. Nothing was changed, and the block may go on.
+        """
+        ...
+
+    async def settle(self, settled: Settlement) -> int:
+        """End a step's hold, and note on its run what it was charged; returns that.
+
+        Once: a settlement whose key was booked before changes nothing, and what it charged
+        then is returned.
+        """
+        ...
+
+    async def expire(self) -> int:
+        """Let lapse what is free of lots whose time is over; returns how many credits."""
+        ...
+
+    async def lots(self) -> Sequence[Lot]:
+        """The person's lots with anything free that has not lapsed, in the order of spending."""
+        ...
+
+    async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
+        """The person's entries that fit, newest first."""
         ...
 
     async def held(self, run_id: RunId, step: str) -> int:
-        """What the step holds, locked until the commit."""
+        """What the step holds."""
         ...
 
     async def held_steps(self, run_id: RunId) -> Sequence[str]:
         """The run's steps that hold anything."""
-        ...
-
-    async def close_hold(self, run_id: RunId, step: str) -> None:
-        """Note that the step holds nothing any more."""
         ...
 
 

@@ -7,12 +7,18 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from domain.agents.artifacts import Mode
-from domain.shared.errors import Conflict
+from domain.shared.errors import Conflict, InvalidValue
 from domain.shared.ids import ProjectId, RunId, UserId
 
 MAX_CLAIMS = 5
 """Claims of a run since its last finished step. More than that means that the run itself
 kills its worker; it is set aside as dead, with its evidence, instead of looping."""
+
+
+DEFAULT_CAP_CREDITS = 30_000
+"""What a run may be charged where nobody said otherwise: ₹300."""
+
+MAX_CAP_CREDITS = 100_000_000
 
 
 class RunStatus(StrEnum):
@@ -57,12 +63,24 @@ class RunSucceeded(Conflict):
     code = "run_succeeded"
 
 
+def check_cap(credits: int) -> int:
+    """A cap that a person chose.
+
+    Raises:
+        InvalidValue: no run can have it.
+    """
+    if not 1 <= credits <= MAX_CAP_CREDITS:
+        raise InvalidValue("cap_credits", f"Give 1 to {MAX_CAP_CREDITS} credits.")
+    return credits
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One execution. ``event_seq`` is the last number given out in its event log.
 
     ``cancel_requested`` is a wish the worker reads with each heartbeat; ``error`` is the
-    public code and sentence of what ended a failed run.
+    public code and sentence of what ended a failed run. It is never charged more than its
+    ``cap_credits``; a run of before there were caps has none.
     """
 
     id: RunId
@@ -83,6 +101,13 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    cap_credits: int | None = None
+    charged_credits: int = 0
+
+    @property
+    def room(self) -> int | None:
+        """What may still be charged to it, by its cap; None where it has none."""
+        return None if self.cap_credits is None else self.cap_credits - self.charged_credits
 
     @property
     def live(self) -> bool:

@@ -16,13 +16,13 @@ from rich.table import Table
 
 from domain.shared.errors import DomainError
 from entrypoints.errors import OperatorError
-from entrypoints.settings import Settings, SettingsInvalid, first_rate, load, read
+from entrypoints.settings import Settings, first_rate, load, read, required
 from entrypoints.version import VERSION
 
 console = Console()
 errors = Console(stderr=True)
 
-_OPERATORS = ("runs", "users")
+_OPERATORS = ("ledger", "runs", "users")
 
 
 class _Group(click.Group):
@@ -38,8 +38,9 @@ class _Group(click.Group):
         if cmd_name not in _OPERATORS:
             return super().get_command(ctx, cmd_name)
         from entrypoints.cli import operators
+        from entrypoints.cli.ledger import ledger
 
-        return {"runs": operators.runs, "users": operators.users}[cmd_name]
+        return {"ledger": ledger, "runs": operators.runs, "users": operators.users}[cmd_name]
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -174,7 +175,7 @@ def migrate(to: str) -> None:
     from adapters.postgres.migrate import upgrade
 
     reached = asyncio.run(
-        upgrade(_required("DATABASE_OWNER_URL"), to, first_rate=first_rate(os.environ))
+        upgrade(required(os.environ, "DATABASE_OWNER_URL"), to, first_rate=first_rate(os.environ))
     )
     console.print(f"The schema is at revision {reached}.")
 
@@ -195,7 +196,7 @@ def bootstrap() -> None:
         "DATABASE_APP_PASSWORD",
         "DATABASE_DISPATCH_PASSWORD",
     )
-    superuser, owner, app, dispatch_ = (_required(name) for name in names)
+    superuser, owner, app, dispatch_ = (required(os.environ, name) for name in names)
     asyncio.run(
         bootstrap_database(superuser, RolePasswords(owner=owner, app=app, dispatch=dispatch_))
     )
@@ -209,7 +210,7 @@ async def _make_bucket() -> str:
     from adapters.minio import MinioObjectStore
 
     endpoint, access_key, secret_key = (
-        _required(name) for name in ("S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+        required(os.environ, name) for name in ("S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
     )
     bucket = read(os.environ, "S3_BUCKET") or "bharatbuild"
     store = MinioObjectStore(
@@ -220,13 +221,6 @@ async def _make_bucket() -> str:
     finally:
         await store.close()
     return bucket
-
-
-def _required(name: str) -> str:
-    value = read(os.environ, name)
-    if value is None:
-        raise SettingsInvalid(f"Not set: {name}.")
-    return value
 
 
 @main.command()

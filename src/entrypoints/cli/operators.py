@@ -121,9 +121,10 @@ def _print(evidence: Evidence) -> None:
 @asynccontextmanager
 async def _databases() -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     """The database as ``bb_dispatch``, which reads every run's row, and as ``bb_app``."""
-    urls = _required("DATABASE_DISPATCH_URL"), _required("DATABASE_URL")
+    names = "DATABASE_DISPATCH_URL", "DATABASE_URL"
     dispatch, app = (
-        open_engine(url, pool_size=1, application="bharatbuild-operator") for url in urls
+        open_engine(url, pool_size=1, application="bharatbuild-operator")
+        for url in (_required(name) for name in names)
     )
     try:
         yield dispatch, app

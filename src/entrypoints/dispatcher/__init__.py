@@ -1,4 +1,4 @@
-"""The dispatcher process: announces due rows and deletes expired ones, once a second."""
+"""The dispatcher process: announces due rows and books what has expired, once a second."""
 
 import asyncio
 import signal
@@ -6,6 +6,7 @@ import signal
 import structlog
 
 from adapters.observability.logging import configure_logging
+from application.billing.expire_credits import ExpireCredits
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.ports.persistence import DatabaseUnavailable
 from application.runs.dispatch_runs import DispatchRuns
@@ -32,12 +33,17 @@ async def _dispatch(settings: Settings) -> None:
             stopping,
             container.dispatch_runs(),
             container.delete_expired_keys(),
+            container.expire_credits(),
             settings.dispatch_seconds,
         )
 
 
 async def _until(
-    stopping: asyncio.Event, look: DispatchRuns, sweep: DeleteExpiredKeys, every: float
+    stopping: asyncio.Event,
+    look: DispatchRuns,
+    sweep: DeleteExpiredKeys,
+    expire: ExpireCredits,
+    every: float,
 ) -> None:
     while not stopping.is_set():
         try:
@@ -47,6 +53,9 @@ async def _until(
             deleted = await sweep()
             if deleted:
                 log.info("expired idempotency keys deleted", count=deleted)
+            lapsed = await expire()
+            if lapsed:
+                log.info("credits lapsed", credits=lapsed)
         except DatabaseUnavailable as error:
             log.warning("cannot look for due rows", error=str(error))
         try:

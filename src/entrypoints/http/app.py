@@ -19,6 +19,7 @@ from entrypoints.http.access import provide_principal
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
+from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.price_routes import AdminExchangeRateController, AdminModelPriceController
 from entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -33,6 +34,8 @@ USE_CASES = (
     "register_user",
     "sign_in",
     "show_user",
+    "show_balance",
+    "list_entries",
     "create_project",
     "list_projects",
     "show_project",
@@ -92,6 +95,7 @@ def create_app(settings: Settings) -> Litestar:
             ProjectController,
             DocumentController,
             RunController,
+            LedgerController,
             AdminRunController,
             AdminModelPriceController,
             AdminExchangeRateController,

@@ -1,4 +1,4 @@
-"""Cursors: opaque to clients, the last item's id to us."""
+"""Cursors: opaque to clients, the last item's id or number to us."""
 
 import base64
 from typing import Annotated
@@ -23,16 +23,11 @@ def page_from(cursor: str, limit: int) -> Page:
         InvalidValue: the cursor is not one of ours, or the limit is out of range.
     """
     check_limit(limit)
-    return Page(limit=limit + 1, after=_decoded(cursor) if cursor else None)
-
-
-def cursor_after(items: list[UUID], limit: int) -> str | None:
-    """The cursor of the page after ``limit`` items, when there were more."""
-    return _encoded(items[limit - 1].bytes) if len(items) > limit else None
+    return Page(limit=limit + 1, after=UUID(bytes=_decoded(cursor, 16)) if cursor else None)
 
 
 def check_limit(limit: int) -> None:
-    """Hold a page's length to what may be asked for.
+    """Hold a page's length to what is served.
 
     Raises:
         InvalidValue: it is out of range.
@@ -41,13 +36,31 @@ def check_limit(limit: int) -> None:
         raise InvalidValue("limit", f"Ask for 1 to {MAX_LIMIT} items.")
 
 
-def cursor_after_key(keys: list[str], limit: int) -> str | None:
-    """The cursor of the page after ``limit`` groups, when there were more."""
-    return _encoded(keys[limit - 1].encode()) if len(keys) > limit else None
+def cursor_after(items: list[UUID], limit: int) -> str | None:
+    """The cursor of the page after ``limit`` items, when there were more."""
+    if len(items) <= limit:
+        return None
+    return _encoded(items[limit - 1].bytes)
 
 
-def key_from(cursor: str) -> str | None:
-    """The last key of the page before; None for the first page.
+def number_of(cursor: str) -> int:
+    """The number in a cursor of numbered items.
+
+    Raises:
+        InvalidValue: the cursor is not one of ours.
+    """
+    return int.from_bytes(_decoded(cursor, 8), signed=True)
+
+
+def number_cursor_after(items: list[int], limit: int) -> str | None:
+    """The same as :func:`cursor_after`, of numbered items."""
+    if len(items) <= limit:
+        return None
+    return _encoded(items[limit - 1].to_bytes(8))
+
+
+def key_of(cursor: str) -> str | None:
+    """The key in a cursor of named groups; None for the first page.
 
     Raises:
         InvalidValue: the cursor is not one of ours.
@@ -60,19 +73,29 @@ def key_from(cursor: str) -> str | None:
         raise _not_ours() from error
 
 
-def _encoded(place: bytes) -> str:
-    return base64.urlsafe_b64encode(place).decode().rstrip("=")
+def key_cursor_after(keys: list[str], limit: int) -> str | None:
+    """The same as :func:`cursor_after`, of named groups."""
+    if len(keys) <= limit:
+        return None
+    return _encoded(keys[limit - 1].encode())
+
+
+def _encoded(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
 
 
 def _bytes_of(cursor: str) -> bytes:
     return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
 
 
-def _decoded(cursor: str) -> UUID:
+def _decoded(cursor: str, length: int) -> bytes:
     try:
-        return UUID(bytes=_bytes_of(cursor))
-    except ValueError as error:
-        raise _not_ours() from error
+        value = _bytes_of(cursor)
+    except ValueError:
+        value = b""
+    if len(value) != length:
+        raise _not_ours()
+    return value
 
 
 def _not_ours() -> InvalidValue:

@@ -51,6 +51,7 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "nothing_to_archive": Kind(409, "Nothing to download yet"),
         "price_exists": Kind(409, "A price is there already"),
         "insufficient_credits": Kind(402, "Not enough credits"),
+        "credits_owed": Kind(402, "Credits are owed"),
         "body_too_large": Kind(413, "The body is too large"),
         "unsupported_media_type": Kind(415, "Send JSON"),
         "unknown_price": Kind(503, "No price is known"),

@@ -29,8 +29,8 @@ from entrypoints.http.cursors import (
     Cursor,
     Limit,
     check_limit,
-    cursor_after_key,
-    key_from,
+    key_cursor_after,
+    key_of,
 )
 
 # Text, because a refusal by the framework would name our parameter instead of theirs.
@@ -132,7 +132,7 @@ class UsageController(Controller):
                 by=group_by,
                 only=_only(since, until, project_id),
                 limit=limit + 1,
-                after=key_from(cursor),
+                after=key_of(cursor),
             )
         )
         return UsagePageView(
@@ -140,7 +140,7 @@ class UsageController(Controller):
             time_zone="Asia/Kolkata",
             total=UsageSumView.of(total),
             items=[UsageSumView.of(group) for group in groups[:limit]],
-            next_cursor=cursor_after_key([group.key for group in groups], limit),
+            next_cursor=key_cursor_after([group.key for group in groups], limit),
         )
 
     @get(

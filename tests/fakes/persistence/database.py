@@ -19,7 +19,7 @@ from application.ports.idempotency import StoredReply
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from application.ports.prices import PriceRow, RateRow
 from application.ports.usage import UsageLine
-from domain.billing.ledger import AccountKind, Balance, JournalEntry
+from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
@@ -88,7 +88,9 @@ class Tables:
     balances: dict[UserId, Balance] = field(default_factory=dict)
     house: dict[AccountKind, int] = field(default_factory=dict)
     entries: dict[str, JournalEntry] = field(default_factory=dict)
-    holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
+    booked_at: dict[str, datetime] = field(default_factory=dict)
+    lots: dict[tuple[UserId, int], Lot] = field(default_factory=dict)
+    holds: dict[tuple[UserId, RunId, str, int], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
     prices: dict[UUID, PriceRow] = field(default_factory=lambda: _seeded_prices())
     rates: dict[UUID, RateRow] = field(default_factory=lambda: _seeded_rates())

@@ -6,10 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
-from application.ports.persistence import RunClaims, RunOversight, UnitOfWork
+from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
@@ -49,6 +50,11 @@ def expired_keys(dispatch_engine: AsyncEngine) -> ExpiredIdempotencyKeys:
 @pytest.fixture
 def limited(dispatch_engine: AsyncEngine) -> Limited:
     return lambda runs: PostgresRunClaims(dispatch_engine, runs_per_user=runs)
+
+
+@pytest.fixture
+def lapsed(dispatch_engine: AsyncEngine) -> LapsedCredits:
+    return PostgresLapsedCredits(dispatch_engine)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from application.ports.persistence import BorneBy, CallState, ModelCall
 from application.ports.usage import UsageFilter, UsageGroup, UsageLine
 from application.runs.settlement import settle_step
 from domain.billing.days import beginning_of, day_of
-from domain.billing.ledger import reserve
+from domain.billing.ledger import Reservation
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.identity.user import User
 from domain.projects.run import Run, RunStatus
@@ -63,8 +63,15 @@ async def _work(uow: PostgresUnitOfWork, run: Run, step: str, seed: int) -> None
     async with uow.begin(run.user_id) as tx:
         for call in calls:
             await tx.calls.add(call)
-        await tx.ledger.book(reserve(run.user_id, run.id, step, 60_000, f"reserve:{new_id()}"))
-        await tx.ledger.hold(run.id, step, 60_000)
+        await tx.ledger.reserve(
+            Reservation(
+                user_id=run.user_id,
+                key=f"reserve:{new_id()}",
+                run_id=run.id,
+                step=step,
+                credits=60_000,
+            )
+        )
     async with uow.begin(run.user_id) as tx:
         for n, call in enumerate(calls):
             if n != 2:  # the third stays an intent: its worker is gone

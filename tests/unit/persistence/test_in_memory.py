@@ -7,7 +7,13 @@ import pytest
 
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
-from application.ports.persistence import DatabaseUnavailable, RunClaims, RunOversight, UnitOfWork
+from application.ports.persistence import (
+    DatabaseUnavailable,
+    LapsedCredits,
+    RunClaims,
+    RunOversight,
+    UnitOfWork,
+)
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
@@ -39,6 +45,7 @@ from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
+    InMemoryLapsedCredits,
     InMemoryRunClaims,
     InMemoryRunOversight,
     InMemoryStepHistory,
@@ -88,6 +95,11 @@ def wait(clock: MovableClock) -> Wait:
         clock.move(timedelta(seconds=seconds))
 
     return move
+
+
+@pytest.fixture
+def lapsed(database: InMemoryDatabase) -> LapsedCredits:
+    return InMemoryLapsedCredits(database)
 
 
 @pytest.fixture

@@ -17,16 +17,17 @@ from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.harness import MARK
 from application.runs.local_gate import LocalProviderGate
+from application.runs.mending_budget import MendingBudget
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from domain.agents.artifacts import FileBatch, Mode, WrittenFile
-from domain.billing.ledger import Balance, grant
+from domain.billing.ledger import Balance
 from domain.projects.agent_task import AgentTask
 from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.ids import RunId, UserId
-from tests.contracts.samples import make_user
+from tests.contracts.samples import make_grant, make_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.document_renderer import PlainTextRenderer
 from tests.fakes.language_model import ScriptedLanguageModel, answer
@@ -42,6 +43,7 @@ from tests.unit.agents import samples
 GRANT = 100_000
 RATE = FIRST_RATE
 NO_PACE = Pace()
+MENDING = MendingBudget(run_credits=1_000_000, day_credits=1_000_000)
 IDEA = "A college library where members borrow books and librarians manage them."
 
 
@@ -118,6 +120,7 @@ class World:
     user_id: UserId
     gate: ProviderGate
     metrics: RecordingRunMetrics
+    mending: MendingBudget = MENDING
 
     def worker(self, *, lease: float = 30.0, heartbeat: float = 0.01) -> ExecuteRun:
         """Another worker on the same platform."""
@@ -133,6 +136,7 @@ class World:
             self.ids,
             PriceBook(self.uow, self.clock),
             self.gate,
+            self.mending,
         )
         return ExecuteRun(self.claims, tools, self.metrics, lease, heartbeat)
 
@@ -148,13 +152,22 @@ class World:
         create = CreateProject(self.uow, self.clock, self.ids)
         return await create(NewProject(user_id=self.user_id, idea=idea, mode=Mode.DEVELOPER))
 
-    async def execute(self, project: Project, *, reuse: bool = True) -> Run:
+    async def execute(
+        self, project: Project, *, reuse: bool = True, cap_credits: int | None = None
+    ) -> Run:
         accept = ExecuteProject(self.uow, self.queue, self.clock, self.ids)
-        return await accept(Execution(user_id=self.user_id, project_id=project.id, reuse=reuse))
+        return await accept(
+            Execution(
+                user_id=self.user_id,
+                project_id=project.id,
+                reuse=reuse,
+                cap_credits=cap_credits,
+            )
+        )
 
-    async def accepted(self) -> Run:
+    async def accepted(self, *, cap_credits: int | None = None) -> Run:
         """A run that waits for a worker."""
-        return await self.execute(await self.project())
+        return await self.execute(await self.project(), cap_credits=cap_credits)
 
     async def run(self, run_id: RunId) -> Run:
         async with self.uow.begin(self.user_id) as tx:
@@ -193,7 +206,7 @@ async def open_world(
         await tx.users.add(user)
         await tx.ledger.open(user.id)
         if credits:
-            await tx.ledger.book(grant(user.id, credits, f"start:{user.id}"))
+            await tx.ledger.grant(make_grant(user.id, credits))
     return World(
         clock=clock,
         database=database,
