@@ -95,7 +95,7 @@ def users() -> None:
 def grant(email: str, role: str) -> None:
     """Give the person with EMAIL a ROLE, in place of the one they have."""
     normalised = email.strip().lower()
-    if not asyncio.run(grant_role(_required("DATABASE_OWNER_URL"), normalised, Role(role))):
+    if not asyncio.run(grant_role(setting("DATABASE_OWNER_URL"), normalised, Role(role))):
         raise NotFound("user", normalised)
     console.print(f"{normalised} is {role} from the next sign-in on.", markup=False)
 
@@ -124,7 +124,7 @@ async def _databases() -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     names = "DATABASE_DISPATCH_URL", "DATABASE_URL"
     dispatch, app = (
         open_engine(url, pool_size=1, application="bharatbuild-operator")
-        for url in (_required(name) for name in names)
+        for url in (setting(name) for name in names)
     )
     try:
         yield dispatch, app
@@ -141,7 +141,7 @@ class _DispatcherFindsIt:
         """Nothing."""
 
 
-def _required(name: str) -> str:
+def setting(name: str) -> str:
     """A setting, from the environment or else of the local servers of this folder.
 
     Raises:
