@@ -20,6 +20,7 @@ from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
+from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
@@ -45,9 +46,11 @@ from application.billing.billing_profile import SaveBillingProfile, ShowBillingP
 from application.billing.buy_credits import BuyCredits, CancelOrder
 from application.billing.expire_credits import ExpireCredits
 from application.billing.export_invoices import ExportInvoices
+from application.billing.export_usage import ExportUsage
 from application.billing.fulfilment import Fulfilment
 from application.billing.invoiced import InvoicedFulfilment
 from application.billing.issue_invoice import IssueCreditNote, IssueInvoice
+from application.billing.list_prices import ListExchangeRates, ListModelPrices
 from application.billing.no_gateway import NoGateway
 from application.billing.order_desk import OrderDesk
 from application.billing.oversee_payments import (
@@ -57,11 +60,14 @@ from application.billing.oversee_payments import (
     RefundAnyPayment,
 )
 from application.billing.payment_book import PaymentBook
+from application.billing.price_book import PriceBook
 from application.billing.read_account import ListEntries, ShowBalance
 from application.billing.read_invoices import DownloadInvoice, ListInvoices, ShowInvoice
 from application.billing.reconcile import ReconcileOrders, ReconcileRefunds
 from application.billing.refund_desk import RefundDesk
+from application.billing.set_prices import AddExchangeRate, AddModelPrice
 from application.billing.show_orders import ListMovements, ListOrders, ShowOrder
+from application.billing.show_usage import ShowUsage
 from application.billing.top_up import TopUpFulfilment
 from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
@@ -75,6 +81,7 @@ from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAn
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
 from application.ports.payment_gateway import PaymentGateway
+from application.ports.prices import PriceSource
 from application.ports.provider_gate import ProviderGate
 from application.projects.create_project import CreateProject
 from application.projects.delete_project import DeleteProject
@@ -82,6 +89,7 @@ from application.projects.edit_project import EditProject
 from application.projects.execute_project import ExecuteProject
 from application.projects.list_projects import ListProjects
 from application.projects.list_runs import ListRuns
+from application.projects.make_quote import MakeQuote
 from application.projects.read_archive import ReadArchive
 from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
 from application.projects.retry_run import RetryRun
@@ -99,7 +107,6 @@ from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.agents.pipelines import ModelTier
 from domain.billing.orders import OrderPurpose
-from domain.shared.money import ExchangeRate
 from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 
 
@@ -167,7 +174,8 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(access_tokens, settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
-    uow = providers.Singleton(PostgresUnitOfWork, app_engine)
+    uow = providers.Dependency(instance_of=PostgresUnitOfWork)
+    book = providers.Dependency(instance_of=PriceBook)
     claims = providers.Singleton(
         PostgresRunClaims, dispatch_engine, runs_per_user=settings.provided.runs_per_user
     )
@@ -180,6 +188,16 @@ class Container(containers.DeclarativeContainer):
         BubblewrapSandbox, concurrency=settings.provided.sandbox_concurrency
     )
     artifacts = providers.Singleton(ArtifactStore, objects)
+
+    add_model_price = providers.Singleton(AddModelPrice, uow, clock, ids)
+    list_model_prices = providers.Singleton(ListModelPrices, uow)
+    add_exchange_rate = providers.Singleton(AddExchangeRate, uow, clock, ids)
+    list_exchange_rates = providers.Singleton(ListExchangeRates, uow)
+
+    show_usage = providers.Singleton(ShowUsage, uow)
+    export_usage = providers.Singleton(ExportUsage, uow)
+    history = providers.Singleton(PostgresStepHistory, dispatch_engine)
+    make_quote = providers.Singleton(MakeQuote, uow, book, history, model, clock)
 
     register_user = providers.Singleton(
         RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
@@ -213,7 +231,7 @@ class Container(containers.DeclarativeContainer):
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
     retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
 
-    show_run = providers.Singleton(ShowRun, uow)
+    show_run = providers.Singleton(ShowRun, uow, book)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
     cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)
@@ -274,12 +292,6 @@ class Container(containers.DeclarativeContainer):
     oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 
-    rate = providers.Singleton(
-        ExchangeRate,
-        paise_per_usd=settings.provided.usd_inr_paise,
-        valid_from="",
-        source="USD_INR_PAISE, set by the operator",
-    )
     run_metrics = providers.Singleton(PrometheusRunMetrics)
     gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
@@ -289,7 +301,7 @@ class Container(containers.DeclarativeContainer):
         day_credits=settings.provided.mending_day_credits,
     )
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate, mending
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, book, gate, mending
     )
     execute_run = providers.Singleton(
         ExecuteRun,
@@ -347,7 +359,9 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         live = RedisLiveUpdates(redis)
         await live.start()
         stack.push_async_callback(live.close)
-        model, close_model = open_model(settings)
+        uow = PostgresUnitOfWork(app_engine)
+        book = PriceBook(uow, SystemClock())
+        model, close_model = open_model(settings, book)
         stack.push_async_callback(close_model)
         gateway, close_gateway = open_payment_gateway(settings, redis)
         stack.push_async_callback(close_gateway)
@@ -361,11 +375,15 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             live=live,
             model=model,
             payment_gateway=gateway,
+            uow=uow,
+            book=book,
         )
         yield container
 
 
-def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitable[None]]]:
+def open_model(
+    settings: Settings, prices: PriceSource
+) -> tuple[LanguageModel, Callable[[], Awaitable[None]]]:
     """The settings' language model, and how to close it: Claude with a key, else offline.
 
     Each is imported only where it is used: the provider's SDK alone takes two seconds.
@@ -390,6 +408,7 @@ def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitabl
             models=models,
             max_output_tokens=settings.model_max_output_tokens,
         ),
+        prices,
         now=SystemClock().now,
     )
     return claude, claude.aclose

@@ -36,10 +36,8 @@ class SettingsInvalid(OperatorError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an operator can set.
 
-    Times are seconds. ``starting_grant`` is in credits (₹0.01); ``usd_inr_paise`` is the
-    house's own conversion rate, in paise a US dollar, which the operator chooses. Only the
-    HTTP process signs, so only it needs ``jwt_signing_key``. ``supplier_…`` is who sells, as
-    invoices name it.
+    Times are seconds. ``starting_grant`` is in credits (₹0.01). Only the HTTP process signs,
+    so only it needs ``jwt_signing_key``. ``supplier_…`` is who sells, as invoices name it.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -105,7 +103,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     run_cap_credits: Positive = DEFAULT_CAP_CREDITS
     mending_run_credits: NotNegative = 20_000
     mending_day_credits: NotNegative = 60_000
-    usd_inr_paise: Positive = 9_000
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -229,6 +226,20 @@ def _check_failpoint(settings: Settings) -> None:
         failpoints.parse(settings.bharatbuild_failpoint)
     except ValueError as error:
         raise SettingsInvalid(f"BHARATBUILD_FAILPOINT: {error}") from error
+
+
+def first_rate(environment: Mapping[str, str]) -> int | None:
+    """``USD_INR_PAISE``: paise a US dollar, which a new database's first exchange rate says.
+
+    Raises:
+        SettingsInvalid: it is not a whole number of paise above 0.
+    """
+    value = read(environment, "USD_INR_PAISE")
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdigit() or int(value) == 0:
+        raise SettingsInvalid("USD_INR_PAISE must be a whole number of paise, 1 or more.")
+    return int(value)
 
 
 def required(environment: Mapping[str, str], variable: str) -> str:

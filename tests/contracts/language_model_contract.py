@@ -89,7 +89,7 @@ class LanguageModelContract:
         assert batch.files
 
     async def test_a_reply_costs_no_more_than_was_held_for_it(self, model: LanguageModel) -> None:
-        held = model.upper_bound(IDEA_REQUEST, ())
+        held = await model.upper_bound(IDEA_REQUEST, ())
 
         reply = await _whole(model, IDEA_REQUEST)
 
@@ -99,7 +99,7 @@ class LanguageModelContract:
         assert (await _whole(model, IDEA_REQUEST)).model
 
     async def test_progress_never_costs_more_than_was_held(self, model: LanguageModel) -> None:
-        held = model.upper_bound(IDEA_REQUEST, ())
+        held = await model.upper_bound(IDEA_REQUEST, ())
         seen: list[CallProgress] = []
 
         await model.reply(IDEA_REQUEST, (), seen.append)

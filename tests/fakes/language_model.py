@@ -40,6 +40,7 @@ PRICE = ModelPrice(
     input=2_000,
     output=10_000,
     cache_write=2_500,
+    cache_write_1h=4_000,
     cache_read=100,
     source="invented for tests",
 )
@@ -152,7 +153,11 @@ class ScriptedLanguageModel:
         """What the test set, or a constant of the names."""
         return self.versions.get(instructions, f"{instructions}/{tier}/1")
 
-    def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
+    def model_of(self, tier: ModelTier) -> str:
+        """The one model there is."""
+        return PRICE.model
+
+    async def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
         """The price of :data:`BOUND`."""
         return PRICE.dearest_input * BOUND.prompt + PRICE.output * BOUND.output
 

@@ -23,15 +23,16 @@ What was decided, and why:
 - **Materials are data.** Inputs are canonical JSON between tags that they cannot close; the
   instructions say that nothing inside them is an order.
 - **No overrun.** What is held before a call is an upper bound by construction: a token is
-  at least one byte. Prices, limits and their sources are data in ``models.toml``; a
-  five-minute cache lifetime is the only one used.
+  at least one byte. Limits and their sources are data in ``models.toml``, prices are rows of
+  the database; a five-minute cache lifetime is the only one asked for, and each lifetime is
+  priced as itself.
 - **The key stays here.** Messages are redacted, and failures are raised without the SDK's
   exception behind them.
 """
 
 from adapters.claude.instructions import Instructions, UnknownInstructions
 from adapters.claude.language_model import ClaudeLanguageModel
-from adapters.claude.price_list import PriceList, published_prices
+from adapters.claude.model_limits import ModelLimits, published_limits
 from adapters.claude.settings import ClaudeSettings, ClaudeSettingsInvalid
 
 __all__ = [
@@ -39,7 +40,7 @@ __all__ = [
     "ClaudeSettings",
     "ClaudeSettingsInvalid",
     "Instructions",
-    "PriceList",
+    "ModelLimits",
     "UnknownInstructions",
-    "published_prices",
+    "published_limits",
 ]

@@ -4,15 +4,16 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Final
 
 import anthropic
 
 from adapters.claude.failures import Failure, failure_of
 from adapters.claude.instructions import Instructions
+from adapters.claude.model_limits import published_limits
 from adapters.claude.prefix_gate import PrefixGate
-from adapters.claude.price_list import PriceList, published_prices
 from adapters.claude.prompt import PROMPT_LAYOUT, Prompt, prompt_for
 from adapters.claude.received import ReceivedReply
 from adapters.claude.seam import continuation
@@ -26,8 +27,11 @@ from application.ports.language_model import (
     RawReply,
     StopReason,
 )
+from application.ports.prices import PriceSource
 from domain.agents.pipelines import ModelTier
+from domain.billing.pricing import PriceList, UnknownPrice
 from domain.billing.usage import TokenUsage
+from domain.shared.errors import DomainError
 
 PING_SECONDS: Final = 10.0
 
@@ -45,8 +49,8 @@ class ClaudeLanguageModel:
 
     Args:
         settings: the key, the models and the limits.
+        prices: where the price rows are; those in force when a call begins price it.
         now: the time, aware UTC: its date picks the price row.
-        prices: the price list; the published one when None.
         instructions: the wording; the shipped one when None.
 
     Raises:
@@ -56,17 +60,17 @@ class ClaudeLanguageModel:
     def __init__(
         self,
         settings: ClaudeSettings,
+        prices: PriceSource,
         *,
         now: Callable[[], datetime] = _utc_now,
-        prices: PriceList | None = None,
         instructions: Instructions | None = None,
     ) -> None:
         self._settings = settings
         self._now = now
-        self._prices = prices or published_prices()
+        self._prices = prices
         self._instructions = instructions or Instructions()
         self._gate = PrefixGate()
-        settings.check(self._prices, now().date())
+        settings.check(published_limits())
         self._client = anthropic.AsyncAnthropic(
             api_key=settings.api_key,
             # Always given, so that no variable of the environment can redirect a key.
@@ -94,7 +98,11 @@ class ClaudeLanguageModel:
         digest.update(repr((PROMPT_LAYOUT, self._settings.thinking, effort)).encode())
         return f"{self._settings.models[tier]}:{digest.hexdigest()[:16]}"
 
-    def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
+    def model_of(self, tier: ModelTier) -> str:
+        """The model that the settings name for a tier."""
+        return self._settings.models[tier]
+
+    async def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
         """The most the next call can cost, in nano-dollars.
 
         The bound of the prompt's length (see ``prompt.py``) at the dearest bucket and the
@@ -103,9 +111,10 @@ class ClaudeLanguageModel:
         Raises:
             UnknownInstructions: the request names instructions that do not exist.
             UnknownPrice: the model has no price today.
+            DatabaseUnavailable: the prices cannot be read.
         """
         prompt = prompt_for(request, so_far, self._instructions, self._settings)
-        return self._prices.most(
+        return (await self._prices.prices()).most(
             prompt.model,
             self._now().date(),
             prompt.tokens_at_most,
@@ -128,17 +137,21 @@ class ClaudeLanguageModel:
         failure: Failure | None = None
         try:
             prompt = prompt_for(request, so_far, self._instructions, self._settings)
-            self._prices.row(prompt.model, began.date(), prompt.tokens_at_most)
-        except (LookupError, TypeError, ValueError) as error:
+            tariff = await self._tariff(prompt, began)
+        except (LookupError, TypeError, ValueError, UnknownPrice) as error:
             raise ModelCallFailed(
                 FailureKind.PERMANENT, f"The request cannot be put: {error}"
+            ) from error
+        except DomainError as error:
+            raise ModelCallFailed(
+                FailureKind.TRANSIENT, f"The prices cannot be read: {error}"
             ) from error
         try:
             async with asyncio.timeout(self._settings.total_timeout):
                 await self._stream(
                     prompt,
                     received,
-                    lambda: on_progress(self._progress(received, prompt.model, began)),
+                    lambda: on_progress(_progress(received, tariff)),
                 )
         except Exception as error:  # the port promises one exception, whatever broke
             failure = failure_of(error, self._now())
@@ -146,12 +159,10 @@ class ClaudeLanguageModel:
                 log.warning("a reply of %s broke off", prompt.model, exc_info=error)
         # Raised out here, so that no traceback leads to the SDK's request and its headers.
         if not received.stop_reason:
-            raise self._failed(
-                failure or _CUT_SHORT, received, prompt.model, began, estimated=received.started
-            )
+            raise self._failed(failure or _CUT_SHORT, received, tariff, estimated=received.started)
         stop = _STOPS.get(received.stop_reason)
         if stop is None:
-            raise self._failed(_stopped(received), received, prompt.model, began)
+            raise self._failed(_stopped(received), received, tariff)
         before = "".join(part.text for part in so_far)
         text = "".join(received.text)
         if before.strip():
@@ -161,17 +172,26 @@ class ClaudeLanguageModel:
             stop=stop,
             model=prompt.model,
             usage=received.usage,
-            cost_nano_usd=self._cost(received.usage, prompt.model, began),
+            cost_nano_usd=tariff.cost(received.usage),
             provider_request_id=received.request_id,
         )
 
     async def ping(self) -> None:
         """Check that the provider can be reached with this key, and knows the model.
 
+        And that each model that may be asked for has a price for any prompt today.
+
         Raises:
-            ModelCallFailed: it cannot, or does not.
+            ModelCallFailed: it cannot, does not, or has none.
         """
         failure: Failure | None = None
+        try:
+            prices, today = await self._prices.prices(), self._now().date()
+            limits = published_limits()
+            for model in self._settings.models.values():
+                prices.row(model, today, limits[model].context)
+        except DomainError as error:
+            raise ModelCallFailed(FailureKind.PERMANENT, str(error)) from error
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._client.models.retrieve(self._settings.models[ModelTier.DEFAULT])
@@ -209,18 +229,17 @@ class ClaudeLanguageModel:
                     begun()
                 if event.type in ("message_start", "content_block_delta", "message_delta"):
                     moved()
-            if received.long_lived:
-                log.warning(
-                    "the provider wrote %d tokens to a one-hour cache, which is not priced",
-                    received.long_lived,
-                )
+
+    async def _tariff(self, prompt: Prompt, began: datetime) -> "_Tariff":
+        tariff = _Tariff(await self._prices.prices(), prompt.model, began.date())
+        tariff.list.row(prompt.model, tariff.on, prompt.tokens_at_most)
+        return tariff
 
     def _failed(
         self,
         failure: Failure,
         received: ReceivedReply,
-        model: str,
-        began: datetime,
+        tariff: "_Tariff",
         *,
         estimated: bool = False,
     ) -> ModelCallFailed:
@@ -230,25 +249,35 @@ class ClaudeLanguageModel:
             self._redacted(failure.message),
             retry_after=failure.retry_after,
             usage=usage,
-            cost_nano_usd=self._cost(usage, model, began),
+            cost_nano_usd=tariff.cost(usage),
             estimated=estimated,
         )
-
-    def _progress(self, received: ReceivedReply, model: str, began: datetime) -> CallProgress:
-        usage = received.usage_so_far
-        return CallProgress(
-            model=model,
-            usage=usage,
-            cost_nano_usd=self._cost(usage, model, began),
-            estimated=not received.stop_reason,
-        )
-
-    def _cost(self, usage: TokenUsage, model: str, began: datetime) -> int:
-        return self._prices.row(model, began.date(), usage.prompt).cost(usage)
 
     def _redacted(self, message: str) -> str:
         # A proxy may quote the key that it refuses.
         return message.replace(self._settings.api_key, "[key]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tariff:
+    """What one call is priced by: the rows as they were when it began."""
+
+    list: PriceList
+    model: str
+    on: date
+
+    def cost(self, usage: TokenUsage) -> int:
+        return self.list.row(self.model, self.on, usage.prompt).cost(usage)
+
+
+def _progress(received: ReceivedReply, tariff: _Tariff) -> CallProgress:
+    usage = received.usage_so_far
+    return CallProgress(
+        model=tariff.model,
+        usage=usage,
+        cost_nano_usd=tariff.cost(usage),
+        estimated=not received.stop_reason,
+    )
 
 
 _STOPS: Final = {

@@ -1,6 +1,6 @@
 """What has arrived of a streamed reply, event by event."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from anthropic.types import MessageDeltaUsage, RawMessageStreamEvent, Usage
 
@@ -15,9 +15,7 @@ class ReceivedReply:
     """The text, the stop and the tokens of one call, as far as they are known.
 
     ``request_id`` is the provider's name for the call. ``stop_reason`` is its reason for
-    ending, empty until it was said; from then on ``usage`` is exact. ``long_lived`` are
-    tokens written to a cache that costs more than the one we ask for: always 0 unless the
-    provider changed its mind.
+    ending, empty until it was said; from then on ``usage`` is exact.
     """
 
     output_limit: int
@@ -27,8 +25,8 @@ class ReceivedReply:
     stop_reason: str = ""
     refusal: str = ""
     usage: TokenUsage = NO_USAGE
-    long_lived: int = 0
     _characters: int = 0
+    _hour_long: int = 0
 
     @property
     def output_tokens(self) -> int:
@@ -41,12 +39,7 @@ class ReceivedReply:
     @property
     def usage_so_far(self) -> TokenUsage:
         """The tokens the provider reported, with the output estimated if it was cut."""
-        return TokenUsage(
-            input=self.usage.input,
-            output=self.output_tokens,
-            cache_write=self.usage.cache_write,
-            cache_read=self.usage.cache_read,
-        )
+        return replace(self.usage, output=self.output_tokens)
 
     def take(self, event: RawMessageStreamEvent) -> None:
         """Account for one event.
@@ -57,7 +50,8 @@ class ReceivedReply:
         if event.type == "message_start":
             self.usage = _merged(self.usage, event.message.usage)
             breakdown = event.message.usage.cache_creation
-            self.long_lived = breakdown.ephemeral_1h_input_tokens if breakdown else 0
+            self._hour_long = breakdown.ephemeral_1h_input_tokens if breakdown else 0
+            self.usage = _split(self.usage, self._hour_long)
             self.started = True
         elif event.type == "content_block_start":
             if event.content_block.type == "text":
@@ -70,7 +64,8 @@ class ReceivedReply:
             elif event.delta.type == "input_json_delta":
                 self._add(event.delta.partial_json, shown=False)
         elif event.type == "message_delta":
-            self.usage = _merged(self.usage, event.usage)
+            # A count is of both lifetimes; only the first event says how it divides.
+            self.usage = _split(_merged(self.usage, event.usage), self._hour_long)
             if event.delta.stop_details is not None:
                 self.refusal = event.delta.stop_details.category or ""
             self.stop_reason = event.delta.stop_reason or ""
@@ -87,6 +82,12 @@ def _merged(known: TokenUsage, reported: Usage | MessageDeltaUsage) -> TokenUsag
     return TokenUsage(
         input=known.input if reported.input_tokens is None else reported.input_tokens,
         output=reported.output_tokens,
-        cache_write=known.cache_write if write is None else write,
+        cache_write=known.cache_write + known.cache_write_1h if write is None else write,
         cache_read=known.cache_read if read is None else read,
     )
+
+
+def _split(usage: TokenUsage, hour_long: int) -> TokenUsage:
+    """Tokens written to the cache, apart by how long it lives."""
+    lasting = min(hour_long, usage.cache_write)
+    return replace(usage, cache_write=usage.cache_write - lasting, cache_write_1h=lasting)

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from types import MappingProxyType
 from typing import Literal
 
-from adapters.claude.price_list import PriceList
+from adapters.claude.model_limits import ModelLimits
 from domain.agents.pipelines import Depth, ModelTier
-from domain.billing.pricing import UnknownPrice
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How much a model may think and write; the provider's own levels."""
@@ -55,12 +53,12 @@ class ClaudeSettings:
     read_timeout: float = 60.0
     total_timeout: float = 900.0
 
-    def check(self, prices: PriceList, on: date) -> None:
+    def check(self, known: Mapping[str, ModelLimits]) -> None:
         """Refuse at start what would otherwise fail at the first call.
 
         Raises:
-            ClaudeSettingsInvalid: a tier or depth is missing, a model has no limits or no
-                price on that day, or a number is out of its range.
+            ClaudeSettingsInvalid: a tier or depth is missing, a model has no limits among
+                those known, or a number is out of its range.
         """
         if not self.api_key.strip():
             raise ClaudeSettingsInvalid("api_key: it is empty; set it or use the offline model.")
@@ -72,31 +70,23 @@ class ClaudeSettings:
                     f"effort.{depth}: {self.effort[depth]} needs thinking to be 'adaptive'."
                 )
         for tier in ModelTier:
-            self._check_model(tier, prices, on)
+            self._check_model(tier, known)
         for name in ("connect_timeout", "read_timeout", "total_timeout"):
             if getattr(self, name) <= 0:
                 raise ClaudeSettingsInvalid(f"{name}: it must be more than 0 seconds.")
 
-    def _check_model(self, tier: ModelTier, prices: PriceList, on: date) -> None:
+    def _check_model(self, tier: ModelTier, known: Mapping[str, ModelLimits]) -> None:
         name = f"models.{tier}"
         if tier not in self.models:
             raise ClaudeSettingsInvalid(f"{name}: no model is set for this tier.")
         model = self.models[tier]
-        limits = prices.limits.get(model)
+        limits = known.get(model)
         if limits is None:
-            known = ", ".join(sorted(prices.limits))
+            names = ", ".join(sorted(known))
             raise ClaudeSettingsInvalid(
-                f"{name}: the limits of {model!r} are not known; use one of {known}, or add it "
+                f"{name}: the limits of {model!r} are not known; use one of {names}, or add it "
                 "to adapters/claude/models.toml."
             )
-        try:
-            # The longest prompt: only a row without a band's end holds it.
-            prices.row(model, on, limits.context)
-        except UnknownPrice:
-            raise ClaudeSettingsInvalid(
-                f"{name}: {model!r} has no price for every prompt length on {on}; add its rows "
-                "to adapters/claude/models.toml."
-            ) from None
         if not 1 <= self.max_output_tokens <= limits.max_output:
             raise ClaudeSettingsInvalid(
                 f"max_output_tokens: {self.max_output_tokens} is not between 1 and "

@@ -62,7 +62,11 @@ class OfflineLanguageModel:
         """The version of the rules for ``instructions``; the tier makes no difference."""
         return f"{RULES_VERSION}/{instructions}"
 
-    def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
+    def model_of(self, tier: ModelTier) -> str:
+        """The rules, whatever the tier."""
+        return PROVIDER.name
+
+    async def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
         """Nothing."""
         return 0
 

@@ -13,12 +13,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 _LOCK = 0x42_42_41_49  # any constant: the advisory lock all migrators share
 
 
-async def upgrade(owner_url: str, revision: str = "head") -> str:
+async def upgrade(owner_url: str, revision: str = "head", *, first_rate: int | None = None) -> str:
     """Migrate to ``revision`` as the owner role; returns the revision reached.
 
     Safe to start many times over at once: the others wait, then find nothing to do.
+    ``first_rate`` is the first exchange rate's paise a US dollar, for the migration that makes
+    that table; later rates are rows that are added.
     """
-    return await _under_lock(owner_url, lambda config: command.upgrade(config, revision))
+
+    def migrate(config: Config) -> None:
+        config.attributes["first_rate"] = first_rate
+        command.upgrade(config, revision)
+
+    return await _under_lock(owner_url, migrate)
 
 
 async def downgrade(owner_url: str, revision: str) -> str:

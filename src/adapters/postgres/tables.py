@@ -157,6 +157,7 @@ agent_tasks = Table(
     _count("output_tokens"),
     _count("cache_write_tokens"),
     _count("cache_read_tokens"),
+    _count("cache_write_1h_tokens"),
     _text("model"),
     _text("summary"),
     _count("cost_nano_usd"),
@@ -221,6 +222,7 @@ model_calls = Table(
     _count("output_tokens"),
     _count("cache_write_tokens"),
     _count("cache_read_tokens"),
+    _count("cache_write_1h_tokens"),
     _count("cost_nano_usd"),
     Column("estimated", Boolean, nullable=False, server_default=text("false")),
     _text("failure"),
@@ -572,6 +574,84 @@ credit_notes = _issued(
     Index("credit_notes_of_invoice", "invoice_id"),
 )
 
+# Everybody's: who buys what at which price is not in them.
+model_prices = Table(
+    "model_prices",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("prompt_up_to", BigInteger, nullable=True),
+    *(
+        Column(bucket, BigInteger, nullable=False)
+        for bucket in ("input", "output", "cache_write", "cache_write_1h", "cache_read")
+    ),
+    Column("currency", Text, nullable=False, server_default=text("'USD'")),
+    Column("source", Text, nullable=False),
+    Column("added_by", Uuid, ForeignKey("users.id"), nullable=True),
+    _moment("added_at", default=True),
+    CheckConstraint("prompt_up_to > 0", name="model_prices_prompt_up_to_check"),
+    CheckConstraint("currency = 'USD'", name="model_prices_currency_check"),
+    CheckConstraint(
+        "least(input, output, cache_write, cache_write_1h, cache_read) > 0",
+        name="model_prices_positive_check",
+    ),
+    UniqueConstraint(
+        "model",
+        "valid_from",
+        "prompt_up_to",
+        name="model_prices_row_key",
+        postgresql_nulls_not_distinct=True,
+    ),
+)
+
+exchange_rates = Table(
+    "exchange_rates",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("base", Text, nullable=False, server_default=text("'USD'")),
+    Column("quote", Text, nullable=False, server_default=text("'INR'")),
+    Column("paise", BigInteger, nullable=False),
+    _moment("valid_from"),
+    Column("source", Text, nullable=False),
+    Column("added_by", Uuid, ForeignKey("users.id"), nullable=True),
+    _moment("added_at", default=True),
+    CheckConstraint("base = 'USD'", name="exchange_rates_base_check"),
+    CheckConstraint("quote = 'INR'", name="exchange_rates_quote_check"),
+    CheckConstraint("paise > 0", name="exchange_rates_paise_check"),
+    UniqueConstraint("base", "quote", "valid_from", name="exchange_rates_moment_key"),
+)
+
+# No foreign keys to runs and projects: what was used stays on the books when they are deleted.
+usage = Table(
+    "usage",
+    metadata,
+    Column("user_id", Uuid, nullable=False),
+    Column("run_id", Uuid, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("project_id", Uuid, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("api_key_id", Uuid, nullable=True),
+    Column("charged", Boolean, nullable=False),
+    _count("input_tokens"),
+    _count("output_tokens"),
+    _count("cache_write_tokens"),
+    _count("cache_write_1h_tokens"),
+    _count("cache_read_tokens"),
+    _count("credits"),
+    _count("cost_nano_usd"),
+    _count("house_nano_usd"),
+    Column("paise_per_usd", BigInteger, nullable=False),
+    _moment("at", default=True),
+    PrimaryKeyConstraint("user_id", "run_id", "step", name="usage_pkey"),
+    CheckConstraint("credits >= 0", name="usage_credits_check"),
+    Index("usage_in_order", "user_id", "at", "run_id", "step"),
+    Index(
+        "usage_recent", "mode", text("at DESC"), postgresql_where=text("charged AND credits > 0")
+    ),
+)
+
 TENANT_TABLES = (
     projects,
     runs,
@@ -592,5 +672,6 @@ TENANT_TABLES = (
     billing_profiles,
     invoices,
     credit_notes,
+    usage,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

@@ -16,8 +16,10 @@ from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
+from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.usage import PostgresUsage
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
 
@@ -42,6 +44,8 @@ class PostgresTransaction:
         self.orders = PostgresOrders(connection, user_id)
         self.payments = PostgresPayments(connection, user_id)
         self.coupons = PostgresCoupons(connection, user_id)
+        self.prices = PostgresPrices(connection)
+        self.usage = PostgresUsage(connection, user_id)
 
 
 class PostgresUnitOfWork:

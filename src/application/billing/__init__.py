@@ -1,1 +1,1 @@
-"""What a person is given, holds, owes and pays, in credits and in money, and the papers of it."""
+"""Prices, what a person is given, holds, uses, owes and pays, and the papers of it."""

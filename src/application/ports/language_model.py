@@ -139,8 +139,17 @@ class LanguageModel(Protocol):
         """
         ...
 
-    def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
-        """The most the next call can cost, in nano-dollars: what is held before it."""
+    def model_of(self, tier: ModelTier) -> str:
+        """The name of the model that answers at a tier: the one its price stands under."""
+        ...
+
+    async def upper_bound(self, request: ModelRequest, so_far: Sequence[RawReply]) -> int:
+        """The most the next call can cost, in nano-dollars: what is held before it.
+
+        Raises:
+            UnknownPrice: nobody knows, so the call must not be made.
+            DatabaseUnavailable: the prices cannot be read now.
+        """
         ...
 
     async def reply(

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
-from uuid import UUID
 
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.language_model import StopReason
+from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
+from application.ports.prices import PriceRecords
+from application.ports.usage import UsageRecords
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
     AccountKind,
@@ -78,14 +80,6 @@ class RunUnreadable(Exception):
         self.user_id = user_id
         self.fence = fence
         self.attempts = attempts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Where a listing starts and how long it may be. ``after`` is exclusive."""
-
-    limit: int
-    after: UUID | None = None
 
 
 class UserRepository(Protocol):
@@ -491,6 +485,10 @@ class Transaction(Protocol):
     def payments(self) -> PaymentRepository: ...
     @property
     def coupons(self) -> CouponRepository: ...
+    @property
+    def prices(self) -> PriceRecords: ...
+    @property
+    def usage(self) -> UsageRecords: ...
 
 
 class UnitOfWork(Protocol):

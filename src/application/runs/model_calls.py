@@ -226,7 +226,7 @@ class StepCalls:
         purpose: str,
         borne_by: BorneBy,
     ) -> ModelCall:
-        bound = self.model.upper_bound(request, parts)
+        bound = await self.model.upper_bound(request, parts)
         call = ModelCall(
             id=ModelCallId(self.ids.new()),
             user_id=self.run.user_id,

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import structlog
 
+from application.billing.price_book import PriceBook
 from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
 from application.ports.language_model import LanguageModel
@@ -89,7 +90,7 @@ class RunTools:
     live: LiveUpdates
     clock: Clock
     ids: IdMaker
-    rate: ExchangeRate
+    book: PriceBook
     gate: ProviderGate
     mending: MendingBudget
 
@@ -180,6 +181,7 @@ class RunGraph:
             LeaseLost: another worker has the run, or it has ended.
         """
         charged = status is RunStatus.CANCELLED
+        rate = await self._rate()
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
             tasks = {task.step: task for task in await tx.tasks.of_run(run.id)}
@@ -190,9 +192,7 @@ class RunGraph:
                 await _give_up_intents(tx, run, step)
                 task = tasks.get(step)
                 task_id = task.id if task else AgentTaskId(self.tools.ids.new())
-                account, credits = await settle_step(
-                    tx, run, step, task_id, self.tools.rate, charged=charged
-                )
+                account, credits = await settle_step(tx, run, step, task_id, rate, charged=charged)
                 if task is not None and not task.finished:
                     tasks[step] = replace(
                         task,
@@ -295,6 +295,7 @@ class RunGraph:
     ) -> AgentTask:
         """A step that was begun, up to its commit."""
         try:
+            rate = await self._rate()
             calls = StepCalls(
                 run=self.run,
                 step=step.name,
@@ -302,7 +303,7 @@ class RunGraph:
                 model=self.tools.model,
                 live=self.tools.live,
                 ids=self.tools.ids,
-                rate=self.tools.rate,
+                rate=rate,
                 cut=self._cut,
                 pacing=self._pacing,
                 headroom=self._headroom,
@@ -432,11 +433,10 @@ class RunGraph:
         self, step: Step, task: AgentTask, result: StepResult, published: Published
     ) -> AgentTask:
         """The step's checkpoint, account, documents, progress and event, together."""
+        rate = await self._rate()
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
-            account, credits = await settle_step(
-                tx, run, step.name, task.id, self.tools.rate, charged=True
-            )
+            account, credits = await settle_step(tx, run, step.name, task.id, rate, charged=True)
             task = replace(
                 task,
                 status=AgentTaskStatus.SUCCEEDED,
@@ -464,11 +464,10 @@ class RunGraph:
     ) -> AgentTask:
         """The step's end without an artifact: everything is said, and nothing ``charged``
         but what went into it until a limit of the person's own stopped it."""
+        rate = await self._rate()
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
-            account, credits = await settle_step(
-                tx, run, step.name, task.id, self.tools.rate, charged=charged
-            )
+            account, credits = await settle_step(tx, run, step.name, task.id, rate, charged=charged)
             task = replace(
                 task,
                 status=AgentTaskStatus.FAILED,
@@ -516,6 +515,10 @@ class RunGraph:
         if output is None:
             raise LookupError(f"step {step} of run {self.run.id} is finished without an artifact")
         return output
+
+    async def _rate(self) -> ExchangeRate:
+        """The rate of the moment the run was accepted: it was quoted at it."""
+        return await self.tools.book.rate(self.run.created_at)
 
     async def _artifact(self, ref: ArtifactRef) -> Artifact:
         """An artifact, from this worker's memory where it was made or read here."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from application.ports.persistence import CUT_OFF, BorneBy, CallState, ModelCall, Transaction
+from application.ports.usage import SettledStep
 from domain.billing.ledger import AccountKind, Settlement
 from domain.billing.usage import TokenUsage
 from domain.projects.run import Run
@@ -27,8 +28,8 @@ async def settle_step(
 
     The amount comes from the journal of calls, not from memory, so it is the same
     whichever worker commits. A call that is still open then is given up for lost: its
-    answer would come after the account, and is the house's. Returns the account and the
-    credits charged.
+    answer would come after the account, and is the house's. The account of usage gets its row
+    in the same commit. Returns the account and the credits charged.
     """
     calls = await tx.calls.of_step(run.id, step)
     for call in calls:
@@ -43,6 +44,22 @@ async def settle_step(
             step=step,
             used=rate.credits_for(account.user_nano_usd),
             house={kind: rate.credits_for(cost) for kind, cost in account.house.items()},
+        )
+    )
+    await tx.usage.record(
+        SettledStep(
+            user_id=run.user_id,
+            project_id=run.project_id,
+            run_id=run.id,
+            step=step,
+            mode=run.mode.value,
+            model=account.model,
+            charged=charged,
+            usage=account.usage,
+            credits=credits,
+            cost_nano_usd=account.user_nano_usd,
+            house_nano_usd=account.house_nano_usd,
+            paise_per_usd=rate.paise_per_usd,
         )
     )
     return account, credits

@@ -3,12 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from application.billing.price_book import PriceBook
 from application.ports.persistence import Transaction, UnitOfWork
 from domain.projects.agent_task import AgentTask
 from domain.projects.run import Run
 from domain.shared.errors import NotFound
 from domain.shared.events import RunEvent
 from domain.shared.ids import RunId, UserId
+from domain.shared.money import ExchangeRate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAccount:
+    """A run, the tasks begun in it so far, and the rate their costs are converted at."""
+
+    run: Run
+    tasks: Sequence[AgentTask]
+    rate: ExchangeRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +27,9 @@ class ShowRun:
     """Reads a run and the tasks begun in it so far."""
 
     uow: UnitOfWork
+    book: PriceBook
 
-    async def __call__(self, user_id: UserId, run_id: RunId) -> tuple[Run, Sequence[AgentTask]]:
+    async def __call__(self, user_id: UserId, run_id: RunId) -> RunAccount:
         """The run and its tasks.
 
         Raises:
@@ -25,7 +37,8 @@ class ShowRun:
         """
         async with self.uow.begin(user_id) as tx:
             run = await owned_run(tx, run_id)
-            return run, await tx.tasks.of_run(run_id)
+            tasks = await tx.tasks.of_run(run_id)
+        return RunAccount(run=run, tasks=tasks, rate=await self.book.rate(run.created_at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Permission(StrEnum):
     BILLING_READ = "billing:read"
     BILLING_BUY = "billing:buy"
     BILLING_OPERATE = "billing:operate"
+    PRICES_SET = "prices:set"
 
 
 class Role(StrEnum):

@@ -55,12 +55,20 @@ async def build_project(
     ) as client:
         account = await _sign_in(client, url)
         project = await _call(client, "POST", "/projects", json={"idea": idea, "title": title})
+        quoted = await _call(client, "POST", f"/projects/{project['id']}/quote")
         run = await _call(
             client, "POST", f"/projects/{project['id']}/execute", json={"reuse": not fresh}
         )
         console.print(
             f"[bold]{escape(project['title'])}[/bold]  project {project['id']}", highlight=False
         )
+        if not quoted["offline"]:
+            console.print(
+                f"Probably {quoted['expected']['cost']}, at least {quoted['low']['cost']}, "
+                f"hardly more than {quoted['high']['cost']}; you have "
+                f"{rupees(quoted['credits_available'])}.",
+                highlight=False,
+            )
         board = _Board(console, began)
         with Live(board, console=console, refresh_per_second=8):
             await _follow(client, url, run["id"], board)

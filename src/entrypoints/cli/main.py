@@ -16,7 +16,7 @@ from rich.table import Table
 
 from domain.shared.errors import DomainError
 from entrypoints.errors import OperatorError
-from entrypoints.settings import Settings, load, read, required
+from entrypoints.settings import Settings, first_rate, load, read, required
 from entrypoints.version import VERSION
 
 console = Console()
@@ -168,11 +168,16 @@ def dispatcher() -> None:
 @main.command()
 @click.option("--to", default="head", help="The revision to migrate to.")
 def migrate(to: str) -> None:
-    """Bring the database's schema up to date, as the owner role."""
+    """Bring the database's schema up to date, as the owner role.
+
+    Reads DATABASE_OWNER_URL, and USD_INR_PAISE for the first exchange rate of a new database.
+    """
     from adapters.postgres.migrate import upgrade
 
-    owner_url = required(os.environ, "DATABASE_OWNER_URL")
-    console.print(f"The schema is at revision {asyncio.run(upgrade(owner_url, to))}.")
+    reached = asyncio.run(
+        upgrade(required(os.environ, "DATABASE_OWNER_URL"), to, first_rate=first_rate(os.environ))
+    )
+    console.print(f"The schema is at revision {reached}.")
 
 
 @main.command()

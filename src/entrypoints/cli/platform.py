@@ -23,7 +23,7 @@ from entrypoints.local_stack import (
     ProcessSupervisor,
 )
 from entrypoints.local_stack.ports import holder_of, is_free
-from entrypoints.settings import read
+from entrypoints.settings import first_rate, read
 
 FOLDER = Path(".bharatbuild")
 REPLACES: Mapping[str, str] = {
@@ -97,7 +97,7 @@ async def running_platform(
         owner_url = settings.get("DATABASE_OWNER_URL") or settings.get("DATABASE_URL", "")
         from adapters.postgres.migrate import upgrade  # alembic: only a start needs it
 
-        await upgrade(owner_url)
+        await upgrade(owner_url, first_rate=first_rate(environment))
         url = f"http://127.0.0.1:{port}"
         processes = ProcessSupervisor(
             [

@@ -13,7 +13,7 @@ from domain.identity.user import Permission
 from domain.projects.run import RunStatus
 from domain.shared.ids import RunId
 from entrypoints.http.access import requires
-from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
+from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.schemas import EvidenceView, OverseenRunPageView, OverseenRunView, RunView
 
 
@@ -28,8 +28,8 @@ class AdminRunController(Controller):
         self,
         oversee_runs: NamedDependency[OverseeRuns],
         status: Annotated[RunStatus, QueryParameter(description="Their state.")] = RunStatus.DEAD,
-        cursor: Annotated[str, QueryParameter(description="The page before's next_cursor.")] = "",
-        limit: Annotated[int, QueryParameter(description="Items, 1 to 100.")] = DEFAULT_LIMIT,
+        cursor: Cursor = "",
+        limit: Limit = DEFAULT_LIMIT,
     ) -> OverseenRunPageView:
         """Runs of one state, newest first, whoever they are of."""
         runs = await oversee_runs(status, page_from(cursor, limit))

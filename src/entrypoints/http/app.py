@@ -28,9 +28,12 @@ from entrypoints.http.invoice_routes import (
 )
 from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.operation_routes import HealthController, metrics
+from entrypoints.http.price_routes import AdminExchangeRateController, AdminModelPriceController
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
+from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.run_routes import RunController, stream
+from entrypoints.http.usage_routes import UsageController
 from entrypoints.settings import Settings
 from entrypoints.version import VERSION
 
@@ -65,6 +68,13 @@ USE_CASES = (
     "show_invoice",
     "download_invoice",
     "export_invoices",
+    "add_model_price",
+    "list_model_prices",
+    "add_exchange_rate",
+    "list_exchange_rates",
+    "show_usage",
+    "export_usage",
+    "make_quote",
     "answer_once",
     "buy_credits",
     "cancel_order",
@@ -118,6 +128,10 @@ def create_app(settings: Settings) -> Litestar:
             BillingController,
             AdminBillingController,
             receive_event,
+            AdminModelPriceController,
+            AdminExchangeRateController,
+            UsageController,
+            QuoteController,
             stream,
         ],
     )

@@ -1,14 +1,19 @@
 """Cursors: opaque to clients, the last item's id or number to us."""
 
 import base64
-import binascii
+from typing import Annotated
 from uuid import UUID
 
-from application.ports.persistence import Page
+from litestar.params import QueryParameter
+
+from application.ports.paging import Page
 from domain.shared.errors import InvalidValue
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+
+Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
+Limit = Annotated[int, QueryParameter(description="Items a page, 1 to 100.")]
 
 
 def page_from(cursor: str, limit: int) -> Page:
@@ -54,15 +59,44 @@ def number_cursor_after(items: list[int], limit: int) -> str | None:
     return _encoded(items[limit - 1].to_bytes(8))
 
 
+def key_of(cursor: str) -> str | None:
+    """The key in a cursor of named groups; None for the first page.
+
+    Raises:
+        InvalidValue: the cursor is not one of ours.
+    """
+    if not cursor:
+        return None
+    try:
+        return _bytes_of(cursor).decode()
+    except ValueError as error:
+        raise _not_ours() from error
+
+
+def key_cursor_after(keys: list[str], limit: int) -> str | None:
+    """The same as :func:`cursor_after`, of named groups."""
+    if len(keys) <= limit:
+        return None
+    return _encoded(keys[limit - 1].encode())
+
+
 def _encoded(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).decode().rstrip("=")
 
 
+def _bytes_of(cursor: str) -> bytes:
+    return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+
+
 def _decoded(cursor: str, length: int) -> bytes:
     try:
-        value = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except (binascii.Error, ValueError):
+        value = _bytes_of(cursor)
+    except ValueError:
         value = b""
     if len(value) != length:
-        raise InvalidValue("cursor", "Use a next_cursor as it was given, or leave it out.")
+        raise _not_ours()
     return value
+
+
+def _not_ours() -> InvalidValue:
+    return InvalidValue("cursor", "Use a next_cursor as it was given, or leave it out.")

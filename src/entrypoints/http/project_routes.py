@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 from stream_zip import ZIP_AUTO, Method, async_stream_zip
@@ -28,7 +27,7 @@ from domain.projects.project import ProjectStatus
 from domain.shared.ids import DocumentId, ProjectId
 from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment, slug
-from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
+from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.schemas import (
     CreateProjectRequest,
@@ -44,9 +43,6 @@ from entrypoints.http.schemas import (
 )
 
 _FILE_MODE = 0o644
-
-Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
-Limit = Annotated[int, QueryParameter(description="Items a page, 1 to 100.")]
 
 
 class ProjectController(Controller):

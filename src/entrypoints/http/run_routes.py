@@ -32,6 +32,7 @@ from domain.shared.ids import RunId
 from domain.shared.money import rupees
 from entrypoints.http.access import public, requires
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.price_schemas import RateView
 from entrypoints.http.schemas import (
     EventPageView,
     EventView,
@@ -73,13 +74,17 @@ class RunController(Controller):
         provider: NamedDependency[ModelProvider],
     ) -> RunDetailView:
         """The run, its steps, and what they used and cost."""
-        run, tasks = await show_run(principal.user_id, RunId(run_id))
+        account = await show_run(principal.user_id, RunId(run_id))
+        tasks = account.tasks
         credits = sum(task.credits for task in tasks)
         return RunDetailView(
-            run=RunView.of(run),
+            run=RunView.of(account.run),
             tasks=[TaskView.of(task) for task in tasks],
             tokens_used=sum(task.usage.total for task in tasks),
             cost_nano_usd=sum(task.cost_nano_usd for task in tasks),
+            house_nano_usd=sum(task.house_nano_usd for task in tasks),
+            house_credits=sum(account.rate.credits_for(task.house_nano_usd) for task in tasks),
+            exchange_rate=RateView.of(account.rate),
             credits=credits,
             cost=rupees(credits),
             provider=provider.name,

@@ -18,6 +18,7 @@ from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.money import rupees
+from entrypoints.http.price_schemas import RateView
 
 
 class RegisterRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -140,7 +141,11 @@ class FindingView(msgspec.Struct):
 
 
 class TaskView(msgspec.Struct):
-    """One step of a run. ``cost_nano_usd`` is the provider's price, ``credits`` the charge."""
+    """One step of a run.
+
+    ``cost_nano_usd`` is the provider's price of the person's share, ``credits`` the charge for
+    it and ``cost`` the same in rupees; ``house_nano_usd`` is what the house bore besides.
+    """
 
     step: str
     agent_type: str
@@ -153,9 +158,11 @@ class TaskView(msgspec.Struct):
     output_tokens: int
     cache_write_tokens: int
     cache_read_tokens: int
+    cache_write_1h_tokens: int
     cost_nano_usd: int
     house_nano_usd: int
     credits: int
+    cost: str
     findings: list[FindingView]
     error_code: str
     error: str
@@ -176,9 +183,11 @@ class TaskView(msgspec.Struct):
             output_tokens=task.usage.output,
             cache_write_tokens=task.usage.cache_write,
             cache_read_tokens=task.usage.cache_read,
+            cache_write_1h_tokens=task.usage.cache_write_1h,
             cost_nano_usd=task.cost_nano_usd,
             house_nano_usd=task.house_nano_usd,
             credits=task.credits,
+            cost=rupees(task.credits),
             findings=[
                 FindingView(finding.code, finding.severity.value, finding.subject, finding.message)
                 for finding in task.findings
@@ -234,12 +243,19 @@ class RunView(msgspec.Struct):
 
 
 class RunDetailView(msgspec.Struct):
-    """A run with the steps begun so far, and what they come to."""
+    """A run with the steps begun so far, and what they come to.
+
+    ``exchange_rate`` is the one the run was accepted at: ``credits`` are its steps' costs at
+    that rate, each rounded up. ``house_credits`` is what the house bore, at the same rate.
+    """
 
     run: RunView
     tasks: list[TaskView]
     tokens_used: int
     cost_nano_usd: int
+    house_nano_usd: int
+    house_credits: int
+    exchange_rate: RateView
     credits: int
     cost: str
     provider: str

@@ -8,6 +8,7 @@ the same behaviour.
 from tests.fakes.persistence.billing import InMemoryLapsedCredits
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
+from tests.fakes.persistence.history import InMemoryStepHistory
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryInvoiceRegister
 from tests.fakes.persistence.oversight import InMemoryRunOversight
@@ -20,6 +21,7 @@ __all__ = [
     "InMemoryLapsedCredits",
     "InMemoryRunClaims",
     "InMemoryRunOversight",
+    "InMemoryStepHistory",
     "InMemoryUnitOfWork",
     "TransactionRefused",
 ]

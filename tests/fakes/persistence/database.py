@@ -18,6 +18,8 @@ from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
 from application.ports.payment_gateway import GatewayDispute
 from application.ports.persistence import DatabaseUnavailable, ModelCall
+from application.ports.prices import PriceRow, RateRow
+from application.ports.usage import UsageLine
 from domain.billing.coupons import Coupon
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
@@ -42,6 +44,7 @@ from domain.shared.ids import (
     TransactionId,
     UserId,
 )
+from tests.fakes.prices import FIRST_RATE, PUBLISHED
 
 E = TypeVar("E", bound=Exception)
 
@@ -130,6 +133,9 @@ class Tables:
     disputes: dict[str, GatewayDispute] = field(default_factory=dict)
     coupons: dict[CouponId, Coupon] = field(default_factory=dict)
     redemptions: dict[tuple[CouponId, UserId], OrderId] = field(default_factory=dict)
+    prices: dict[UUID, PriceRow] = field(default_factory=lambda: _seeded_prices())
+    rates: dict[UUID, RateRow] = field(default_factory=lambda: _seeded_rates())
+    usage: dict[tuple[UserId, RunId, str], UsageLine] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""
@@ -273,3 +279,18 @@ class InMemoryDatabase:
         except TimeoutError:
             raise TransactionRefused("another transaction is held open, and waits") from None
         self._holder = task
+
+
+def _seeded_prices() -> dict[UUID, PriceRow]:
+    """What the migration leaves: ids before every other, added by nobody."""
+    return {
+        UUID(int=number): PriceRow(
+            id=UUID(int=number), price=price, added_by=None, added_at=FIRST_RATE.valid_from
+        )
+        for number, price in enumerate(PUBLISHED.prices, start=1)
+    }
+
+
+def _seeded_rates() -> dict[UUID, RateRow]:
+    first = RateRow(id=UUID(int=1), rate=FIRST_RATE, added_by=None, added_at=FIRST_RATE.valid_from)
+    return {first.id: first}

@@ -18,6 +18,8 @@ from application.ports.persistence import (
     UnitOfWork,
     UserRepository,
 )
+from application.ports.prices import PriceRecords
+from application.ports.usage import UsageRecords
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
@@ -28,12 +30,14 @@ from tests.fakes.persistence.payments import (
     InMemoryOrders,
     InMemoryPayments,
 )
+from tests.fakes.persistence.prices import InMemoryPrices
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
     InMemoryDocuments,
     InMemoryProjects,
 )
 from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.usage import InMemoryUsage
 from tests.fakes.persistence.users import InMemoryUsers
 
 
@@ -54,6 +58,8 @@ class InMemoryTransaction:
     orders: OrderRepository
     payments: PaymentRepository
     coupons: CouponRepository
+    prices: PriceRecords
+    usage: UsageRecords
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -80,4 +86,6 @@ class InMemoryUnitOfWork(UnitOfWork):
                 orders=InMemoryOrders(session),
                 payments=InMemoryPayments(session),
                 coupons=InMemoryCoupons(session),
+                prices=InMemoryPrices(session),
+                usage=InMemoryUsage(session),
             )

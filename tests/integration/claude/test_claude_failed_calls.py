@@ -13,6 +13,7 @@ from adapters.claude import ClaudeLanguageModel, ClaudeSettings
 from application.ports.language_model import FailureKind, ModelCallFailed
 from domain.billing.usage import NO_USAGE, TokenUsage
 from tests.contracts.language_model_contract import IDEA_REQUEST
+from tests.fakes.prices import FixedPrices
 from tests.servers.messages_api import (
     MessagesServer,
     Turn,
@@ -39,7 +40,7 @@ def settings(server: MessagesServer) -> ClaudeSettings:
 
 
 async def failure(settings: ClaudeSettings) -> ModelCallFailed:
-    model = ClaudeLanguageModel(settings, now=lambda: NOW)
+    model = ClaudeLanguageModel(settings, FixedPrices(), now=lambda: NOW)
     with pytest.raises(ModelCallFailed) as failed:
         await model.reply(IDEA_REQUEST, (), lambda tokens: None)
     await model.aclose()
@@ -226,7 +227,7 @@ async def test_nobody_listening_is_transient(server: MessagesServer) -> None:
 async def test_instructions_that_do_not_exist_are_permanent_and_never_sent(
     server: MessagesServer, settings: ClaudeSettings
 ) -> None:
-    model = ClaudeLanguageModel(settings, now=lambda: NOW)
+    model = ClaudeLanguageModel(settings, FixedPrices(), now=lambda: NOW)
 
     with pytest.raises(ModelCallFailed, match="poem") as failed:
         await model.reply(replace(IDEA_REQUEST, instructions="poem"), (), lambda tokens: None)
@@ -277,7 +278,7 @@ async def test_a_ping_fails_as_a_call_does_and_buys_nothing(
     server: MessagesServer, settings: ClaudeSettings, turn: Turn, kind: FailureKind
 ) -> None:
     server.script(turn)
-    model = ClaudeLanguageModel(settings, now=lambda: NOW)
+    model = ClaudeLanguageModel(settings, FixedPrices(), now=lambda: NOW)
 
     with pytest.raises(ModelCallFailed) as failed:
         await model.ping()
@@ -288,7 +289,9 @@ async def test_a_ping_fails_as_a_call_does_and_buys_nothing(
 
 
 async def test_a_ping_with_a_wrong_key_is_permanent(settings: ClaudeSettings) -> None:
-    model = ClaudeLanguageModel(replace(settings, api_key="sk-wrong"), now=lambda: NOW)
+    model = ClaudeLanguageModel(
+        replace(settings, api_key="sk-wrong"), FixedPrices(), now=lambda: NOW
+    )
 
     with pytest.raises(ModelCallFailed, match="authentication_error") as failed:
         await model.ping()

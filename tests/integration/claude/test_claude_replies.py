@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from adapters.claude import ClaudeLanguageModel, ClaudeSettings, published_prices
+from adapters.claude import ClaudeLanguageModel, ClaudeSettings
 from application.ports.language_model import (
     CallProgress,
     FailureKind,
@@ -22,6 +22,7 @@ from domain.agents.artifacts import CodePlan, FileBatch, Idea, IdeaBrief, Mode
 from domain.agents.pipelines import ModelTier
 from domain.billing.usage import TokenUsage
 from tests.contracts.language_model_contract import IDEA_REQUEST, request_for
+from tests.fakes.prices import PUBLISHED, FixedPrices
 from tests.servers.messages_api import MessagesServer, Turn
 
 KEY = "sk-ant-test-4f1c"
@@ -37,7 +38,9 @@ async def server() -> AsyncIterator[MessagesServer]:
 
 @pytest.fixture
 async def model(server: MessagesServer) -> AsyncIterator[ClaudeLanguageModel]:
-    model = ClaudeLanguageModel(ClaudeSettings(api_key=KEY, base_url=server.url), now=lambda: NOW)
+    model = ClaudeLanguageModel(
+        ClaudeSettings(api_key=KEY, base_url=server.url), FixedPrices(), now=lambda: NOW
+    )
     yield model
     await model.aclose()
 
@@ -275,7 +278,7 @@ async def test_a_call_that_is_cut_has_told_what_it_came_to(
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
 
-    row = published_prices().row(seen[-1].model, NOW.date(), 900)
+    row = PUBLISHED.row(seen[-1].model, NOW.date(), 900)
     assert seen[0].usage.prompt == 900
     assert (seen[-1].usage.input, seen[-1].usage.output) == (900, 500)
     assert seen[-1].cost_nano_usd == row.cost(seen[-1].usage)
@@ -296,7 +299,7 @@ async def test_cancelling_before_the_first_byte_closes_the_connection_too(
 
 async def test_a_slow_reply_is_waited_for_while_it_moves(server: MessagesServer) -> None:
     settings = ClaudeSettings(api_key=KEY, base_url=server.url, read_timeout=0.5)
-    model = ClaudeLanguageModel(settings, now=lambda: NOW)
+    model = ClaudeLanguageModel(settings, FixedPrices(), now=lambda: NOW)
     server.script(Turn(text="x" * 8, piece=1, delay_between=0.1))
 
     reply = await ask(model)
@@ -312,7 +315,7 @@ async def test_the_held_amount_covers_what_the_server_counted(
 
     reply = await ask(model, request)
 
-    assert reply.cost_nano_usd <= model.upper_bound(request, ())
+    assert reply.cost_nano_usd <= await model.upper_bound(request, ())
 
 
 async def test_the_default_tier_is_the_model_the_settings_name(
@@ -324,9 +327,9 @@ async def test_the_default_tier_is_the_model_the_settings_name(
         models=dict.fromkeys(ModelTier, "claude-opus-5-5"),
     )
 
-    reply = await ask(ClaudeLanguageModel(settings, now=lambda: NOW))
+    reply = await ask(ClaudeLanguageModel(settings, FixedPrices(), now=lambda: NOW))
 
     assert server.calls[0].body["model"] == reply.model == "claude-opus-5-5"
-    row = published_prices().row("claude-opus-5-5", NOW.date(), reply.usage.prompt)
+    row = PUBLISHED.row("claude-opus-5-5", NOW.date(), reply.usage.prompt)
     assert reply.cost_nano_usd == row.cost(reply.usage)
     assert msgspec.json.decode(reply.text, type=IdeaBrief).title

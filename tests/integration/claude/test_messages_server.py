@@ -11,6 +11,7 @@ import pytest
 
 from adapters.claude import ClaudeLanguageModel, ClaudeSettings
 from tests.contracts.language_model_contract import IDEA_REQUEST
+from tests.fakes.prices import FixedPrices
 from tests.servers.messages_api import serving_in_thread
 
 ROOT = Path(__file__).parents[3]
@@ -25,7 +26,7 @@ async def test_a_process_answers_each_call_after_its_delay() -> None:
     try:
         line = await asyncio.wait_for(process.stdout.readline(), 30)
         url = line.decode().split()[-1]
-        model = ClaudeLanguageModel(ClaudeSettings(api_key="k", base_url=url))
+        model = ClaudeLanguageModel(ClaudeSettings(api_key="k", base_url=url), FixedPrices())
         began = time.monotonic()
         replies = await asyncio.gather(
             *(model.reply(IDEA_REQUEST, (), lambda tokens: None) for _ in range(8))

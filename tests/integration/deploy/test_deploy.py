@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from entrypoints import settings
 from entrypoints.cli import main as cli
 from entrypoints.local_stack import StackAddresses
 from entrypoints.settings import REQUIRED, Settings, load, read
@@ -96,7 +97,9 @@ def known_variables() -> set[str]:
     source = Path(cli.__file__).read_text()
     commands = set(re.findall(r'"(DATABASE_[A-Z_]+)"', source))
     assert {"DATABASE_OWNER_URL", "DATABASE_SUPERUSER_URL"} <= commands
-    return fields | commands
+    own = set(re.findall(r'read\(environment, "([A-Z_]+)"\)', Path(settings.__file__).read_text()))
+    assert "USD_INR_PAISE" in own
+    return fields | commands | own
 
 
 # ── compose ──────────────────────────────────────────────────────────────────────────────────

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.postgres.audit import CHECKS
-from domain.shared.money import ExchangeRate
+from tests.fakes.prices import FIRST_RATE
 from tests.integration.faults.stage import Case, Stage
 
 GRANT = 50_000
-RATE = ExchangeRate(paise_per_usd=9_000, valid_from="", source="the setting's default")
+RATE = FIRST_RATE
 
 Documents = dict[tuple[str, str], str]
 
@@ -146,6 +146,14 @@ async def assert_account(stage: Stage, case: Case) -> None:
         if entry["kind"] == "settle" and entry["account"] == "revenue"
     ]
     assert sum(settled) == charged
+    usage = await stage.rows("SELECT * FROM usage WHERE user_id = $1", user_id)
+    assert Counter({(row["run_id"], row["step"]): row["credits"] for row in usage}) == Counter(
+        {
+            (task["run_id"], task["step"]): task["credits"]
+            for task in tasks
+            if task["status"] != "reused"
+        }
+    )
     for run in await stage.rows("SELECT * FROM runs WHERE user_id = $1", user_id):
         credits = sum(task["credits"] for task in tasks if task["run_id"] == run["id"])
         assert run["charged_credits"] == credits <= run["cap_credits"]

@@ -4,10 +4,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.claims import PostgresRunClaims
+from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
+from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
 from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
@@ -20,12 +22,15 @@ from tests.contracts.invoices_contract import (
 )
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract
 from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
+from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
+from tests.contracts.usage_contract import UsageContract
 from tests.contracts.users_contract import UsersContract
 
 
@@ -37,6 +42,11 @@ def uow(postgres_uow: UnitOfWork) -> UnitOfWork:
 @pytest.fixture
 def claims(postgres_claims: RunClaims) -> RunClaims:
     return postgres_claims
+
+
+@pytest.fixture
+def history(dispatch_engine: AsyncEngine) -> StepHistory:
+    return PostgresStepHistory(dispatch_engine)
 
 
 @pytest.fixture
@@ -98,6 +108,18 @@ class TestDocuments(DocumentsContract):
 
 class TestModelCalls(ModelCallsContract):
     """The journal of model calls."""
+
+
+class TestPrices(PricesContract):
+    """Prices and rates."""
+
+
+class TestUsage(UsageContract):
+    """The account of usage."""
+
+
+class TestStepHistory(StepHistoryContract):
+    """What finished steps cost."""
 
 
 class TestLedger(LedgerContract):

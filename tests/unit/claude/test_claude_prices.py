@@ -11,52 +11,57 @@ from adapters.claude import (
     ClaudeLanguageModel,
     ClaudeSettings,
     ClaudeSettingsInvalid,
-    PriceList,
-    published_prices,
+    published_limits,
 )
 from adapters.claude.instructions import Instructions
 from adapters.claude.prompt import prompt_for
-from application.ports.language_model import RawReply, StopReason
+from application.ports.language_model import FailureKind, ModelCallFailed, RawReply, StopReason
+from application.ports.persistence import DatabaseUnavailable
 from domain.agents.artifacts import Idea, IdeaBrief, Mode
 from domain.agents.pipelines import Depth, ModelTier
-from domain.billing.pricing import UnknownPrice
+from domain.billing.pricing import PriceList, UnknownPrice
 from domain.billing.usage import NO_USAGE, TokenUsage
 from tests.contracts.language_model_contract import request_for
+from tests.fakes.prices import PUBLISHED, FixedPrices
 
-PRICES = published_prices()
-MODELS = sorted(PRICES.limits)
+PRICES = PUBLISHED
+MODELS = sorted(published_limits())
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SETTINGS = ClaudeSettings(api_key="sk-test-key")
 INSTRUCTIONS = Instructions()
 
 
 def model_on(day: datetime = NOW, prices: PriceList = PRICES) -> ClaudeLanguageModel:
-    return ClaudeLanguageModel(SETTINGS, now=lambda: day, prices=prices, instructions=INSTRUCTIONS)
+    return ClaudeLanguageModel(
+        SETTINGS, FixedPrices(prices), now=lambda: day, instructions=INSTRUCTIONS
+    )
 
 
-def test_every_row_has_a_source_and_a_price_for_each_bucket() -> None:
+def test_every_row_has_a_source_and_cache_writes_at_the_providers_multiples() -> None:
     for price in PRICES.prices:
         assert price.source.startswith("https://")
-        assert min(price.input, price.output, price.cache_write, price.cache_read) > 0
+        assert 4 * price.cache_write == 5 * price.input
+        assert price.cache_write_1h == 2 * price.input
 
 
 @pytest.mark.parametrize(
-    ("model", "usage", "dollars_per_million"),
+    ("model", "usage", "dollars"),
     [
         ("claude-opus-5-5", TokenUsage(input=1_000_000), 4),
         ("claude-opus-5-5", TokenUsage(output=1_000_000), 20),
         ("claude-sonnet-5-5", TokenUsage(cache_write=1_000_000), 2.5),
         ("claude-sonnet-5-5", TokenUsage(cache_read=1_000_000), 0.1),
+        ("claude-opus-5-5", TokenUsage(cache_write_1h=1_000_000), 8),
+        ("claude-sonnet-5-5", TokenUsage(cache_write_1h=1_000_000), 4),
+        ("claude-haiku-5-5", TokenUsage(cache_write_1h=50_000), 0.01),
         ("claude-haiku-5-5", TokenUsage(output=1_000_000), 0.5),
         ("claude-haiku-5-5", TokenUsage(input=1_000_000), 0.5),
     ],
 )
-def test_the_published_price_is_charged(
-    model: str, usage: TokenUsage, dollars_per_million: float
-) -> None:
+def test_the_published_price_is_charged(model: str, usage: TokenUsage, dollars: float) -> None:
     row = PRICES.row(model, NOW.date(), usage.prompt)
 
-    assert row.cost(usage) == dollars_per_million * 1_000_000_000
+    assert row.cost(usage) == dollars * 1_000_000_000
 
 
 def test_sonnets_cache_reads_keep_the_old_price_before_the_cut() -> None:
@@ -109,18 +114,18 @@ def test_no_usage_within_the_tokens_held_for_costs_more(
     assert cost <= held
 
 
-def test_a_price_that_rises_at_midnight_is_held_the_day_before() -> None:
+async def test_a_price_that_rises_at_midnight_is_held_the_day_before() -> None:
     rise = replace(
         PRICES.row("claude-sonnet-5-5", NOW.date(), 1),
         valid_from=NOW.date() + timedelta(days=1),
         output=50_000,
     )
-    risen = PriceList(prices=(*PRICES.prices, rise), limits=PRICES.limits)
+    risen = PriceList(prices=(*PRICES.prices, rise))
     request = request_for(IdeaBrief, "idea")
 
-    before = model_on(prices=PRICES).upper_bound(request, ())
+    before = await model_on(prices=PRICES).upper_bound(request, ())
 
-    assert model_on(prices=risen).upper_bound(request, ()) > before
+    assert await model_on(prices=risen).upper_bound(request, ()) > before
 
 
 @given(text=st.text(max_size=300), tier=st.sampled_from(ModelTier))
@@ -145,7 +150,7 @@ def test_text_that_a_normalisation_makes_longer_is_bounded_by_the_longer() -> No
     assert bound(ligature * 100) - bound("") >= 3_300
 
 
-def test_a_continuation_is_held_with_what_it_continues() -> None:
+async def test_a_continuation_is_held_with_what_it_continues() -> None:
     part = RawReply(
         text="x" * 100_000,
         stop=StopReason.TRUNCATED,
@@ -155,7 +160,7 @@ def test_a_continuation_is_held_with_what_it_continues() -> None:
     )
     model, request = model_on(), request_for(IdeaBrief, "idea")
 
-    more = model.upper_bound(request, [part]) - model.upper_bound(request, [])
+    more = await model.upper_bound(request, [part]) - await model.upper_bound(request, [])
 
     assert more > 90_000 * 2_500
 
@@ -180,12 +185,32 @@ def test_a_setting_that_cannot_work_is_named_at_start(
     changes: dict[str, object], setting: str
 ) -> None:
     with pytest.raises(ClaudeSettingsInvalid, match=rf"^{setting}:"):
-        ClaudeLanguageModel(replace(SETTINGS, **changes), now=lambda: NOW)
+        ClaudeLanguageModel(replace(SETTINGS, **changes), FixedPrices(), now=lambda: NOW)
 
 
-def test_a_model_without_a_price_today_is_named_at_start() -> None:
-    with pytest.raises(ClaudeSettingsInvalid, match=r"^models\.cheap: .*no price"):
-        model_on(datetime(2026, 10, 6, tzinfo=UTC))
+async def test_a_model_without_a_price_today_is_not_called_and_says_so_when_asked() -> None:
+    model = model_on(datetime(2026, 10, 6, tzinfo=UTC))
+    cheap = replace(request_for(IdeaBrief, "idea"), tier=ModelTier.CHEAP)
+
+    with pytest.raises(UnknownPrice, match="claude-haiku-5-5 has no price"):
+        await model.upper_bound(cheap, ())
+    with pytest.raises(ModelCallFailed, match="claude-haiku-5-5 has no price") as refused:
+        await model.reply(cheap, (), lambda progress: None)
+    assert refused.value.kind is FailureKind.PERMANENT
+    with pytest.raises(ModelCallFailed, match="claude-haiku-5-5 has no price"):
+        await model.ping()
+
+
+async def test_prices_that_cannot_be_read_are_a_failure_to_try_again() -> None:
+    prices = FixedPrices()
+    prices.failing = DatabaseUnavailable("The database does not answer.")
+    model = ClaudeLanguageModel(SETTINGS, prices, now=lambda: NOW, instructions=INSTRUCTIONS)
+
+    with pytest.raises(ModelCallFailed) as refused:
+        await model.reply(request_for(IdeaBrief, "idea"), (), lambda progress: None)
+
+    assert refused.value.kind is FailureKind.TRANSIENT
+    assert refused.value.cost_nano_usd == 0
 
 
 def test_the_key_is_not_shown_with_the_settings() -> None:

@@ -18,6 +18,7 @@ from domain.agents.pipelines import Depth, ModelTier
 from domain.agents.review.wording import VAGUE_TERMS
 from domain.billing.usage import NO_USAGE
 from tests.contracts.language_model_contract import IDEA_REQUEST, request_for
+from tests.fakes.prices import FixedPrices
 from tests.servers.answers import materials_in, request_in
 
 SETTINGS = ClaudeSettings(api_key="sk-test-key")
@@ -167,7 +168,7 @@ def test_a_new_wording_changes_the_versions_of_those_who_are_told_it(
     reworded = Instructions({**templates, template: templates[template] + "\nBe brief."})
 
     def versions(instructions: Instructions) -> dict[str, str]:
-        model = ClaudeLanguageModel(SETTINGS, instructions=instructions)
+        model = ClaudeLanguageModel(SETTINGS, FixedPrices(), instructions=instructions)
         names = ("idea", "srs", "prd", "code", "repair")
         return {name: model.version(name, ModelTier.DEFAULT) for name in names}
 
@@ -177,8 +178,8 @@ def test_a_new_wording_changes_the_versions_of_those_who_are_told_it(
 
 
 def test_versions_differ_by_model_and_settings() -> None:
-    model = ClaudeLanguageModel(SETTINGS)
-    other = ClaudeLanguageModel(replace(SETTINGS, thinking="between_tools"))
+    model = ClaudeLanguageModel(SETTINGS, FixedPrices())
+    other = ClaudeLanguageModel(replace(SETTINGS, thinking="between_tools"), FixedPrices())
 
     versions = {model.version("idea", tier) for tier in ModelTier}
     versions.add(other.version("idea", ModelTier.DEFAULT))
@@ -188,7 +189,7 @@ def test_versions_differ_by_model_and_settings() -> None:
 
 def test_instructions_that_do_not_exist_have_no_version() -> None:
     with pytest.raises(UnknownInstructions, match="poem"):
-        ClaudeLanguageModel(SETTINGS).version("poem", ModelTier.DEFAULT)
+        ClaudeLanguageModel(SETTINGS, FixedPrices()).version("poem", ModelTier.DEFAULT)
 
 
 def test_the_answer_types_are_those_the_pipelines_need() -> None:

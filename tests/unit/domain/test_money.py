@@ -1,5 +1,6 @@
 """Money: rounded once, up, and by less than a credit."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from domain.shared.money import NANO_PER_USD, ExchangeRate, rupees
 
 RATES = st.integers(1, 100_000).map(
-    lambda paise: ExchangeRate(paise_per_usd=paise, valid_from="2026-11-01", source="test")
+    lambda paise: ExchangeRate(
+        paise_per_usd=paise, valid_from=datetime(2026, 11, 1, tzinfo=UTC), source="test"
+    )
 )
 COSTS = st.integers(0, 10**15)
 

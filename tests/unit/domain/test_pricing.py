@@ -23,6 +23,7 @@ def price(
         input=2_000,
         output=10_000,
         cache_write=2_500,
+        cache_write_1h=4_000,
         cache_read=100,
         source="test",
     )

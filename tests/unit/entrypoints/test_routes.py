@@ -65,6 +65,8 @@ EXEMPT = {
     "retry_event": "an event acted on twice changes nothing",
     "approve_payment": "the simulated gateway's: an order is paid once there",
     "decline_payment": "the simulated gateway's: a declined attempt changes nothing",
+    "quote_idea": "it has no effect: the same question may be asked any number of times",
+    "quote_project": "it has no effect: the same question may be asked any number of times",
     "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""

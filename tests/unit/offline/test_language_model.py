@@ -40,7 +40,7 @@ async def ask(instructions: str, makes: type[Reply], **inputs: object) -> RawRep
         depth=Depth.STANDARD,
     )
     model = OfflineLanguageModel()
-    assert model.upper_bound(request, ()) == 0
+    assert await model.upper_bound(request, ()) == 0
     return await model.reply(request, (), lambda tokens: None)
 
 

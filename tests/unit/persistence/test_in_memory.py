@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
 from application.ports.persistence import (
@@ -25,6 +26,7 @@ from tests.contracts.invoices_contract import (
 )
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract, Wait
 from tests.contracts.run_oversight_contract import RunOversightContract
@@ -40,8 +42,10 @@ from tests.contracts.samples import (
     reread,
     take,
 )
+from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
+from tests.contracts.usage_contract import UsageContract
 from tests.contracts.users_contract import UsersContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
@@ -51,6 +55,7 @@ from tests.fakes.persistence import (
     InMemoryLapsedCredits,
     InMemoryRunClaims,
     InMemoryRunOversight,
+    InMemoryStepHistory,
     InMemoryUnitOfWork,
     TransactionRefused,
 )
@@ -74,6 +79,11 @@ def uow(database: InMemoryDatabase) -> UnitOfWork:
 @pytest.fixture
 def claims(database: InMemoryDatabase) -> RunClaims:
     return InMemoryRunClaims(database)
+
+
+@pytest.fixture
+def history(database: InMemoryDatabase) -> StepHistory:
+    return InMemoryStepHistory(database)
 
 
 @pytest.fixture
@@ -143,6 +153,18 @@ class TestDocuments(DocumentsContract):
 
 class TestModelCalls(ModelCallsContract):
     """The journal of model calls."""
+
+
+class TestPrices(PricesContract):
+    """Prices and rates."""
+
+
+class TestUsage(UsageContract):
+    """The account of usage."""
+
+
+class TestStepHistory(StepHistoryContract):
+    """What finished steps cost."""
 
 
 class TestLedger(LedgerContract):

@@ -382,6 +382,16 @@ class Runs(RuleBasedStateMachine):
             assert task.credits == (RATE.credits_for(cost) if owes else 0)
 
     @invariant()
+    def the_account_of_usage_is_the_bill(self) -> None:
+        tables = self.world.database.tables
+        lines = {(line.step.run_id, line.step.step): line.step for line in tables.usage.values()}
+        for place, task in tables.tasks.items():
+            line = lines.get(place)
+            assert task.credits == (line.credits if line else 0)
+            assert task.usage.total == (line.usage.total if line else 0)
+        assert lines.keys() <= tables.tasks.keys()
+
+    @invariant()
     def nobody_sees_what_is_anothers(self) -> None:
         for user_id, run_id in self.accepted[-2:]:
             stranger = next(other for other in self.people if other != user_id)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from application.billing.price_book import PriceBook
 from application.ports.persistence import RunClaims, UnitOfWork
 from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import SandboxOutcome, SandboxResult
@@ -26,7 +27,6 @@ from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.ids import RunId, UserId
-from domain.shared.money import ExchangeRate
 from tests.contracts.samples import make_grant, make_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.document_renderer import PlainTextRenderer
@@ -35,12 +35,13 @@ from tests.fakes.live import InMemoryLiveUpdates
 from tests.fakes.metrics import RecordingRunMetrics
 from tests.fakes.object_store import InMemoryObjectStore
 from tests.fakes.persistence import InMemoryDatabase, InMemoryRunClaims, InMemoryUnitOfWork
+from tests.fakes.prices import FIRST_RATE
 from tests.fakes.queue import RecordingJobQueue
 from tests.fakes.sandbox import ScriptedSandbox
 from tests.unit.agents import samples
 
 GRANT = 100_000
-RATE = ExchangeRate(paise_per_usd=9_000, valid_from="2026-01-01", source="invented for tests")
+RATE = FIRST_RATE
 NO_PACE = Pace()
 MENDING = MendingBudget(run_credits=1_000_000, day_credits=1_000_000)
 IDEA = "A college library where members borrow books and librarians manage them."
@@ -133,7 +134,7 @@ class World:
             self.live,
             self.clock,
             self.ids,
-            RATE,
+            PriceBook(self.uow, self.clock),
             self.gate,
             self.mending,
         )

@@ -1,0 +1,17 @@
+"""Which day a moment belongs to, where money is concerned."""
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+
+INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
+"""Indian Standard Time, the same all year. Days of usage and of invoices are India's: tax
+periods and our customers' books are."""
+
+
+def day_of(moment: datetime) -> date:
+    """The day in India that an aware moment falls on."""
+    return moment.astimezone(INDIA).date()
+
+
+def beginning_of(day: date) -> datetime:
+    """The first moment of a day in India, in UTC."""
+    return datetime.combine(day, time(), INDIA).astimezone(UTC)
