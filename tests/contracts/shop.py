@@ -18,7 +18,7 @@ from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.ports.payment_gateway import GatewayEvent, GatewayPayment
 from application.ports.payments import PaymentSchedule, WebhookInbox, WebhookWork
-from application.ports.persistence import UnitOfWork
+from application.ports.persistence import Transaction, UnitOfWork
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Payment, Refund, TransactionStatus
@@ -42,6 +42,25 @@ class RandomIds:
         return new_id()
 
 
+class CountedTopUps(TopUpFulfilment):
+    """Top-ups that remember what was asked of them, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def fulfil(self, tx: Transaction, order: Order, payment: Payment) -> None:
+        self.asked.append("fulfil")
+        await super().fulfil(tx, order, payment)
+
+    async def fail(self, tx: Transaction, order: Order, payment: Payment) -> None:
+        self.asked.append("fail")
+        await super().fail(tx, order, payment)
+
+    async def reverse(self, tx: Transaction, order: Order, refund: Refund) -> None:
+        self.asked.append("reverse")
+        await super().reverse(tx, order, refund)
+
+
 @dataclass(kw_only=True)
 class Shop:
     """Sells credits. The clock is the test's; the gateway does as it is told."""
@@ -54,11 +73,12 @@ class Shop:
     gateway: ScriptedGateway = field(default_factory=ScriptedGateway)
     metrics: RecordingPaymentMetrics = field(default_factory=RecordingPaymentMetrics)
     ids: RandomIds = field(default_factory=RandomIds)
+    top_ups: CountedTopUps = field(default_factory=CountedTopUps)
 
     @cached_property
     def fulfilments(self) -> Mapping[OrderPurpose, Any]:
         invoiced = InvoicedFulfilment(
-            TopUpFulfilment(),
+            self.top_ups,
             IssueInvoice(self.clock, self.ids, TERMS),
             IssueCreditNote(self.clock, self.ids, TERMS),
         )
