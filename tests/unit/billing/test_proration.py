@@ -9,7 +9,9 @@ from domain.billing.months import INDIA, months_after
 from domain.billing.proration import Period, prorate
 
 MOMENTS = st.datetimes(
-    min_value=datetime(2024, 1, 1), max_value=datetime(2034, 1, 1), timezones=st.just(UTC)
+    min_value=datetime(2024, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
+    max_value=datetime(2034, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 AMOUNTS = st.integers(0, 10**10)
 
