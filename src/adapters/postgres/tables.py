@@ -288,6 +288,163 @@ idempotency_keys = Table(
     Index("idempotency_keys_expired", "expires_at"),
 )
 
+coupons = Table(
+    "coupons",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("percent", SmallInteger, nullable=True),
+    Column("fixed_paise", BigInteger, nullable=True),
+    _count("minimum_paise"),
+    Column("purposes", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    _moment("valid_from"),
+    _moment("valid_until", nullable=True),
+    Column("max_redemptions", Integer, nullable=True),
+    Column("redeemed", Integer, nullable=False, server_default=text("0")),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    _moment("created_at", default=True),
+    UniqueConstraint("code", name="coupons_code_key"),
+    CheckConstraint("num_nonnulls(percent, fixed_paise) = 1", name="coupons_discount_check"),
+    CheckConstraint(
+        "redeemed >= 0 AND redeemed <= coalesce(max_redemptions, redeemed)",
+        name="coupons_redeemed_check",
+    ),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("amount_paise", BigInteger, nullable=False),
+    _count("discount_paise"),
+    _count("credits"),
+    Column("currency", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("gateway_order_id"),
+    Column("coupon_id", Uuid, ForeignKey("coupons.id"), nullable=True),
+    Column("recurring", Boolean, nullable=False, server_default=text("false")),
+    _moment("created_at", default=True),
+    _moment("expires_at"),
+    _moment("paid_at", nullable=True),
+    _moment("due_at", nullable=True),
+    UniqueConstraint("id", "user_id", name="orders_id_user_id_key"),
+    CheckConstraint("amount_paise >= 100", name="orders_amount_paise_check"),
+    Index(
+        "orders_gateway_order_id_key",
+        "gateway_order_id",
+        unique=True,
+        postgresql_where=text("gateway_order_id <> ''"),
+    ),
+    Index("orders_of_user", "user_id", text("id DESC")),
+    Index("orders_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+# Payments, refunds and chargebacks: every movement of money, one row each.
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("order_id", Uuid, nullable=False),
+    Column("subscription_id", Uuid, nullable=True),
+    Column("kind", Text, nullable=False),
+    _text("gateway_id"),
+    Column("payment_id", Uuid, nullable=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("method"),
+    _count("refunded"),
+    _text("reason"),
+    Column("requested_by", Uuid, nullable=True),
+    Column("attempt", Integer, nullable=False, server_default=text("1")),
+    _text("error_code"),
+    _text("error"),
+    _text("mandate_customer"),
+    _text("mandate_token"),
+    _moment("created_at", default=True),
+    _moment("settled_at", nullable=True),
+    _moment("due_at", nullable=True),
+    ForeignKeyConstraint(
+        ["order_id", "user_id"], ["orders.id", "orders.user_id"], name="transactions_order_id_fkey"
+    ),
+    ForeignKeyConstraint(
+        ["payment_id", "user_id"],
+        ["transactions.id", "transactions.user_id"],
+        name="transactions_payment_id_fkey",
+    ),
+    UniqueConstraint("id", "user_id", name="transactions_id_user_id_key"),
+    CheckConstraint("amount > 0", name="transactions_amount_check"),
+    CheckConstraint("refunded BETWEEN 0 AND amount", name="transactions_refunded_check"),
+    Index(
+        "transactions_gateway_id_key",
+        "gateway_id",
+        unique=True,
+        postgresql_where=text("gateway_id <> ''"),
+    ),
+    Index("transactions_of_user", "user_id", text("id DESC")),
+    Index("transactions_of_order", "order_id"),
+    Index("transactions_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+disputes = Table(
+    "disputes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    _count("deducted"),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("reason"),
+    _moment("created_at", default=True),
+    _moment("updated_at", default=True),
+    ForeignKeyConstraint(
+        ["payment_id", "user_id"],
+        ["transactions.id", "transactions.user_id"],
+        name="disputes_payment_id_fkey",
+    ),
+)
+
+coupon_redemptions = Table(
+    "coupon_redemptions",
+    metadata,
+    Column("coupon_id", Uuid, ForeignKey("coupons.id"), nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("order_id", Uuid, nullable=False),
+    _moment("created_at", default=True),
+    PrimaryKeyConstraint("coupon_id", "user_id", name="coupon_redemptions_pkey"),
+    ForeignKeyConstraint(
+        ["order_id", "user_id"],
+        ["orders.id", "orders.user_id"],
+        name="coupon_redemptions_order_id_fkey",
+    ),
+)
+
+# Nobody's yet: whose an event is turns out when it is read.
+gateway_events = Table(
+    "gateway_events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("gateway", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _text("error"),
+    _moment("received_at", default=True),
+    _moment("due_at", default=True),
+    _moment("processed_at", nullable=True),
+    UniqueConstraint("gateway", "event_id", name="gateway_events_event_id_key"),
+    Index("gateway_events_due", "due_at", postgresql_where=text("status = 'pending'")),
+    Index("gateway_events_of_status", "status", text("id DESC")),
+)
+
 TENANT_TABLES = (
     projects,
     runs,
@@ -300,5 +457,9 @@ TENANT_TABLES = (
     balances,
     holds,
     idempotency_keys,
+    orders,
+    transactions,
+    disputes,
+    coupon_redemptions,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

@@ -9,9 +9,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.billing import PostgresLedger, PostgresModelCalls
+from adapters.postgres.coupons import PostgresCoupons
 from adapters.postgres.engine import is_unavailable, with_retries
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
+from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
 from application.ports.persistence import DatabaseUnavailable, Transaction
@@ -33,6 +35,9 @@ class PostgresTransaction:
         self.calls = PostgresModelCalls(connection, user_id)
         self.ledger = PostgresLedger(connection, user_id)
         self.idempotency = PostgresIdempotencyKeys(connection, user_id)
+        self.orders = PostgresOrders(connection, user_id)
+        self.payments = PostgresPayments(connection, user_id)
+        self.coupons = PostgresCoupons(connection, user_id)
 
 
 class PostgresUnitOfWork:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.language_model import StopReason
+from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import Balance, JournalEntry
 from domain.billing.usage import NO_USAGE, TokenUsage
@@ -375,6 +376,12 @@ class Transaction(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def orders(self) -> OrderRepository: ...
+    @property
+    def payments(self) -> PaymentRepository: ...
+    @property
+    def coupons(self) -> CouponRepository: ...
 
 
 class UnitOfWork(Protocol):

@@ -16,8 +16,12 @@ from uuid import UUID
 
 from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
+from application.ports.payment_gateway import GatewayDispute
 from application.ports.persistence import DatabaseUnavailable, ModelCall
+from domain.billing.coupons import Coupon
 from domain.billing.ledger import AccountKind, Balance, JournalEntry
+from domain.billing.orders import Order
+from domain.billing.payments import Payment, Refund
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
@@ -25,7 +29,16 @@ from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
-from domain.shared.ids import DocumentId, ModelCallId, ProjectId, RunId, UserId
+from domain.shared.ids import (
+    CouponId,
+    DocumentId,
+    ModelCallId,
+    OrderId,
+    ProjectId,
+    RunId,
+    TransactionId,
+    UserId,
+)
 
 E = TypeVar("E", bound=Exception)
 
@@ -71,6 +84,22 @@ class KeyRow:
         return self.expires_at <= now or (self.reply is None and self.lease_until <= now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """An order with what only the database knows of it."""
+
+    order: Order
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRow:
+    """A refund with what only the database knows of it."""
+
+    refund: Refund
+    due_at: datetime | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
@@ -87,6 +116,12 @@ class Tables:
     entries: dict[str, JournalEntry] = field(default_factory=dict)
     holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
+    orders: dict[OrderId, OrderRow] = field(default_factory=dict)
+    payments: dict[TransactionId, Payment] = field(default_factory=dict)
+    refunds: dict[TransactionId, RefundRow] = field(default_factory=dict)
+    disputes: dict[str, GatewayDispute] = field(default_factory=dict)
+    coupons: dict[CouponId, Coupon] = field(default_factory=dict)
+    redemptions: dict[tuple[CouponId, UserId], OrderId] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -20,6 +21,11 @@ from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
+from tests.fakes.persistence.payments import (
+    InMemoryCoupons,
+    InMemoryOrders,
+    InMemoryPayments,
+)
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
     InMemoryDocuments,
@@ -41,6 +47,9 @@ class InMemoryTransaction:
     calls: ModelCallRepository
     ledger: Ledger
     idempotency: IdempotencyKeys
+    orders: OrderRepository
+    payments: PaymentRepository
+    coupons: CouponRepository
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -62,4 +71,7 @@ class InMemoryUnitOfWork(UnitOfWork):
                 calls=InMemoryModelCalls(session),
                 ledger=InMemoryLedger(session),
                 idempotency=InMemoryIdempotencyKeys(session),
+                orders=InMemoryOrders(session),
+                payments=InMemoryPayments(session),
+                coupons=InMemoryCoupons(session),
             )

@@ -1,0 +1,1 @@
+"""Selling: orders, payments, refunds and coupons."""
