@@ -1,17 +1,22 @@
-"""What every ``Ledger`` keeps: each entry once, and no personal account below zero."""
+"""What every ``Ledger`` keeps: each entry once, credits in lots, nobody below zero."""
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from application.ports.persistence import UnitOfWork
 from domain.billing.ledger import (
+    AccountKind,
     Balance,
+    CapReached,
+    ClawBack,
+    ClawedBack,
+    Grant,
     InsufficientCredits,
-    JournalEntry,
-    grant,
-    reserve,
-    settle,
+    LotKind,
+    Reservation,
+    Settlement,
 )
-from domain.identity.user import User
 from domain.projects.run import Run
 from domain.shared.ids import RunId, UserId
 from tests.contracts.samples import (
@@ -20,15 +25,38 @@ from tests.contracts.samples import (
     keep_project,
     keep_run,
     keep_user,
+    make_grant,
+    make_reservation,
     make_user,
     new_id,
 )
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+LONG_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 
-async def book(uow: UnitOfWork, *entries: JournalEntry) -> list[bool]:
-    """Book entries of one person in one block."""
-    async with uow.begin(entries[0].user_id) as tx:
-        return [await tx.ledger.book(entry) for entry in entries]
+
+async def give(uow: UnitOfWork, *grants: Grant) -> list[bool]:
+    """Grant to one person, in one block."""
+    async with uow.begin(grants[0].user_id) as tx:
+        return [await tx.ledger.grant(each) for each in grants]
+
+
+async def reserve(uow: UnitOfWork, *wanted: Reservation) -> list[bool]:
+    """Reserve for one person, in one block."""
+    async with uow.begin(wanted[0].user_id) as tx:
+        return [await tx.ledger.reserve(each) for each in wanted]
+
+
+async def settle(uow: UnitOfWork, settled: Settlement) -> int:
+    """Settle a step in a block of its own."""
+    async with uow.begin(settled.user_id) as tx:
+        return await tx.ledger.settle(settled)
+
+
+async def claw_back(uow: UnitOfWork, claw: ClawBack) -> ClawedBack | None:
+    """Claw back in a block of its own."""
+    async with uow.begin(claw.user_id) as tx:
+        return await tx.ledger.claw_back(claw)
 
 
 async def balance(uow: UnitOfWork, user_id: UserId) -> Balance:
@@ -40,17 +68,24 @@ async def balance(uow: UnitOfWork, user_id: UserId) -> Balance:
 async def keep_funded_run(uow: UnitOfWork, credits: int) -> Run:
     """A run of somebody who has that many credits."""
     owner = await keep_user(uow, credits=credits)
-    return await keep_run(uow, await keep_project(uow, owner))
+    return await keep_run(uow, await keep_project(uow, owner), cap_credits=1_000_000)
 
 
-def reservation(run: Run, credits: int, step: str = "idea") -> JournalEntry:
-    """A reservation with a key of its own."""
-    return reserve(run.user_id, run.id, step, credits, f"reserve:{new_id()}")
+def settlement(run: Run, used: int, step: str = "idea", house: int = 0) -> Settlement:
+    """A settlement with a key of its own."""
+    return Settlement(
+        user_id=run.user_id,
+        key=f"step:{new_id()}",
+        run_id=run.id,
+        step=step,
+        used=used,
+        house={AccountKind.HOUSE_COST: house},
+    )
 
 
-def given(user: User, credits: int) -> JournalEntry:
-    """A grant with a key of its own."""
-    return grant(user.id, credits, f"grant:{new_id()}")
+def claw(user_id: UserId, credits: int, reference: str = "") -> ClawBack:
+    """A claw-back with a key of its own."""
+    return ClawBack(user_id=user_id, key=f"claw:{new_id()}", credits=credits, reference=reference)
 
 
 class LedgerContract:
@@ -64,109 +99,180 @@ class LedgerContract:
             await tx.ledger.open(owner.id)
         assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
 
+    async def test_nothing_is_booked_without_an_account(self, uow: UnitOfWork) -> None:
+        user = make_user()
+        async with uow.begin(user.id) as tx:
+            await tx.users.add(user)
+        with pytest.raises(Exception, match="account"):
+            await give(uow, make_grant(user.id, 1))
+
+    # Grants
+
     async def test_a_grant_is_free_to_use(self, uow: UnitOfWork) -> None:
         owner = await keep_user(uow)
-        assert await book(uow, given(owner, 300)) == [True]
+        assert await give(uow, make_grant(owner.id, 300)) == [True]
         assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
+
+    async def test_a_grant_is_given_once(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        gift = make_grant(owner.id, 300)
+        assert await give(uow, gift) + await give(uow, gift, gift) == [True, False, False]
+        assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
+
+    async def test_another_grant_of_a_key_booked_before_is_not_given(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        gift = make_grant(owner.id, 300)
+        again = make_grant(owner.id, 999, key=gift.key)
+        assert await give(uow, gift, again) == [True, False]
+        assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
+
+    async def test_of_many_grants_of_one_key_at_once_one_counts(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        gift = make_grant(owner.id, 300)
+        given = await all_at_once(20, lambda: give(uow, gift))
+        assert sum(result for [result] in given) == 1
+        assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
+
+    async def test_of_many_grants_at_once_every_one_counts(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        given = await all_at_once(20, lambda: give(uow, make_grant(owner.id, 10)))
+        assert given == [[True]] * 20
+        assert await balance(uow, owner.id) == Balance(available=200, reserved=0)
+
+    async def test_a_grant_rolled_back_can_be_given_again(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        gift = make_grant(owner.id, 300)
+        with pytest.raises(ZeroDivisionError):
+            async with uow.begin(owner.id) as tx:
+                await tx.ledger.grant(gift)
+                raise ZeroDivisionError
+        assert await give(uow, gift) == [True]
+
+    # Claw-backs
+
+    async def test_what_is_clawed_back_is_gone(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow, credits=300)
+        assert await claw_back(uow, claw(owner.id, 100)) == ClawedBack(taken=100, owed=0)
+        assert await balance(uow, owner.id) == Balance(available=200, reserved=0)
+
+    async def test_a_claw_back_stops_at_zero_and_the_rest_is_owed(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow, credits=60)
+        assert await claw_back(uow, claw(owner.id, 100)) == ClawedBack(taken=60, owed=40)
+        assert await balance(uow, owner.id) == Balance(available=0, reserved=0, owed=40)
+        async with uow.begin(owner.id) as tx:
+            assert await tx.ledger.owed() == 40
+
+    async def test_nobody_owes_anything_at_first(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow, credits=60)
+        async with uow.begin(owner.id) as tx:
+            assert await tx.ledger.owed() == 0
+
+    async def test_a_claw_back_is_booked_once(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow, credits=60)
+        once = claw(owner.id, 100)
+        assert await claw_back(uow, once) is not None
+        assert await claw_back(uow, once) is None
+        assert await balance(uow, owner.id) == Balance(available=0, reserved=0, owed=40)
+
+    async def test_a_grant_pays_what_is_owed_first(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        await claw_back(uow, claw(owner.id, 40))
+        await give(uow, make_grant(owner.id, 30))
+        assert await balance(uow, owner.id) == Balance(available=0, reserved=0, owed=10)
+        await give(uow, make_grant(owner.id, 30))
+        assert await balance(uow, owner.id) == Balance(available=20, reserved=0)
+
+    async def test_what_is_held_is_not_clawed_back(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 100)
+        await reserve(uow, make_reservation(run, 70))
+        clawed = await claw_back(uow, claw(run.user_id, 100))
+        assert clawed == ClawedBack(taken=30, owed=70)
+        assert await balance(uow, run.user_id) == Balance(available=0, reserved=70, owed=70)
+
+    async def test_what_goes_back_pays_what_is_owed(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 100)
+        await reserve(uow, make_reservation(run, 70))
+        await claw_back(uow, claw(run.user_id, 50))
+        assert await settle(uow, settlement(run, used=25)) == 25
+        assert await balance(uow, run.user_id) == Balance(available=25, reserved=0, owed=0)
+
+    # Reserving and settling
 
     async def test_a_reservation_moves_credits_to_those_held(self, uow: UnitOfWork) -> None:
         run = await keep_funded_run(uow, 300)
-        await book(uow, reservation(run, 120))
+        assert await reserve(uow, make_reservation(run, 120)) == [True]
+        assert await balance(uow, run.user_id) == Balance(available=180, reserved=120)
+
+    async def test_a_reservation_is_booked_once(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 300)
+        wanted = make_reservation(run, 120)
+        assert await reserve(uow, wanted, wanted) == [True, False]
         assert await balance(uow, run.user_id) == Balance(available=180, reserved=120)
 
     async def test_a_settlement_takes_what_was_used_and_returns_the_rest(
         self, uow: UnitOfWork
     ) -> None:
         run = await keep_funded_run(uow, 300)
-        entries = settle(run.user_id, run.id, "idea", held=120, used=50, house=9, key=f"{run.id}")
-        await book(uow, reservation(run, 120), *entries)
+        await reserve(uow, make_reservation(run, 120))
+        assert await settle(uow, settlement(run, used=50, house=9)) == 50
         assert await balance(uow, run.user_id) == Balance(available=250, reserved=0)
+
+    async def test_a_use_above_the_hold_is_not_the_persons(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 300)
+        await reserve(uow, make_reservation(run, 120))
+        assert await settle(uow, settlement(run, used=121)) == 120
+        assert await balance(uow, run.user_id) == Balance(available=180, reserved=0)
 
     async def test_what_only_the_house_bears_moves_nothing_of_the_persons(
         self, uow: UnitOfWork
     ) -> None:
         run = await keep_funded_run(uow, 300)
-        entries = settle(run.user_id, run.id, "idea", held=0, used=0, house=9, key=f"{run.id}")
-        assert await book(uow, *entries) == [True]
+        assert await settle(uow, settlement(run, used=0, house=9)) == 0
         assert await balance(uow, run.user_id) == Balance(available=300, reserved=0)
 
-    async def test_an_entry_is_booked_once(self, uow: UnitOfWork) -> None:
-        owner = await keep_user(uow)
-        entry = given(owner, 300)
-        assert await book(uow, entry) + await book(uow, entry) == [True, False]
-        assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
-
-    async def test_an_entry_is_booked_once_in_one_block(self, uow: UnitOfWork) -> None:
-        owner = await keep_user(uow)
-        entry = given(owner, 300)
-        assert await book(uow, entry, entry) == [True, False]
-        assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
-
-    async def test_another_entry_of_a_key_booked_before_is_not_booked(
+    async def test_a_settlement_is_booked_once_and_tells_what_it_charged(
         self, uow: UnitOfWork
     ) -> None:
-        owner = await keep_user(uow)
-        entry = given(owner, 300)
-        assert await book(uow, entry, grant(owner.id, 999, entry.key)) == [True, False]
-        assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
+        run = await keep_funded_run(uow, 300)
+        await reserve(uow, make_reservation(run, 120))
+        once = settlement(run, used=50, house=3)
+        assert [await settle(uow, once), await settle(uow, once)] == [50, 50]
+        assert await balance(uow, run.user_id) == Balance(available=250, reserved=0)
 
-    async def test_of_many_bookings_at_once_one_counts(self, uow: UnitOfWork) -> None:
-        owner = await keep_user(uow)
-        entry = given(owner, 300)
-        booked = await all_at_once(20, lambda: book(uow, entry))
-        assert sum(result for [result] in booked) == 1
-        assert await balance(uow, owner.id) == Balance(available=300, reserved=0)
-
-    async def test_an_entry_rolled_back_can_be_booked_again(self, uow: UnitOfWork) -> None:
-        owner = await keep_user(uow)
-        entry = given(owner, 300)
-        with pytest.raises(ZeroDivisionError):
-            async with uow.begin(owner.id) as tx:
-                await tx.ledger.book(entry)
-                raise ZeroDivisionError
-        assert await book(uow, entry) == [True]
+    async def test_a_run_knows_what_its_steps_were_charged(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 300)
+        for step, used in (("idea", 50), ("srs", 7)):
+            await reserve(uow, make_reservation(run, 100, step))
+            await settle(uow, settlement(run, used, step))
+        async with uow.begin(run.user_id) as tx:
+            stored = await tx.runs.get(run.id)
+        assert stored is not None
+        assert stored.charged_credits == 57
 
     # Never below zero
 
     async def test_a_reservation_of_all_there_is_fits(self, uow: UnitOfWork) -> None:
         run = await keep_funded_run(uow, 300)
-        assert await book(uow, reservation(run, 300)) == [True]
+        assert await reserve(uow, make_reservation(run, 300)) == [True]
 
     async def test_a_reservation_of_one_more_is_refused(self, uow: UnitOfWork) -> None:
         run = await keep_funded_run(uow, 300)
-        with pytest.raises(InsufficientCredits):
-            await book(uow, reservation(run, 301))
+        with pytest.raises(InsufficientCredits) as refusal:
+            await reserve(uow, make_reservation(run, 301))
+        assert refusal.value.params == {"needed": 301, "available": 300}
         assert await balance(uow, run.user_id) == Balance(available=300, reserved=0)
-
-    async def test_no_more_is_released_than_is_held(self, uow: UnitOfWork) -> None:
-        run = await keep_funded_run(uow, 300)
-        entries = settle(run.user_id, run.id, "idea", held=21, used=0, house=0, key=f"{run.id}")
-        await book(uow, reservation(run, 20))
-        with pytest.raises(InsufficientCredits):
-            await book(uow, *entries)
-        assert await balance(uow, run.user_id) == Balance(available=280, reserved=20)
-
-    async def test_a_refused_entry_can_be_booked_once_there_is_enough(
-        self, uow: UnitOfWork
-    ) -> None:
-        run = await keep_funded_run(uow, 100)
-        entry = reservation(run, 150)
-        with pytest.raises(InsufficientCredits):
-            await book(uow, entry)
-        await book(uow, grant(run.user_id, 100, f"grant:{new_id()}"))
-        assert await book(uow, entry) == [True]
 
     async def test_a_refusal_leaves_nothing_booked_even_where_the_block_goes_on(
         self, uow: UnitOfWork
     ) -> None:
         run = await keep_funded_run(uow, 100)
-        entry = reservation(run, 150)
+        wanted = make_reservation(run, 150)
         async with uow.begin(run.user_id) as tx:
             with pytest.raises(InsufficientCredits):
-                await tx.ledger.book(entry)
-            await tx.ledger.book(grant(run.user_id, 60, f"grant:{new_id()}"))
+                await tx.ledger.reserve(wanted)
+            await tx.ledger.grant(make_grant(run.user_id, 60))
         assert await balance(uow, run.user_id) == Balance(available=160, reserved=0)
-        assert await book(uow, entry) == [True]
+        assert await reserve(uow, wanted) == [True]
 
     async def test_of_many_reservations_at_once_as_many_succeed_as_fit(
         self, uow: UnitOfWork
@@ -175,7 +281,7 @@ class LedgerContract:
 
         async def try_to_reserve() -> bool:
             try:
-                await book(uow, reservation(run, 100))
+                await reserve(uow, make_reservation(run, 100))
             except InsufficientCredits:
                 return False
             return True
@@ -187,7 +293,64 @@ class LedgerContract:
         await keep_user(uow, credits=1_000)
         run = await keep_funded_run(uow, 10)
         with pytest.raises(InsufficientCredits):
-            await book(uow, reservation(run, 11))
+            await reserve(uow, make_reservation(run, 11))
+
+    # Room: a run's cap
+
+    async def test_a_run_holds_no_more_than_its_room(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 300)
+        await reserve(uow, make_reservation(run, 60, room=100))
+        with pytest.raises(CapReached) as refusal:
+            await reserve(uow, make_reservation(run, 41, "srs", room=100))
+        assert refusal.value.params == {"needed": 41, "left": 40}
+        assert await reserve(uow, make_reservation(run, 40, "srs", room=100)) == [True]
+
+    async def test_what_other_runs_hold_takes_no_room(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 300)
+        await reserve(uow, make_reservation(run, 60, run_id=RunId(new_id())))
+        assert await reserve(uow, make_reservation(run, 100, room=100)) == [True]
+
+    # Lots
+
+    async def test_what_has_lapsed_cannot_be_held(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 50)
+        await give(uow, make_grant(run.user_id, 100, expires_at=LONG_AGO))
+        with pytest.raises(InsufficientCredits):
+            await reserve(uow, make_reservation(run, 51))
+
+    async def test_what_has_lapsed_goes(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow, credits=50)
+        await give(
+            uow,
+            make_grant(owner.id, 100, expires_at=LONG_AGO),
+            make_grant(owner.id, 20, expires_at=LONG_AHEAD),
+        )
+        async with uow.begin(owner.id) as tx:
+            assert await tx.ledger.expire() == 100
+        async with uow.begin(owner.id) as tx:
+            assert await tx.ledger.expire() == 0
+        assert await balance(uow, owner.id) == Balance(available=70, reserved=0)
+
+    async def test_nobody_pays_back_with_what_has_lapsed(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow, credits=50)
+        await give(uow, make_grant(owner.id, 100, expires_at=LONG_AGO))
+        assert await claw_back(uow, claw(owner.id, 80)) == ClawedBack(taken=50, owed=30)
+
+    async def test_a_plans_credits_are_spent_before_those_that_were_bought(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_funded_run(uow, 0)
+        soon = datetime.now(UTC) + timedelta(days=1)
+        await give(
+            uow,
+            make_grant(run.user_id, 10, kind=LotKind.TOP_UP, reference="bought"),
+            make_grant(run.user_id, 10, kind=LotKind.PROMOTION, expires_at=soon),
+            make_grant(run.user_id, 10, kind=LotKind.PLAN_GRANT, expires_at=LONG_AHEAD),
+        )
+        await reserve(uow, make_reservation(run, 20))
+        # All that is left is what was bought: taking it back needs no debt.
+        clawed = await claw_back(uow, claw(run.user_id, 10, "bought"))
+        assert clawed == ClawedBack(taken=10, owed=0)
 
     # Holds
 
@@ -195,70 +358,47 @@ class LedgerContract:
         run = await keep_run(uow)
         async with uow.begin(run.user_id) as tx:
             assert await tx.ledger.held(run.id, "idea") == 0
+            assert list(await tx.ledger.held_steps(run.id)) == []
 
     async def test_what_a_step_holds_adds_up(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
+        run = await keep_funded_run(uow, 300)
         for credits in (100, 20, 3):
-            async with uow.begin(run.user_id) as tx:
-                await tx.ledger.hold(run.id, "idea", credits)
+            await reserve(uow, make_reservation(run, credits))
         async with uow.begin(run.user_id) as tx:
             assert await tx.ledger.held(run.id, "idea") == 123
 
-    async def test_what_a_step_holds_adds_up_at_once(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
-
-        async def hold_one() -> None:
-            async with uow.begin(run.user_id) as tx:
-                await tx.ledger.hold(run.id, "idea", 1)
-
-        await all_at_once(15, hold_one)
+    async def test_what_a_step_holds_adds_up_at_once_and_over_lots(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 0)
+        await give(uow, *(make_grant(run.user_id, 4) for _ in range(4)))
+        await all_at_once(15, lambda: reserve(uow, make_reservation(run, 1)))
         async with uow.begin(run.user_id) as tx:
             assert await tx.ledger.held(run.id, "idea") == 15
 
     async def test_each_step_of_each_run_holds_its_own(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
-        other = RunId(new_id())
+        run = await keep_funded_run(uow, 300)
+        await reserve(
+            uow,
+            make_reservation(run, 1),
+            make_reservation(run, 2, "srs"),
+            make_reservation(run, 4, run_id=RunId(new_id())),
+        )
         async with uow.begin(run.user_id) as tx:
-            await tx.ledger.hold(run.id, "idea", 1)
-            await tx.ledger.hold(run.id, "srs", 2)
-            await tx.ledger.hold(other, "idea", 4)
             assert await tx.ledger.held(run.id, "idea") == 1
 
     async def test_the_steps_that_hold_anything_are_found(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
+        run = await keep_funded_run(uow, 300)
+        await reserve(uow, *(make_reservation(run, 5, step) for step in ("srs", "prd", "idea")))
+        await settle(uow, settlement(run, 0, "prd"))
         async with uow.begin(run.user_id) as tx:
-            for step in ("srs", "prd", "idea"):
-                await tx.ledger.hold(run.id, step, 5)
-            await tx.ledger.close_hold(run.id, "prd")
-            assert sorted(await tx.ledger.held_steps(run.id)) == ["idea", "srs"]
-
-    async def test_a_closed_hold_holds_nothing(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
-        async with uow.begin(run.user_id) as tx:
-            await tx.ledger.hold(run.id, "idea", 5)
-        async with uow.begin(run.user_id) as tx:
-            await tx.ledger.close_hold(run.id, "idea")
-        async with uow.begin(run.user_id) as tx:
-            assert await tx.ledger.held(run.id, "idea") == 0
-
-    async def test_a_hold_that_is_not_there_can_be_closed(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
-        async with uow.begin(run.user_id) as tx:
-            await tx.ledger.close_hold(run.id, "idea")
-            assert list(await tx.ledger.held_steps(run.id)) == []
+            assert list(await tx.ledger.held_steps(run.id)) == ["idea", "srs"]
+            assert await tx.ledger.held(run.id, "prd") == 0
 
     async def test_of_many_settlements_at_once_one_finds_the_hold(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
-        async with uow.begin(run.user_id) as tx:
-            await tx.ledger.hold(run.id, "idea", 5)
-
-        async def close() -> int:
-            async with uow.begin(run.user_id) as tx:
-                held = await tx.ledger.held(run.id, "idea")
-                await tx.ledger.close_hold(run.id, "idea")
-                return held
-
-        assert sorted(await all_at_once(8, close)) == [0] * 7 + [5]
+        run = await keep_funded_run(uow, 300)
+        await reserve(uow, make_reservation(run, 5))
+        charged = await all_at_once(8, lambda: settle(uow, settlement(run, used=5)))
+        assert sorted(charged) == [0] * 7 + [5]
+        assert await balance(uow, run.user_id) == Balance(available=295, reserved=0)
 
     # Strangers
 
@@ -273,22 +413,14 @@ class LedgerContract:
     async def test_a_stranger_cannot_spend_anothers_credits(self, uow: UnitOfWork) -> None:
         run = await keep_funded_run(uow, 300)
         stranger = await keep_user(uow)
-        await intrude(uow, stranger.id, lambda tx: tx.ledger.book(reservation(run, 100)))
+        await intrude(uow, stranger.id, lambda tx: tx.ledger.reserve(make_reservation(run, 100)))
+        await intrude(uow, stranger.id, lambda tx: tx.ledger.claw_back(claw(run.user_id, 100)))
         assert await balance(uow, run.user_id) == Balance(available=300, reserved=0)
 
-    async def test_a_stranger_cannot_close_a_hold(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
+    async def test_a_stranger_cannot_settle_a_hold(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 300)
         stranger = await keep_user(uow)
+        await reserve(uow, make_reservation(run, 5))
+        await intrude(uow, stranger.id, lambda tx: tx.ledger.settle(settlement(run, used=0)))
         async with uow.begin(run.user_id) as tx:
-            await tx.ledger.hold(run.id, "idea", 5)
-        await intrude(uow, stranger.id, lambda tx: tx.ledger.close_hold(run.id, "idea"))
-        async with uow.begin(run.user_id) as tx:
-            assert await tx.ledger.held(run.id, "idea") == 5
-
-    async def test_a_stranger_cannot_stand_in_the_way_of_a_hold(self, uow: UnitOfWork) -> None:
-        run = await keep_run(uow)
-        stranger = await keep_user(uow)
-        await intrude(uow, stranger.id, lambda tx: tx.ledger.hold(run.id, "idea", 7))
-        async with uow.begin(run.user_id) as tx:
-            await tx.ledger.hold(run.id, "idea", 5)
             assert await tx.ledger.held(run.id, "idea") == 5

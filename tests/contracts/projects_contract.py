@@ -6,7 +6,6 @@ import pytest
 
 from application.ports.persistence import Page, UnitOfWork
 from domain.agents.artifacts import Mode
-from domain.billing.ledger import grant
 from domain.projects.project import Project, ProjectStatus
 from domain.shared.events import EventType
 from domain.shared.ids import ProjectId
@@ -19,6 +18,7 @@ from tests.contracts.samples import (
     keep_user,
     make_call,
     make_document,
+    make_grant,
     make_project,
     make_task,
     new_id,
@@ -190,7 +190,7 @@ class ProjectsContract:
         run = await keep_run(uow)
         async with uow.begin(run.user_id) as tx:
             await tx.calls.add(make_call(run))
-            await tx.ledger.book(grant(run.user_id, 70, f"grant:{run.id}"))
+            await tx.ledger.grant(make_grant(run.user_id, 70))
         async with uow.begin(run.user_id) as tx:
             await tx.projects.delete(run.project_id)
         async with uow.begin(run.user_id) as tx:

@@ -26,7 +26,7 @@ from application.ports.persistence import (
 )
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import DocumentType
-from domain.billing.ledger import grant
+from domain.billing.ledger import Grant, LotKind, Reservation
 from domain.billing.usage import TokenUsage
 from domain.identity.user import Role, User
 from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
@@ -81,6 +81,24 @@ def make_user(**changes: Any) -> User:
         created_at=made_at(id_),
     )
     return replace(user, **changes)
+
+
+def make_grant(user_id: UserId, credits: int, **changes: Any) -> Grant:
+    """A gift with a key of its own, that never lapses."""
+    gift = Grant(user_id=user_id, key=f"gift:{new_id()}", credits=credits, kind=LotKind.PROMOTION)
+    return replace(gift, **changes)
+
+
+def make_reservation(run: Run, credits: int, step: str = "idea", **changes: Any) -> Reservation:
+    """A reservation with a key of its own."""
+    wanted = Reservation(
+        user_id=run.user_id,
+        key=f"reserve:{new_id()}",
+        run_id=run.id,
+        step=step,
+        credits=credits,
+    )
+    return replace(wanted, **changes)
 
 
 def make_project(user_id: UserId, **changes: Any) -> Project:
@@ -201,7 +219,7 @@ async def keep_user(uow: UnitOfWork, *, credits: int = 0, **changes: Any) -> Use
         await tx.users.add(user)
         await tx.ledger.open(user.id)
         if credits:
-            await tx.ledger.book(grant(user.id, credits, f"welcome:{user.id}"))
+            await tx.ledger.grant(make_grant(user.id, credits))
     return user
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from application.ports.persistence import Page, Transaction, UnitOfWork
-from domain.billing.ledger import Balance, grant
+from domain.billing.ledger import Balance
 from domain.identity.user import User
 from domain.projects.run import Run
 from domain.shared.events import EventType
@@ -19,7 +19,9 @@ from tests.contracts.samples import (
     keep_user,
     make_call,
     make_document,
+    make_grant,
     make_project,
+    make_reservation,
     make_run,
     make_task,
     make_user,
@@ -40,8 +42,8 @@ async def write_everywhere(tx: Transaction, owner: User) -> Run:
     await tx.tasks.put(make_task(run))
     await tx.documents.add([make_document(run)])
     await tx.calls.add(make_call(run))
-    await tx.ledger.book(grant(owner.id, 100, f"grant:{run.id}"))
-    await tx.ledger.hold(run.id, "idea", 10)
+    await tx.ledger.grant(make_grant(owner.id, 110))
+    await tx.ledger.reserve(make_reservation(run, 10))
     return run
 
 
@@ -72,7 +74,7 @@ WRITES_IN_ANOTHERS_NAME: dict[str, Write] = {
     "task": lambda tx, run: tx.tasks.put(make_task(run, step="srs")),
     "document": lambda tx, run: tx.documents.add([make_document(run, format="docx")]),
     "call": lambda tx, run: tx.calls.add(make_call(run)),
-    "entry": lambda tx, run: tx.ledger.book(grant(run.user_id, 100, f"gift:{run.id}")),
+    "entry": lambda tx, run: tx.ledger.grant(make_grant(run.user_id, 100)),
 }
 
 
@@ -183,7 +185,7 @@ class UnitOfWorkContract:
         async with uow.begin(user.id) as tx:
             await tx.users.add(user)
             await tx.ledger.open(user.id)
-            await tx.ledger.book(grant(user.id, 100, f"welcome:{user.id}"))
+            await tx.ledger.grant(make_grant(user.id, 100))
         async with uow.begin(user.id) as tx:
             assert (await tx.ledger.balance(user.id)).available == 100
 

@@ -1,19 +1,15 @@
-"""The journal of model calls, and the ledger."""
+"""The journal of model calls."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.constraints import violated
-from adapters.postgres.tables import balances, holds, journal, model_calls, postings
+from adapters.postgres.tables import model_calls
 from application.ports.language_model import StopReason
 from application.ports.persistence import BorneBy, CallState, ModelCall
-from domain.billing.ledger import AccountKind, Balance, InsufficientCredits, JournalEntry
 from domain.billing.usage import TokenUsage
 from domain.shared.ids import ModelCallId, RunId, UserId
 
@@ -106,128 +102,6 @@ class PostgresModelCalls:
             .limit(limit)
         )
         return [_call(row, "") for row in rows]
-
-
-class PostgresLedger:
-    """The ``Ledger`` of one transaction, under its tenant's policy."""
-
-    def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
-        self._connection = connection
-        self._user_id = user_id
-        self._my_holds = holds.c.user_id == user_id
-
-    async def open(self, user_id: UserId) -> None:
-        await self._connection.execute(
-            upsert(balances).values(user_id=user_id).on_conflict_do_nothing()
-        )
-
-    async def balance(self, user_id: UserId) -> Balance:
-        rows = await self._connection.execute(
-            select(balances.c.available, balances.c.reserved).where(balances.c.user_id == user_id)
-        )
-        row = rows.one_or_none()
-        return (
-            Balance(available=row.available, reserved=row.reserved)
-            if row
-            else Balance(available=0, reserved=0)
-        )
-
-    async def book(self, entry: JournalEntry) -> bool:
-        # A savepoint: a refused entry leaves nothing behind, and the block can go on.
-        try:
-            async with self._connection.begin_nested():
-                return await self._book(entry)
-        except IntegrityError as error:
-            if violated(error) not in ("balances_available_check", "balances_reserved_check"):
-                raise
-            balance = await self.balance(entry.user_id)
-            needed = -min(_change(entry).values())
-            raise InsufficientCredits(
-                f"This needs {needed} credits free; {balance.available} are.",
-                needed=needed,
-                available=balance.available,
-            ) from error
-
-    async def _book(self, entry: JournalEntry) -> bool:
-        booked = await self._connection.scalar(
-            upsert(journal)
-            .values(
-                key=entry.key,
-                user_id=entry.user_id,
-                kind=entry.kind,
-                run_id=entry.run_id,
-                step=entry.step,
-            )
-            .on_conflict_do_nothing(constraint="journal_key_key")
-            .returning(journal.c.id)
-        )
-        if booked is None:
-            return False
-        await self._connection.execute(
-            insert(postings),
-            [
-                {
-                    "entry_id": booked,
-                    "user_id": entry.user_id,
-                    "account": posting.account,
-                    "amount": posting.amount,
-                }
-                for posting in entry.postings
-            ],
-        )
-        change = _change(entry)
-        if any(change.values()):
-            moved = await self._connection.scalar(
-                update(balances)
-                .where(balances.c.user_id == entry.user_id)
-                .values(
-                    available=balances.c.available + change[AccountKind.AVAILABLE],
-                    reserved=balances.c.reserved + change[AccountKind.RESERVED],
-                )
-                .returning(balances.c.user_id)
-            )
-            if moved is None:
-                raise LookupError(f"user {entry.user_id} has no account")
-        return True
-
-    async def hold(self, run_id: RunId, step: str, credits: int) -> None:
-        await self._connection.execute(
-            upsert(holds)
-            .values(run_id=run_id, step=step, user_id=self._user_id, credits=credits)
-            .on_conflict_do_update(
-                constraint="holds_pkey", set_={"credits": holds.c.credits + credits}
-            )
-        )
-
-    async def held(self, run_id: RunId, step: str) -> int:
-        credits = await self._connection.scalar(
-            select(holds.c.credits)
-            .where(holds.c.run_id == run_id, holds.c.step == step, self._my_holds)
-            .with_for_update()
-        )
-        return int(credits or 0)
-
-    async def held_steps(self, run_id: RunId) -> Sequence[str]:
-        rows = await self._connection.scalars(
-            select(holds.c.step)
-            .where(holds.c.run_id == run_id, self._my_holds)
-            .order_by(holds.c.step)
-        )
-        return list(rows)
-
-    async def close_hold(self, run_id: RunId, step: str) -> None:
-        await self._connection.execute(
-            delete(holds).where(holds.c.run_id == run_id, holds.c.step == step, self._my_holds)
-        )
-
-
-def _change(entry: JournalEntry) -> dict[AccountKind, int]:
-    """What the entry adds to each personal account."""
-    change = {AccountKind.AVAILABLE: 0, AccountKind.RESERVED: 0}
-    for posting in entry.postings:
-        if posting.account in change:
-            change[posting.account] += posting.amount
-    return change
 
 
 def _call(row: Row[Any], text: str) -> ModelCall:

@@ -48,6 +48,7 @@ class PostgresRuns:
                         progress=run.progress,
                         reuse=run.reuse,
                         retry_of=run.retry_of,
+                        cap_credits=run.cap_credits,
                         created_at=run.created_at,
                     )
                 )
@@ -270,6 +271,8 @@ def run_of(row: Row[Any]) -> Run:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        cap_credits=row.cap_credits,
+        charged_credits=row.charged_credits,
     )
 
 

@@ -97,6 +97,8 @@ runs = Table(
     Column("progress", SmallInteger, nullable=False, server_default=text("0")),
     Column("reuse", Boolean, nullable=False, server_default=text("true")),
     Column("retry_of", Uuid, nullable=True),
+    Column("cap_credits", BigInteger, nullable=True),
+    _count("charged_credits"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     _count("fence"),
     _moment("lease_until", nullable=True),
@@ -112,6 +114,8 @@ runs = Table(
     _of("projects", "project_id", "runs"),
     UniqueConstraint("id", "user_id", name="runs_id_user_id_key"),
     CheckConstraint("progress BETWEEN 0 AND 100", name="runs_progress_check"),
+    CheckConstraint("cap_credits > 0", name="runs_cap_credits_check"),
+    CheckConstraint("charged_credits BETWEEN 0 AND cap_credits", name="runs_charged_credits_check"),
     Index("runs_one_live", "project_id", unique=True, postgresql_where=text(_LIVE)),
     Index("runs_due", "due_at", postgresql_where=text(_LIVE)),
     Index("runs_of_project", "project_id", text("id DESC")),
@@ -205,6 +209,7 @@ model_calls = Table(
     Column("borne_by", Text, nullable=False),
     Column("state", Text, nullable=False),
     _count("held"),
+    _count("bound_nano_usd"),
     _text("model"),
     _text("text"),
     Column("stop", Text, nullable=True),
@@ -219,6 +224,12 @@ model_calls = Table(
     _moment("created_at", default=True),
     _moment("concluded_at", nullable=True),
     Index("model_calls_of_step", "run_id", "step", "request_hash"),
+    Index(
+        "model_calls_of_house",
+        "user_id",
+        "created_at",
+        postgresql_where=text("purpose IN ('review', 'repair')"),
+    ),
 )
 
 journal = Table(
@@ -233,6 +244,8 @@ journal = Table(
     _moment("at", default=True),
     UniqueConstraint("key", name="journal_key_key"),
     Index("journal_of_user", "user_id", "id"),
+    Index("journal_of_kind", "user_id", "kind", "id"),
+    Index("journal_of_run", "run_id", "id", postgresql_where=text("run_id IS NOT NULL")),
 )
 
 postings = Table(
@@ -243,7 +256,14 @@ postings = Table(
     Column("user_id", Uuid, nullable=False),
     Column("account", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
+    Column("lot", Integer, nullable=True),
     CheckConstraint("amount <> 0", name="postings_amount_check"),
+    CheckConstraint(
+        "(lot IS NOT NULL) = (account IN ('available', 'reserved'))", name="postings_lot_check"
+    ),
+    ForeignKeyConstraint(
+        ["user_id", "lot"], ["lots.user_id", "lots.number"], name="postings_lot_fkey"
+    ),
     Index("postings_of_entry", "entry_id"),
 )
 
@@ -253,8 +273,29 @@ balances = Table(
     Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
     _count("available"),
     _count("reserved"),
+    _count("owed"),
+    Column("lots", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("available >= 0", name="balances_available_check"),
     CheckConstraint("reserved >= 0", name="balances_reserved_check"),
+    CheckConstraint("owed >= 0", name="balances_owed_check"),
+    CheckConstraint("owed = 0 OR available = 0", name="balances_debt_check"),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("balances.user_id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("granted", BigInteger, nullable=False),
+    Column("remaining", BigInteger, nullable=False),
+    _moment("expires_at", nullable=True),
+    _text("reference"),
+    _moment("granted_at"),
+    PrimaryKeyConstraint("user_id", "number", name="lots_pkey"),
+    CheckConstraint("remaining BETWEEN 0 AND granted", name="lots_remaining_check"),
+    Index("lots_free", "user_id", postgresql_where=text("remaining > 0")),
+    Index("lots_expiring", "expires_at", postgresql_where=text("remaining > 0")),
 )
 
 holds = Table(
@@ -263,9 +304,13 @@ holds = Table(
     Column("run_id", Uuid, nullable=False),
     Column("step", Text, nullable=False),
     Column("user_id", Uuid, nullable=False),
-    _count("credits"),
-    PrimaryKeyConstraint("user_id", "run_id", "step", name="holds_pkey"),
-    CheckConstraint("credits >= 0", name="holds_credits_check"),
+    Column("lot", Integer, nullable=False),
+    Column("credits", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["user_id", "lot"], ["lots.user_id", "lots.number"], name="holds_lot_fkey"
+    ),
+    PrimaryKeyConstraint("user_id", "run_id", "step", "lot", name="holds_pkey"),
+    CheckConstraint("credits > 0", name="holds_credits_check"),
 )
 
 idempotency_keys = Table(
@@ -455,6 +500,7 @@ TENANT_TABLES = (
     journal,
     postings,
     balances,
+    lots,
     holds,
     idempotency_keys,
     orders,

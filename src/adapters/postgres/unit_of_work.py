@@ -8,11 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.billing import PostgresLedger, PostgresModelCalls
+from adapters.postgres.billing import PostgresModelCalls
 from adapters.postgres.coupons import PostgresCoupons
 from adapters.postgres.engine import is_unavailable, with_retries
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
+from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns

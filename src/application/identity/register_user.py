@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import UnitOfWork
 from application.ports.security import PasswordHasher
-from domain.billing.ledger import grant
+from domain.billing.ledger import Grant, LotKind
 from domain.identity.user import Role, User, check_password, clean_name
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import UserId
@@ -59,7 +59,15 @@ class RegisterUser:
             await tx.users.add(user)
             await tx.ledger.open(user.id)
             if self.starting_grant:
-                await tx.ledger.book(grant(user.id, self.starting_grant, f"start:{user.id}"))
+                await tx.ledger.grant(
+                    Grant(
+                        user_id=user.id,
+                        key=f"start:{user.id}",
+                        credits=self.starting_grant,
+                        kind=LotKind.PROMOTION,
+                        reference="start",
+                    )
+                )
         return user
 
 

@@ -17,7 +17,14 @@ from application.ports.idempotency import IdempotencyKeys
 from application.ports.language_model import StopReason
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from domain.agents.pipelines import DocumentType
-from domain.billing.ledger import Balance, JournalEntry
+from domain.billing.ledger import (
+    Balance,
+    ClawBack,
+    ClawedBack,
+    Grant,
+    Reservation,
+    Settlement,
+)
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
@@ -332,28 +339,51 @@ class Ledger(Protocol):
         """What is free and what is held."""
         ...
 
-    async def book(self, entry: JournalEntry) -> bool:
-        """Book an entry, once: False when its key was booked before.
+    async def owed(self) -> int:
+        """What the transaction's person owes: clawed back, and spent by then."""
+        ...
 
-        Raises:
-            InsufficientCredits: it would take a personal account below zero.
+    async def grant(self, grant: Grant) -> bool:
+        """Give credits as a lot, once: False when its key was booked before.
+
+        What is owed is paid from it first.
         """
         ...
 
-    async def hold(self, run_id: RunId, step: str, credits: int) -> None:
-        """Note that a step holds that many credits more."""
+    async def claw_back(self, claw: ClawBack) -> ClawedBack | None:
+        """Take credits back, once: None when its key was booked before.
+
+        What is free is taken, of the lot with its reference first; the rest is owed.
+        """
+        ...
+
+    async def reserve(self, wanted: Reservation) -> bool:
+        """Hold credits for a step, once: False when its key was booked before.
+
+        Raises:
+            CapReached: the run's steps would hold more than its room.
+            InsufficientCredits: less is free. Nothing was changed, and the block may go on.
+        """
+        ...
+
+    async def settle(self, settled: Settlement) -> int:
+        """End a step's hold, and note on its run what it was charged; returns that.
+
+        Once: a settlement whose key was booked before changes nothing, and what it charged
+        then is returned.
+        """
+        ...
+
+    async def expire(self) -> int:
+        """Let lapse what is free of lots whose time is over; returns how many credits."""
         ...
 
     async def held(self, run_id: RunId, step: str) -> int:
-        """What the step holds, locked until the commit."""
+        """What the step holds."""
         ...
 
     async def held_steps(self, run_id: RunId) -> Sequence[str]:
         """The run's steps that hold anything."""
-        ...
-
-    async def close_hold(self, run_id: RunId, step: str) -> None:
-        """Note that the step holds nothing any more."""
         ...
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import Transaction
 from domain.agents.pipelines import pipeline_for
+from domain.billing.ledger import CreditsOwed
 from domain.projects.project import Project, ProjectStatus
 from domain.projects.run import Run, RunStatus
 from domain.shared.events import EventType
@@ -26,8 +27,15 @@ async def accept_run(
     own hints would stand before everybody else's.
 
     Raises:
+        CreditsOwed: the person owes credits, and begins nothing new before they are paid.
         RunInProgress: the project is being executed already; ``run_id`` says by which run.
     """
+    owed = await tx.ledger.owed()
+    if owed:
+        raise CreditsOwed(
+            f"Top up at least {owed} credits first: they are owed since a payment was refunded.",
+            owed=owed,
+        )
     pipeline = pipeline_for(project.mode)
     run = Run(
         id=RunId(ids.new()),

@@ -47,7 +47,7 @@ from application.runs.failures import RetryLater, StepFailed
 from application.runs.retry_policy import PARK_ABOVE_SECONDS, next_delay
 from domain.agents.artifacts import Reply
 from domain.agents.findings import Finding, error
-from domain.billing.ledger import reserve
+from domain.billing.ledger import Reservation
 from domain.billing.usage import TokenUsage
 from domain.projects.run import Run
 from domain.shared.ids import ModelCallId
@@ -196,13 +196,18 @@ class StepCalls:
         more = max(0, held - spare)
         async with self.uow.begin(self.run.user_id) as tx:
             # What is held must be settled by somebody: so only who has the run may hold.
-            await tx.runs.lock(self.run.id, self.run.fence)
+            run = await tx.runs.lock(self.run.id, self.run.fence)
             if more:
-                entry = reserve(
-                    self.run.user_id, self.run.id, self.step, more, f"reserve:{call.id}"
+                await tx.ledger.reserve(
+                    Reservation(
+                        user_id=run.user_id,
+                        key=f"reserve:{call.id}",
+                        run_id=run.id,
+                        step=self.step,
+                        credits=more,
+                        room=run.room,
+                    )
                 )
-                await tx.ledger.book(entry)
-                await tx.ledger.hold(self.run.id, self.step, more)
             await tx.calls.add(call)
         return call
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import structlog
 
 from application.ports.persistence import Transaction, UnitOfWork
-from domain.billing.ledger import settle
+from domain.billing.ledger import Settlement
 from domain.projects.project import ProjectStatus
 from domain.projects.run import RunStatus
 from domain.shared.events import EventType
@@ -34,11 +34,15 @@ async def set_aside(
     async with uow.begin(user_id) as tx:
         await tx.runs.finish(run_id, RunStatus.DEAD, error_code=error_code, error=error)
         for step in await tx.ledger.held_steps(run_id):
-            held = await tx.ledger.held(run_id, step)
-            key = f"dead:{run_id}:{step}"
-            for entry in settle(user_id, run_id, step, held=held, used=0, house=0, key=key):
-                await tx.ledger.book(entry)
-            await tx.ledger.close_hold(run_id, step)
+            await tx.ledger.settle(
+                Settlement(
+                    user_id=user_id,
+                    key=f"dead:{run_id}:{step}",
+                    run_id=run_id,
+                    step=step,
+                    used=0,
+                )
+            )
         await tx.runs.append_event(
             run_id,
             EventType.RUN_FINISHED,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from application.ports.persistence import BorneBy, CallState, Transaction
 from application.runs.model_calls import StepAccount, account_of
-from domain.billing.ledger import settle
+from domain.billing.ledger import AccountKind, Settlement
 from domain.projects.run import Run
 from domain.shared.ids import AgentTaskId
 from domain.shared.money import ExchangeRate
@@ -31,14 +31,14 @@ async def settle_step(
         if call.state is CallState.INTENT:
             await tx.calls.conclude(replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE))
     account = account_of(calls, charged=charged)
-    held = await tx.ledger.held(run.id, step)
-    used = rate.credits_for(account.user_nano_usd)
-    house = rate.credits_for(account.house_nano_usd)
-    entries = settle(
-        run.user_id, run.id, step, held=held, used=used, house=house, key=f"step:{task_id}"
+    credits = await tx.ledger.settle(
+        Settlement(
+            user_id=run.user_id,
+            key=f"step:{task_id}",
+            run_id=run.id,
+            step=step,
+            used=rate.credits_for(account.user_nano_usd),
+            house={AccountKind.HOUSE_COST: rate.credits_for(account.house_nano_usd)},
+        )
     )
-    for entry in entries:
-        await tx.ledger.book(entry)
-    if held:
-        await tx.ledger.close_hold(run.id, step)
-    return account, min(held, used)
+    return account, credits

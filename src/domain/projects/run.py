@@ -62,7 +62,8 @@ class Run:
     """One execution. ``event_seq`` is the last number given out in its event log.
 
     ``cancel_requested`` is a wish the worker reads with each heartbeat; ``error`` is the
-    public code and sentence of what ended a failed run.
+    public code and sentence of what ended a failed run. It is never charged more than its
+    ``cap_credits``; a run of before there were caps has none.
     """
 
     id: RunId
@@ -83,6 +84,13 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    cap_credits: int | None = None
+    charged_credits: int = 0
+
+    @property
+    def room(self) -> int | None:
+        """What may still be charged to it, by its cap; None where it has none."""
+        return None if self.cap_credits is None else self.cap_credits - self.charged_credits
 
     @property
     def live(self) -> bool:

@@ -50,6 +50,7 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "run_succeeded": Kind(409, "The run succeeded"),
         "nothing_to_archive": Kind(409, "Nothing to download yet"),
         "insufficient_credits": Kind(402, "Not enough credits"),
+        "credits_owed": Kind(402, "Credits are owed"),
         "body_too_large": Kind(413, "The body is too large"),
         "unsupported_media_type": Kind(415, "Send JSON"),
         "database_unavailable": Kind(503, "The database is away"),

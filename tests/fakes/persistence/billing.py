@@ -4,11 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from application.ports.persistence import BorneBy, CallState, Ledger, ModelCall, ModelCallRepository
+from domain.billing.account import Account
 from domain.billing.ledger import (
     AccountKind,
     Balance,
-    InsufficientCredits,
+    ClawBack,
+    ClawedBack,
+    EntryKind,
+    Grant,
     JournalEntry,
+    Posting,
+    Reservation,
+    Settlement,
 )
 from domain.shared.ids import RunId, UserId
 from tests.fakes.persistence.database import Session, TransactionRefused
@@ -92,50 +99,133 @@ class InMemoryLedger(Ledger):
             return nothing
         return self._session.tables.balances.get(user_id, nothing)
 
-    async def book(self, entry: JournalEntry) -> bool:
-        self._session.require_own(entry.user_id)
-        tables = self._session.tables
-        if entry.key in tables.entries:
+    async def owed(self) -> int:
+        return (await self.balance(self._session.tenant)).owed
+
+    async def grant(self, grant: Grant) -> bool:
+        account = self._account(grant.user_id)
+        if grant.key in self._session.tables.entries:
             return False
-        if entry.user_id not in tables.balances:
-            raise self._session.refused(TransactionRefused("no account is open"))
-        balance = tables.balances[entry.user_id]
-        after = Balance(
-            available=balance.available + _sum(entry, AccountKind.AVAILABLE),
-            reserved=balance.reserved + _sum(entry, AccountKind.RESERVED),
-        )
-        if after.available < 0 or after.reserved < 0:
-            needed = max(balance.available - after.available, balance.reserved - after.reserved)
-            raise InsufficientCredits(
-                f"This needs {needed} credits free; {balance.available} are.",
-                needed=needed,
-                available=balance.available,
-            )
-        tables.entries[entry.key] = entry
-        tables.balances[entry.user_id] = after
-        for kind in (AccountKind.GRANTS, AccountKind.REVENUE, AccountKind.HOUSE_COST):
-            tables.house[kind] = tables.house.get(kind, 0) + _sum(entry, kind)
+        entry, lot = account.grant(grant)
+        # Its credits come with the entry's postings.
+        self._session.tables.lots[grant.user_id, lot.number] = replace(lot, remaining=0)
+        self._book(entry)
         return True
 
-    async def hold(self, run_id: RunId, step: str, credits: int) -> None:
-        held = await self.held(run_id, step) + credits
-        if held < 0:
-            raise self._session.refused(TransactionRefused("a step cannot hold less than nothing"))
-        self._session.tables.holds[self._session.tenant, run_id, step] = held
+    async def claw_back(self, claw: ClawBack) -> ClawedBack | None:
+        account = self._account(claw.user_id)
+        if claw.key in self._session.tables.entries:
+            return None
+        entries, clawed = account.claw_back(claw)
+        self._book(*entries)
+        return clawed
+
+    async def reserve(self, wanted: Reservation) -> bool:
+        account = self._account(wanted.user_id, wanted.run_id)
+        if wanted.key in self._session.tables.entries:
+            return False
+        self._book(*account.reserve(wanted))
+        return True
+
+    async def settle(self, settled: Settlement) -> int:
+        account = self._account(settled.user_id, settled.run_id, settled.step)
+        entries = self._session.tables.entries
+        if any(key in entries for key in settled.keys):
+            before = entries.get(f"{settled.key}:{EntryKind.SETTLE.value}")
+            return _sum(before, AccountKind.REVENUE) if before else 0
+        moves, charged = account.settle(settled)
+        self._book(*moves)
+        row = self._session.tables.runs.get(settled.run_id)
+        if row is not None and charged:
+            run = replace(row.run, charged_credits=row.run.charged_credits + charged)
+            self._session.tables.runs[settled.run_id] = replace(row, run=run)
+        return charged
+
+    async def expire(self) -> int:
+        entries = self._account(self._session.tenant).expire()
+        self._book(*entries)
+        return sum(_sum(entry, AccountKind.EXPIRED) for entry in entries)
 
     async def held(self, run_id: RunId, step: str) -> int:
-        return self._session.tables.holds.get((self._session.tenant, run_id, step), 0)
+        return sum(self._holds(run_id, step).values())
 
     async def held_steps(self, run_id: RunId) -> Sequence[str]:
         tenant = self._session.tenant
-        return sorted(
-            step
-            for (user, run, step), credits in self._session.tables.holds.items()
-            if user == tenant and run == run_id and credits > 0
+        holds = self._session.tables.holds
+        return sorted({step for user, run, step, _ in holds if user == tenant and run == run_id})
+
+    def _account(self, user_id: UserId, run_id: RunId | None = None, step: str = "") -> Account:
+        self._session.require_own(user_id)
+        tables = self._session.tables
+        if user_id not in tables.balances:
+            raise self._session.refused(TransactionRefused("no account is open"))
+        lots = [lot for (owner, _), lot in tables.lots.items() if owner == user_id]
+        return Account(
+            user_id=user_id,
+            now=self._session.now,
+            balance=tables.balances[user_id],
+            lots_made=len(lots),
+            lots=tuple(lots),
+            held=self._holds(run_id, step) if run_id else {},
+            held_by_run=sum(
+                credits
+                for (owner, run, _, _), credits in tables.holds.items()
+                if owner == user_id and run == run_id
+            ),
         )
 
-    async def close_hold(self, run_id: RunId, step: str) -> None:
-        self._session.tables.holds.pop((self._session.tenant, run_id, step), None)
+    def _holds(self, run_id: RunId, step: str) -> dict[int, int]:
+        mine = (self._session.tenant, run_id, step)
+        return {
+            lot: credits
+            for (*place, lot), credits in self._session.tables.holds.items()
+            if tuple(place) == mine
+        }
+
+    def _book(self, *entries: JournalEntry) -> None:
+        tables = self._session.tables
+        for entry in entries:
+            if entry.key in tables.entries:
+                raise self._session.refused(TransactionRefused("an entry has this key already"))
+            tables.entries[entry.key] = entry
+            for posting in entry.postings:
+                self._post(entry, posting)
+        balances = [tables.balances[entry.user_id] for entry in entries]
+        lots = [lot.remaining for lot in tables.lots.values()]
+        held = tables.holds.values()
+        if (
+            any(
+                min(balance.available, balance.reserved, balance.owed) < 0
+                or (balance.owed and balance.available)
+                for balance in balances
+            )
+            or min((*lots, *held, 0)) < 0
+        ):
+            raise self._session.refused(TransactionRefused("a sum may not be below zero"))
+
+    def _post(self, entry: JournalEntry, posting: Posting) -> None:
+        """Add a posting up wherever it counts, as the columns of PostgreSQL do."""
+        tables, owner, kind = self._session.tables, entry.user_id, posting.account
+        balance = tables.balances[owner]
+        if kind is AccountKind.OWED:
+            tables.balances[owner] = replace(balance, owed=balance.owed - posting.amount)
+        elif kind is AccountKind.AVAILABLE:
+            available = balance.available + posting.amount
+            tables.balances[owner] = replace(balance, available=available)
+            place = (owner, posting.lot or 0)
+            lot = tables.lots[place]
+            tables.lots[place] = replace(lot, remaining=lot.remaining + posting.amount)
+        elif kind is AccountKind.RESERVED:
+            reserved = balance.reserved + posting.amount
+            tables.balances[owner] = replace(balance, reserved=reserved)
+            if entry.run_id is None:
+                raise TransactionRefused("what is held is held by a run")
+            hold = (owner, entry.run_id, entry.step, posting.lot or 0)
+            credits = tables.holds.pop(hold, 0) + posting.amount
+            if credits:
+                tables.holds[hold] = credits
+        else:
+            tables.house[kind] = tables.house.get(kind, 0) + posting.amount
 
 
 def _sum(entry: JournalEntry, kind: AccountKind) -> int:

@@ -19,7 +19,7 @@ from application.ports.idempotency import StoredReply
 from application.ports.payment_gateway import GatewayDispute
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from domain.billing.coupons import Coupon
-from domain.billing.ledger import AccountKind, Balance, JournalEntry
+from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
 from domain.billing.orders import Order
 from domain.billing.payments import Payment, Refund
 from domain.identity.user import User
@@ -114,7 +114,8 @@ class Tables:
     balances: dict[UserId, Balance] = field(default_factory=dict)
     house: dict[AccountKind, int] = field(default_factory=dict)
     entries: dict[str, JournalEntry] = field(default_factory=dict)
-    holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
+    lots: dict[tuple[UserId, int], Lot] = field(default_factory=dict)
+    holds: dict[tuple[UserId, RunId, str, int], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
     orders: dict[OrderId, OrderRow] = field(default_factory=dict)
     payments: dict[TransactionId, Payment] = field(default_factory=dict)

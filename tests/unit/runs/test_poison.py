@@ -6,11 +6,11 @@ from typing import cast
 
 from application.ports.persistence import RunClaims, RunUnreadable
 from domain.agents.artifacts import Mode
-from domain.billing.ledger import reserve
 from domain.projects.project import ProjectStatus
 from domain.projects.run import MAX_CLAIMS, Claim, Run, RunStatus
 from domain.shared.events import EventType
 from domain.shared.ids import RunId
+from tests.contracts.samples import make_reservation
 from tests.fakes.persistence import InMemoryRunClaims
 from tests.unit.runs.world import GRANT, World, open_world
 
@@ -94,8 +94,7 @@ async def test_a_row_that_cannot_be_read_ends_dead_and_gives_back_what_it_held()
     world = await open_world()
     run = await world.accepted()
     async with world.uow.begin(world.user_id) as tx:
-        await tx.ledger.book(reserve(world.user_id, run.id, "idea", 100, "held"))
-        await tx.ledger.hold(run.id, "idea", 100)
+        await tx.ledger.reserve(make_reservation(run, 100))
     world.claims = cast(RunClaims, UnreadableClaims(world.database))
     await wear_out(world, run)
     ended = await world.run(run.id)

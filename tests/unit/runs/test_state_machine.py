@@ -23,13 +23,13 @@ from application.ports.persistence import BorneBy, CallState, DatabaseUnavailabl
 from application.runs import write_codebase
 from application.runs.execute_run import ExecuteRun
 from domain.agents.pipelines import DEVELOPER
-from domain.billing.ledger import AccountKind, grant
+from domain.billing.ledger import AccountKind
 from domain.projects.agent_task import AgentTask, AgentTaskStatus
 from domain.projects.project import Project
 from domain.projects.run import Run, RunInProgress, RunNotLive, RunStatus
 from domain.shared.events import EventType
 from domain.shared.ids import RunId, UserId
-from tests.contracts.samples import make_user
+from tests.contracts.samples import make_grant, make_user
 from tests.fakes.language_model import USAGE, fail
 from tests.unit.runs.simulation import (
     INSTANT,
@@ -114,7 +114,7 @@ class Runs(RuleBasedStateMachine):
         async with self.world.uow.begin(user.id) as tx:
             await tx.users.add(user)
             await tx.ledger.open(user.id)
-            await tx.ledger.book(grant(user.id, SCANTY_GRANT, f"start:{user.id}"))
+            await tx.ledger.grant(make_grant(user.id, SCANTY_GRANT))
         return replace(self.world, user_id=user.id)
 
     # What people do.
@@ -324,11 +324,13 @@ class Runs(RuleBasedStateMachine):
         for user_id, balance in tables.balances.items():
             assert balance.available == sums.get((user_id, AccountKind.AVAILABLE), 0) >= 0
             assert balance.reserved == sums.get((user_id, AccountKind.RESERVED), 0) >= 0
-            held = [credits for (who, _, _), credits in tables.holds.items() if who == user_id]
+            held = [credits for (who, *_), credits in tables.holds.items() if who == user_id]
             assert balance.reserved == sum(held)
-            assert all(credits >= 0 for credits in held)
-        for (_, run_id, _), credits in tables.holds.items():
-            assert not credits or tables.runs[run_id].run.live
+            assert all(credits > 0 for credits in held)
+            free = [lot.remaining for (who, _), lot in tables.lots.items() if who == user_id]
+            assert balance.available == sum(free)
+        for _, run_id, _, _ in tables.holds:
+            assert tables.runs[run_id].run.live
 
     @invariant()
     def a_step_is_charged_what_its_calls_cost_if_it_succeeded(self) -> None:
@@ -337,7 +339,7 @@ class Runs(RuleBasedStateMachine):
         for entry in tables.entries.values():
             if entry.kind == "settle":
                 place = (entry.run_id, entry.step)
-                charged[place] = charged.get(place, 0) + entry.postings[1].amount
+                charged[place] = charged.get(place, 0) + entry.postings[-1].amount
         assert charged.keys() <= tables.tasks.keys()
         for place, task in tables.tasks.items():
             cost = sum(

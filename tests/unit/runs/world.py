@@ -19,14 +19,14 @@ from application.runs.local_gate import LocalProviderGate
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from domain.agents.artifacts import FileBatch, Mode, WrittenFile
-from domain.billing.ledger import Balance, grant
+from domain.billing.ledger import Balance
 from domain.projects.agent_task import AgentTask
 from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.ids import RunId, UserId
 from domain.shared.money import ExchangeRate
-from tests.contracts.samples import make_user
+from tests.contracts.samples import make_grant, make_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.document_renderer import PlainTextRenderer
 from tests.fakes.language_model import ScriptedLanguageModel, answer
@@ -192,7 +192,7 @@ async def open_world(
         await tx.users.add(user)
         await tx.ledger.open(user.id)
         if credits:
-            await tx.ledger.book(grant(user.id, credits, f"start:{user.id}"))
+            await tx.ledger.grant(make_grant(user.id, credits))
     return World(
         clock=clock,
         database=database,
