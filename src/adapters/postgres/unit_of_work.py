@@ -15,8 +15,15 @@ from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
+from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.subscriptions import (
+    PostgresNotices,
+    PostgresRetention,
+    PostgresSeats,
+    PostgresSubscriptions,
+)
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
 
@@ -39,6 +46,12 @@ class PostgresTransaction:
         self.orders = PostgresOrders(connection, user_id)
         self.payments = PostgresPayments(connection, user_id)
         self.coupons = PostgresCoupons(connection, user_id)
+        self.plans = PostgresPlans(connection)
+        self.subscriptions = PostgresSubscriptions(connection, user_id)
+        self.seats = PostgresSeats(connection, user_id)
+        self.entitlements = PostgresEntitlements(connection, user_id)
+        self.notices = PostgresNotices(connection, user_id)
+        self.retention = PostgresRetention(connection, user_id)
 
 
 class PostgresUnitOfWork:

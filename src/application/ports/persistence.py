@@ -16,6 +16,14 @@ from uuid import UUID
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.language_model import StopReason
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
+from application.ports.subscriptions import (
+    EntitlementRepository,
+    NoticeRepository,
+    PlanRepository,
+    RetentionRepository,
+    SeatRepository,
+    SubscriptionRepository,
+)
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
     Balance,
@@ -412,6 +420,18 @@ class Transaction(Protocol):
     def payments(self) -> PaymentRepository: ...
     @property
     def coupons(self) -> CouponRepository: ...
+    @property
+    def plans(self) -> PlanRepository: ...
+    @property
+    def subscriptions(self) -> SubscriptionRepository: ...
+    @property
+    def seats(self) -> SeatRepository: ...
+    @property
+    def entitlements(self) -> EntitlementRepository: ...
+    @property
+    def notices(self) -> NoticeRepository: ...
+    @property
+    def retention(self) -> RetentionRepository: ...
 
 
 class UnitOfWork(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.agents.artifacts import Mode
+from domain.billing.orders import LEAST_PAISE
 from domain.shared.errors import Conflict, DomainError, InvalidValue
 from domain.shared.ids import PlanId
 
@@ -183,6 +184,6 @@ def checked(plan: Plan) -> Plan:
         )
     if plan.code == FREE and (plan.price_paise or not plan.on_sale):
         raise InvalidValue("price_paise", "Free costs nothing and is always there.")
-    if plan.code != FREE and not plan.price_paise:
-        raise InvalidValue("price_paise", "Only Free costs nothing: use at least 1.")
+    if plan.code != FREE and plan.price_paise < LEAST_PAISE:
+        raise InvalidValue("price_paise", f"Only Free costs nothing: use at least {LEAST_PAISE}.")
     return plan

@@ -9,6 +9,7 @@ from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.oversight import InMemoryRunOversight
+from tests.fakes.persistence.subscriptions import InMemorySubscriptionSchedule
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "InMemoryExpiredIdempotencyKeys",
     "InMemoryRunClaims",
     "InMemoryRunOversight",
+    "InMemorySubscriptionSchedule",
     "InMemoryUnitOfWork",
     "TransactionRefused",
 ]

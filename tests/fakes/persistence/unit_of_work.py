@@ -17,6 +17,14 @@ from application.ports.persistence import (
     UnitOfWork,
     UserRepository,
 )
+from application.ports.subscriptions import (
+    EntitlementRepository,
+    NoticeRepository,
+    PlanRepository,
+    RetentionRepository,
+    SeatRepository,
+    SubscriptionRepository,
+)
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
@@ -32,6 +40,14 @@ from tests.fakes.persistence.projects import (
     InMemoryProjects,
 )
 from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.subscriptions import (
+    InMemoryEntitlements,
+    InMemoryNotices,
+    InMemoryPlans,
+    InMemoryRetention,
+    InMemorySeats,
+    InMemorySubscriptions,
+)
 from tests.fakes.persistence.users import InMemoryUsers
 
 
@@ -50,6 +66,12 @@ class InMemoryTransaction:
     orders: OrderRepository
     payments: PaymentRepository
     coupons: CouponRepository
+    plans: PlanRepository
+    subscriptions: SubscriptionRepository
+    seats: SeatRepository
+    entitlements: EntitlementRepository
+    notices: NoticeRepository
+    retention: RetentionRepository
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -74,4 +96,10 @@ class InMemoryUnitOfWork(UnitOfWork):
                 orders=InMemoryOrders(session),
                 payments=InMemoryPayments(session),
                 coupons=InMemoryCoupons(session),
+                plans=InMemoryPlans(session),
+                subscriptions=InMemorySubscriptions(session),
+                seats=InMemorySeats(session),
+                entitlements=InMemoryEntitlements(session),
+                notices=InMemoryNotices(session),
+                retention=InMemoryRetention(session),
             )

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.billing.months import months_after
+from domain.billing.payments import Mandate
 from domain.billing.plans import Plan
 from domain.shared.errors import Conflict
 from domain.shared.ids import SubscriptionId, UserId
@@ -120,7 +121,7 @@ class Subscription:
     Period ``anchored`` begins at ``anchor``, the others whole months before or after it.
     ``next_plan`` and ``next_seats`` are agreed from the next period on; ``ahead`` is the
     charge that paid for it already. ``attempt`` counts collections of the open renewal, which
-    is overdue since ``missed_at``.
+    is overdue since ``missed_at``; ``mandate`` is the buyer's leave to collect them.
     """
 
     id: SubscriptionId
@@ -145,6 +146,7 @@ class Subscription:
     paused_at: datetime | None = None
     ended_at: datetime | None = None
     trial: bool = False
+    mandate: Mandate | None = None
 
     @property
     def ended(self) -> bool:

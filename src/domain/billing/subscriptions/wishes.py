@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from domain.billing.orders import LEAST_PAISE
 from domain.billing.plans import Plan
 from domain.billing.proration import Period, Proration, prorate
 from domain.billing.subscriptions.changes import NoticeKind, Outcome
@@ -36,7 +37,8 @@ def preview(subscription: Subscription, plan: Plan, seats: int, now: datetime) -
         old=(subscription.plan.paise(subscription.seats), subscription.plan.credits),
         new=(plan.paise(seats), plan.credits),
     )
-    return parts if parts.due_paise > 0 else None
+    # Less than a gateway takes cannot be asked for now.
+    return parts if parts.due_paise >= LEAST_PAISE else None
 
 
 def changed(sub: Subscription, plan: Plan, seats: int, now: datetime) -> Outcome:
