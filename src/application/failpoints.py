@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """The places, in the order in which a run comes by them."""
+    """The places, in the order in which a run, and then a gateway's event, comes by them."""
 
     EXECUTE_BEFORE_COMMIT = "execute-before-commit"
     EXECUTE_AFTER_COMMIT = "execute-after-commit"
@@ -29,6 +29,8 @@ class Failpoint(StrEnum):
     AFTER_STEP_COMMIT = "after-step-commit"
     BEFORE_RUN_END = "before-run-end"
     AFTER_RUN_END = "after-run-end"
+    EVENT_TAKEN = "event-taken"
+    EVENT_ACTED_ON = "event-acted-on"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class PostgresOrders:
                 created_at=order.created_at,
                 expires_at=order.expires_at,
                 paid_at=order.paid_at,
+                paid_with=order.paid_with,
                 due_at=order.expires_at,
             )
         )
@@ -80,6 +81,7 @@ class PostgresOrders:
                 status=order.status,
                 gateway_order_id=order.gateway_order_id,
                 paid_at=order.paid_at,
+                paid_with=order.paid_with,
             )
         )
 
@@ -306,6 +308,7 @@ def _order(row: Row[Any]) -> Order:
         created_at=row.created_at,
         expires_at=row.expires_at,
         paid_at=row.paid_at,
+        paid_with=None if row.paid_with is None else TransactionId(row.paid_with),
     )
 
 

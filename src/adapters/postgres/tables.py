@@ -377,6 +377,7 @@ orders = Table(
     _moment("created_at", default=True),
     _moment("expires_at"),
     _moment("paid_at", nullable=True),
+    Column("paid_with", Uuid, nullable=True),
     _moment("due_at", nullable=True),
     UniqueConstraint("id", "user_id", name="orders_id_user_id_key"),
     CheckConstraint("amount_paise >= 100", name="orders_amount_paise_check"),

@@ -1,5 +1,6 @@
 """Where orders are made, told to the gateway, and charged to mandates."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -80,8 +81,12 @@ class OrderDesk:
         await tx.coupons.redeem(coupon.id, order.id)
         return order
 
-    async def place(self, order: Order) -> Order:
+    async def place(
+        self, order: Order, along: Callable[[Transaction, Order], Awaitable[None]] | None = None
+    ) -> Order:
         """Tell the gateway of an order, outside of any transaction. Safe to repeat.
+
+        ``along`` is done in the transaction that keeps what the gateway called it.
 
         Raises:
             NotFound: the order is not there.
@@ -106,6 +111,8 @@ class OrderDesk:
             placed = replace(kept, gateway_order_id=gateway_order_id)
             await tx.orders.save(placed)
             await tx.orders.look_again(order.id, self.clock.now() + FIRST_LOOK)
+            if along is not None:
+                await along(tx, placed)
             return placed
 
     async def charge_mandate(self, order: Order, mandate: Mandate) -> None:

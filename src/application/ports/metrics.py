@@ -9,3 +9,11 @@ class RunMetrics(Protocol):
     def run_died(self, error_code: str) -> None:
         """A run was set aside as dead; ``error_code`` is the public one."""
         ...
+
+
+class PaymentMetrics(Protocol):
+    """What somebody must look at among payments. Never raises, never waits."""
+
+    def alert(self, kind: str) -> None:
+        """Something was set aside or went wrong; ``kind`` is one of a few words."""
+        ...

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.shared.errors import DomainError
-from domain.shared.ids import CouponId, OrderId, UserId
+from domain.shared.ids import CouponId, OrderId, TransactionId, UserId
 
 CURRENCY = "INR"
 """The only currency that anything is sold in."""
@@ -56,7 +56,8 @@ class Order:
     already taken off. ``reference`` says what is bought, in the words of its purpose: a pack's
     code, or a subscription's id. ``credits`` are what a top-up brings; other purposes leave it
     at 0. ``gateway_order_id`` is empty until the gateway knows the order. ``recurring`` asks
-    the payer for a mandate that later orders may be charged to.
+    the payer for a mandate that later orders may be charged to. ``paid_with`` is the payment
+    that paid it, of however many there are.
     """
 
     id: OrderId
@@ -75,6 +76,7 @@ class Order:
     coupon_id: CouponId | None = None
     recurring: bool = False
     paid_at: datetime | None = None
+    paid_with: TransactionId | None = None
 
     def __post_init__(self) -> None:
         if self.amount_paise < LEAST_PAISE or self.discount_paise < 0 or self.credits < 0:

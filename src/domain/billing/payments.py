@@ -68,8 +68,7 @@ class Mandate:
 class Payment:
     """One attempt to pay an order. ``gateway_payment_id`` names it everywhere.
 
-    ``refunded_paise`` counts what was given back or is on its way back; ``credits_granted``
-    says whether this payment is the one that paid its order.
+    ``refunded_paise`` counts what was given back, is on its way back, or was charged back.
     """
 
     id: TransactionId

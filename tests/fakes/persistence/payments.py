@@ -78,6 +78,7 @@ class InMemoryOrders(OrderRepository):
                 status=order.status,
                 gateway_order_id=order.gateway_order_id,
                 paid_at=order.paid_at,
+                paid_with=order.paid_with,
             )
             self._session.tables.orders[order.id] = replace(row, order=kept)
 

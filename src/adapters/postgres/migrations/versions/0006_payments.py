@@ -50,6 +50,7 @@ CREATE TABLE orders (
     created_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz NOT NULL,
     paid_at timestamptz,
+    paid_with uuid,
     due_at timestamptz,
     CONSTRAINT orders_id_user_id_key UNIQUE (id, user_id)
 );
@@ -137,7 +138,7 @@ CREATE INDEX gateway_events_of_status ON gateway_events (status, id DESC);
 
 _TENANT_GRANTS = {
     "orders": (
-        "SELECT, INSERT, UPDATE (status, gateway_order_id, paid_at, due_at)",
+        "SELECT, INSERT, UPDATE (status, gateway_order_id, paid_at, paid_with, due_at)",
         "SELECT, UPDATE (due_at)",
     ),
     "transactions": (

@@ -1,0 +1,268 @@
+"""Refunds and chargebacks: asked for, carried out by the gateway, and taken note of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from application.billing.fulfilment import Fulfilment
+from application.billing.payment_book import give_back
+from application.ports.clock import Clock, IdMaker
+from application.ports.metrics import PaymentMetrics
+from application.ports.payment_gateway import (
+    DisputeStatus,
+    GatewayDispute,
+    GatewayRefund,
+    GatewayRefused,
+    GatewayUnavailable,
+    PaymentGateway,
+    RefundRequest,
+)
+from application.ports.persistence import Transaction, UnitOfWork
+from domain.billing.orders import Order, OrderPurpose
+from domain.billing.payments import (
+    Payment,
+    Refund,
+    TransactionKind,
+    TransactionStatus,
+)
+from domain.shared.errors import Conflict, NotFound
+from domain.shared.ids import TransactionId, UserId
+
+log = structlog.get_logger(__name__)
+
+_ENDED = (TransactionStatus.PROCESSED, TransactionStatus.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundOrder:
+    """Which payment to give back, how much of it (None is all that is left), and why."""
+
+    user_id: UserId
+    payment_id: TransactionId
+    amount_paise: int | None
+    reason: str
+    requested_by: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundDesk:
+    """Gives money back. What it had bought is taken back once the gateway has the refund."""
+
+    uow: UnitOfWork
+    gateway: PaymentGateway
+    fulfilments: Mapping[OrderPurpose, Fulfilment]
+    clock: Clock
+    ids: IdMaker
+    metrics: PaymentMetrics
+
+    async def request(self, command: RefundOrder) -> Refund:
+        """Keep a refund, then ask the gateway for it.
+
+        When the gateway does not answer, the refund stays requested, and is asked for again.
+
+        Raises:
+            NotFound: the person has no such payment.
+            InvalidValue: the amount is not positive.
+            NothingToRefund: more is asked back than is left.
+        """
+        async with self.uow.begin(command.user_id) as tx:
+            _, payment = await _locked(tx, command.payment_id)
+            amount = command.amount_paise
+            refund = self._new(
+                payment,
+                amount_paise=payment.refundable_paise if amount is None else amount,
+                reason=command.reason,
+                requested_by=command.requested_by,
+            )
+            await give_back(tx, payment, refund)
+        return await self.carry_out(refund)
+
+    async def carry_out(self, refund: Refund) -> Refund:
+        """Ask the gateway for a refund that is kept. Safe to repeat.
+
+        Returns the refund as it stands after the answer, unchanged if there was none.
+        """
+        request = RefundRequest(
+            key=_gateway_key(refund),
+            gateway_payment_id=refund.gateway_payment_id,
+            amount_paise=refund.amount_paise,
+            reason=refund.reason,
+            currency=refund.currency,
+        )
+        try:
+            seen = await self.gateway.refund(request)
+        except GatewayUnavailable as error:
+            log.warning("refund not asked for", refund_id=str(refund.id), error=error.reason)
+            return refund
+        except GatewayRefused as refusal:
+            return await self._refused(refund, refusal.message)
+        return await self.record(refund.user_id, refund.payment_id, seen)
+
+    async def retry(self, user_id: UserId, refund_id: TransactionId) -> Refund:
+        """Ask for a failed refund anew. What it took back is not taken back twice.
+
+        Raises:
+            NotFound: there is no such refund.
+            Conflict: it has not failed.
+        """
+        async with self.uow.begin(user_id) as tx:
+            found = await tx.payments.refund(refund_id)
+            if found is None:
+                raise NotFound("refund", refund_id)
+            _, payment = await _locked(tx, found.payment_id)
+            refund = await tx.payments.refund(refund_id)
+            if refund is None or refund.status is not TransactionStatus.FAILED:
+                raise Conflict("Only a failed refund can be tried again.")
+            refund = replace(
+                refund,
+                status=TransactionStatus.REQUESTED,
+                attempt=refund.attempt + 1,
+                gateway_refund_id="",
+                error="",
+            )
+            if refund.reversed_at is None:
+                await give_back(tx, payment, refund)
+            else:
+                await tx.payments.put_refund(refund)
+        return await self.carry_out(refund)
+
+    async def record(
+        self, user_id: UserId, payment_id: TransactionId, seen: GatewayRefund
+    ) -> Refund:
+        """Take note of a refund as the gateway showed it; one it made unasked is kept too.
+
+        Raises:
+            NotFound: the person has no such payment.
+        """
+        async with self.uow.begin(user_id) as tx:
+            order, payment = await _locked(tx, payment_id)
+            known = _matching(await tx.payments.refunds_of(payment_id), seen)
+            if known is None:
+                if seen.status is TransactionStatus.FAILED:
+                    raise NotFound("refund", seen.id)
+                known = self._new(
+                    payment, amount_paise=seen.amount_paise, reason="Made at the gateway."
+                )
+                await give_back(tx, payment, known)
+            if known.status in _ENDED:
+                if seen.status in _ENDED and seen.status is not known.status:
+                    self._alert("refund_contradicted", known)
+                return known
+            refund = replace(known, status=seen.status, gateway_refund_id=seen.id)
+            if refund.status is TransactionStatus.FAILED:
+                refund = replace(refund, error="The gateway could not carry it out.")
+                await _free(tx, payment, refund)
+                self._alert("refund_failed", refund)
+            if refund == known:
+                return known
+            return await self._keep(tx, order, payment, refund)
+
+    async def note_dispute(
+        self, user_id: UserId, payment_id: TransactionId, seen: GatewayDispute
+    ) -> None:
+        """Take note of a payer's complaint; one that was lost takes back what was bought.
+
+        Raises:
+            NotFound: the person has no such payment.
+        """
+        async with self.uow.begin(user_id) as tx:
+            order, payment = await _locked(tx, payment_id)
+            if not await tx.payments.note_dispute(payment, seen):
+                return
+            self.metrics.alert(f"dispute_{seen.status}")
+            log.warning("dispute", payment_id=payment.gateway_payment_id, status=seen.status.value)
+            taken = min(seen.deducted_paise or seen.amount_paise, payment.refundable_paise)
+            if seen.status is not DisputeStatus.LOST or taken == 0:
+                return
+            chargeback = replace(
+                self._new(payment, amount_paise=taken, reason=seen.reason or "Charged back."),
+                kind=TransactionKind.CHARGEBACK,
+                status=TransactionStatus.PROCESSED,
+                gateway_refund_id=seen.id,
+            )
+            await give_back(tx, payment, chargeback)
+            await self._keep(tx, order, payment, chargeback)
+
+    async def _keep(
+        self, tx: Transaction, order: Order, payment: Payment, refund: Refund
+    ) -> Refund:
+        """Write it back; the first time that the money is on its way, reverse what it bought."""
+        on_its_way = refund.status in (TransactionStatus.PENDING, TransactionStatus.PROCESSED)
+        if not on_its_way or refund.reversed_at is not None:
+            await tx.payments.put_refund(refund)
+            return refund
+        reversed_ = replace(refund, reversed_at=self.clock.now())
+        await tx.payments.put_refund(reversed_)
+        # Surplus money had bought nothing.
+        if order.paid_with == payment.id:
+            await self.fulfilments[order.purpose].reverse(tx, order, reversed_)
+        return reversed_
+
+    async def _refused(self, refund: Refund, why: str) -> Refund:
+        async with self.uow.begin(refund.user_id) as tx:
+            _, payment = await _locked(tx, refund.payment_id)
+            known = await tx.payments.refund(refund.id)
+            if known is None or known.status is not TransactionStatus.REQUESTED:
+                return known or refund
+            failed = replace(known, status=TransactionStatus.FAILED, error=why)
+            await tx.payments.put_refund(failed)
+            await _free(tx, payment, failed)
+        self._alert("refund_failed", failed)
+        return failed
+
+    def _new(
+        self,
+        payment: Payment,
+        *,
+        amount_paise: int,
+        reason: str,
+        requested_by: UserId | None = None,
+    ) -> Refund:
+        return Refund(
+            id=TransactionId(self.ids.new()),
+            user_id=payment.user_id,
+            order_id=payment.order_id,
+            payment_id=payment.id,
+            gateway_payment_id=payment.gateway_payment_id,
+            amount_paise=amount_paise,
+            currency=payment.currency,
+            kind=TransactionKind.REFUND,
+            status=TransactionStatus.REQUESTED,
+            created_at=self.clock.now(),
+            reason=reason,
+            requested_by=requested_by,
+        )
+
+    def _alert(self, kind: str, refund: Refund) -> None:
+        self.metrics.alert(kind)
+        log.error(kind, refund_id=str(refund.id), payment_id=refund.gateway_payment_id)
+
+
+async def _locked(tx: Transaction, payment_id: TransactionId) -> tuple[Order, Payment]:
+    """The payment and its order, locked: whoever changes either takes this lock first."""
+    named = await tx.payments.get(payment_id)
+    order = None if named is None else await tx.orders.get(named.order_id, lock=True)
+    payment = await tx.payments.get(payment_id)
+    if order is None or payment is None:
+        raise NotFound("payment", payment_id)
+    return order, payment
+
+
+async def _free(tx: Transaction, payment: Payment, failed: Refund) -> None:
+    """Let the amount be given back otherwise. Not where it has taken back what it bought: then
+    it is still owed, and is to be tried again."""
+    if failed.reversed_at is None:
+        left = payment.refunded_paise - failed.amount_paise
+        await tx.payments.put(replace(payment, refunded_paise=left))
+
+
+def _matching(refunds: Sequence[Refund], seen: GatewayRefund) -> Refund | None:
+    for refund in refunds:
+        if seen.id == refund.gateway_refund_id or (seen.key and seen.key == _gateway_key(refund)):
+            return refund
+    return None
+
+
+def _gateway_key(refund: Refund) -> str:
+    return f"{refund.id}-{refund.attempt}"
