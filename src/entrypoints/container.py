@@ -58,6 +58,7 @@ from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.follow_run import FollowRun, IssueStreamTicket
 from application.runs.local_gate import LocalProviderGate
+from application.runs.mending_budget import MendingBudget
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
@@ -143,13 +144,17 @@ class Container(containers.DeclarativeContainer):
     show_project = providers.Singleton(ShowProject, uow)
     edit_project = providers.Singleton(EditProject, uow, clock)
     delete_project = providers.Singleton(DeleteProject, uow)
-    execute_project = providers.Singleton(ExecuteProject, uow, queue, clock, ids)
+    execute_project = providers.Singleton(
+        ExecuteProject, uow, queue, clock, ids, settings.provided.run_cap_credits
+    )
     list_documents = providers.Singleton(ListDocuments, uow)
     show_document = providers.Singleton(ShowDocument, uow)
     download_document = providers.Singleton(DownloadDocument, uow, objects)
     read_archive = providers.Singleton(ReadArchive, uow, objects)
 
-    retry_run = providers.Singleton(RetryRun, uow, queue, clock, ids)
+    retry_run = providers.Singleton(
+        RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
+    )
     oversight = providers.Singleton(PostgresRunOversight, dispatch_engine)
     oversee_runs = providers.Singleton(OverseeRuns, oversight)
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
@@ -175,8 +180,13 @@ class Container(containers.DeclarativeContainer):
     run_metrics = providers.Singleton(PrometheusRunMetrics)
     gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
+    mending = providers.Singleton(
+        MendingBudget,
+        run_credits=settings.provided.mending_run_credits,
+        day_credits=settings.provided.mending_day_credits,
+    )
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate, mending
     )
     execute_run = providers.Singleton(
         ExecuteRun,

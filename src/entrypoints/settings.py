@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from application import failpoints
+from domain.projects.run import DEFAULT_CAP_CREDITS
 from entrypoints.errors import OperatorError
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -76,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_tokens_per_minute: NotNegative = 0
 
     starting_grant: NotNegative = 50_000
+    run_cap_credits: Positive = DEFAULT_CAP_CREDITS
+    mending_run_credits: NotNegative = 20_000
+    mending_day_credits: NotNegative = 60_000
     usd_inr_paise: Positive = 9_000
 
     @property

@@ -1,15 +1,22 @@
 """The journal of model calls."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.tables import model_calls
+from adapters.postgres.tables import balances, model_calls
 from application.ports.language_model import StopReason
-from application.ports.persistence import BorneBy, CallState, ModelCall
+from application.ports.persistence import (
+    MENDING,
+    BorneBy,
+    CallState,
+    MendingCost,
+    ModelCall,
+)
 from domain.billing.usage import TokenUsage
 from domain.shared.ids import ModelCallId, RunId, UserId
 
@@ -19,6 +26,7 @@ class PostgresModelCalls:
 
     def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
         self._connection = connection
+        self._user_id = user_id
         self._mine = model_calls.c.user_id == user_id
 
     async def add(self, call: ModelCall) -> None:
@@ -34,6 +42,7 @@ class PostgresModelCalls:
                 borne_by=call.borne_by,
                 state=call.state,
                 held=call.held,
+                bound_nano_usd=call.bound_nano_usd,
             )
         )
 
@@ -89,6 +98,34 @@ class PostgresModelCalls:
         )
         return [_call(row, "") for row in rows]
 
+    async def committed(self, run_id: RunId, step: str) -> int:
+        nano_usd = await self._connection.scalar(
+            select(func.sum(_OPEN_OR_SPENT)).where(
+                model_calls.c.run_id == run_id,
+                model_calls.c.step == step,
+                model_calls.c.borne_by == BorneBy.USER,
+                self._mine,
+            )
+        )
+        return int(nano_usd or 0)
+
+    async def mending(self, run_id: RunId, day_seconds: float) -> MendingCost:
+        await self._connection.execute(
+            select(balances.c.user_id).where(balances.c.user_id == self._user_id).with_for_update()
+        )
+        cost = select(func.coalesce(func.sum(_OPEN_OR_SPENT), 0)).where(
+            model_calls.c.purpose.in_(sorted(MENDING)), self._mine
+        )
+        since = func.statement_timestamp() - timedelta(seconds=day_seconds)
+        rows = await self._connection.execute(
+            select(
+                cost.where(model_calls.c.run_id == run_id).scalar_subquery().label("run"),
+                cost.where(model_calls.c.created_at > since).scalar_subquery().label("day"),
+            )
+        )
+        row = rows.one()
+        return MendingCost(run_nano_usd=int(row.run), day_nano_usd=int(row.day))
+
     async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
         columns = [column for column in model_calls.c if column.name != "text"]
         rows = await self._connection.execute(
@@ -104,6 +141,15 @@ class PostgresModelCalls:
         return [_call(row, "") for row in rows]
 
 
+_OPEN_OR_SPENT = case(
+    (
+        model_calls.c.state.in_((CallState.INTENT, CallState.LOST)),
+        model_calls.c.bound_nano_usd,
+    ),
+    else_=model_calls.c.cost_nano_usd,
+)
+
+
 def _call(row: Row[Any], text: str) -> ModelCall:
     return ModelCall(
         id=ModelCallId(row.id),
@@ -116,6 +162,7 @@ def _call(row: Row[Any], text: str) -> ModelCall:
         borne_by=BorneBy(row.borne_by),
         state=CallState(row.state),
         held=row.held,
+        bound_nano_usd=row.bound_nano_usd,
         model=row.model,
         text=text,
         stop=None if row.stop is None else StopReason(row.stop),

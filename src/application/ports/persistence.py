@@ -284,8 +284,9 @@ class ModelCall:
     """One provider call in the journal: its intent, and what came of it.
 
     ``request_hash`` and ``part`` say which question, and which continuation of its
-    answer; ``held`` are the credits reserved for it. One that was cut off while it was under
-    way has failed as :data:`CUT_OFF`.
+    answer. ``bound_nano_usd`` is its dearest outcome; ``held`` are the credits by which its
+    step's hold was raised for it, for what other calls left over is used first. One that was
+    cut off while it was under way has failed as :data:`CUT_OFF`.
     """
 
     id: ModelCallId
@@ -298,6 +299,7 @@ class ModelCall:
     borne_by: BorneBy
     state: CallState
     held: int
+    bound_nano_usd: int = 0
     model: str = ""
     text: str = ""
     stop: StopReason | None = None
@@ -306,6 +308,18 @@ class ModelCall:
     estimated: bool = False
     failure: str = ""
     provider_request_id: str = ""
+
+
+MENDING = frozenset({"review", "repair"})
+"""The purposes of calls that mend our own faults, for which the house pays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MendingCost:
+    """What mending cost the house, in nano-dollars: of a run, and of a person lately."""
+
+    run_nano_usd: int
+    day_nano_usd: int
 
 
 class ModelCallRepository(Protocol):
@@ -329,6 +343,21 @@ class ModelCallRepository(Protocol):
 
     async def of_step(self, run_id: RunId, step: str) -> Sequence[ModelCall]:
         """Every call of a step, without its text: for settling."""
+        ...
+
+    async def committed(self, run_id: RunId, step: str) -> int:
+        """What the step's calls may cost the person, in nano-dollars.
+
+        Those concluded count with their cost, those under way with their bound.
+        """
+        ...
+
+    async def mending(self, run_id: RunId, day_seconds: float) -> MendingCost:
+        """What mending our own faults cost the house so far, for the run and for its person.
+
+        Calls without an answer count with their bound. Other transactions of the person
+        that ask wait until the commit, so that no two count on the same room.
+        """
         ...
 
     async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:

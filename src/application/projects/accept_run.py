@@ -7,7 +7,7 @@ from application.ports.persistence import Transaction
 from domain.agents.pipelines import pipeline_for
 from domain.billing.ledger import CreditsOwed
 from domain.projects.project import Project, ProjectStatus
-from domain.projects.run import Run, RunStatus
+from domain.projects.run import Run, RunStatus, check_cap
 from domain.shared.events import EventType
 from domain.shared.ids import RunId
 
@@ -19,6 +19,7 @@ async def accept_run(
     ids: IdMaker,
     *,
     reuse: bool,
+    cap_credits: int,
     retry_of: RunId | None = None,
 ) -> tuple[Run, bool]:
     """Keep a queued run of the locked project. Also says whether to send its hint at once.
@@ -27,6 +28,7 @@ async def accept_run(
     own hints would stand before everybody else's.
 
     Raises:
+        InvalidValue: no run can have that cap.
         CreditsOwed: the person owes credits, and begins nothing new before they are paid.
         RunInProgress: the project is being executed already; ``run_id`` says by which run.
     """
@@ -56,6 +58,7 @@ async def accept_run(
         created_at=clock.now(),
         started_at=None,
         finished_at=None,
+        cap_credits=check_cap(cap_credits),
     )
     await tx.runs.add(run)
     alone = await tx.runs.live_count() == 1
@@ -66,7 +69,12 @@ async def accept_run(
     seq = await tx.runs.append_event(
         run.id,
         EventType.RUN_QUEUED,
-        {"project_id": str(project.id), "mode": project.mode.value, "steps": steps},
+        {
+            "project_id": str(project.id),
+            "mode": project.mode.value,
+            "steps": steps,
+            "cap_credits": run.cap_credits,
+        },
     )
     await tx.projects.save(
         replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())

@@ -9,17 +9,21 @@ from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
 from application.projects.accept_run import accept_run
 from application.projects.show_project import owned_project
-from domain.projects.run import Run
+from domain.projects.run import DEFAULT_CAP_CREDITS, Run
 from domain.shared.ids import ProjectId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """Which project; ``reuse`` skips steps whose inputs did not change since."""
+    """Which project; ``reuse`` skips steps whose inputs did not change since.
+
+    ``cap_credits`` is the most the run may be charged; None is the house's default.
+    """
 
     user_id: UserId
     project_id: ProjectId
     reuse: bool = True
+    cap_credits: int | None = None
     once: Completion[Run] | None = None
 
 
@@ -31,18 +35,24 @@ class ExecuteProject:
     queue: JobQueue
     clock: Clock
     ids: IdMaker
+    default_cap: int = DEFAULT_CAP_CREDITS
 
     async def __call__(self, command: Execution) -> Run:
         """Keep the new run, then send the hint.
 
         Raises:
             NotFound: no such project, or another person's.
+            InvalidValue: no run can have that cap.
+            CreditsOwed: the person owes credits, and begins nothing new before they are paid.
             RunInProgress: it is being executed already; ``run_id`` says by which run.
             KeyClaimLost: another request with the same key came first.
         """
         async with self.uow.begin(command.user_id) as tx:
             project = await owned_project(tx, command.project_id, lock=True)
-            run, alone = await accept_run(tx, project, self.clock, self.ids, reuse=command.reuse)
+            cap = self.default_cap if command.cap_credits is None else command.cap_credits
+            run, alone = await accept_run(
+                tx, project, self.clock, self.ids, reuse=command.reuse, cap_credits=cap
+            )
             if command.once is not None:
                 await command.once.store(tx.idempotency, run)
             reach(Failpoint.EXECUTE_BEFORE_COMMIT)

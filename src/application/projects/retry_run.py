@@ -8,7 +8,7 @@ from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
 from application.projects.accept_run import accept_run
 from application.projects.show_project import owned_project
-from domain.projects.run import Run, RunInProgress, RunStatus, RunSucceeded
+from domain.projects.run import DEFAULT_CAP_CREDITS, Run, RunInProgress, RunStatus, RunSucceeded
 from domain.shared.errors import NotFound
 from domain.shared.ids import RunId, UserId
 
@@ -21,14 +21,24 @@ class RetryRun:
     queue: JobQueue
     clock: Clock
     ids: IdMaker
+    default_cap: int = DEFAULT_CAP_CREDITS
 
     async def __call__(
-        self, user_id: UserId, run_id: RunId, *, once: Completion[Run] | None = None
+        self,
+        user_id: UserId,
+        run_id: RunId,
+        *,
+        cap_credits: int | None = None,
+        once: Completion[Run] | None = None,
     ) -> Run:
         """Keep the new run. Steps whose inputs have not changed are not made again.
 
+        Without a cap of its own it has that of the run in whose place it comes.
+
         Raises:
             NotFound: no such run, or another person's.
+            InvalidValue: no run can have that cap.
+            CreditsOwed: the person owes credits, and begins nothing new before they are paid.
             RunInProgress: the run, or another of its project, is live; ``run_id`` names it.
             RunSucceeded: there is nothing to retry.
             KeyClaimLost: another request with the same key came first.
@@ -48,8 +58,15 @@ class RetryRun:
                 raise RunSucceeded(
                     "This run succeeded. Execute the project to make it anew.", run_id=str(run_id)
                 )
+            cap = before.cap_credits if cap_credits is None else cap_credits
             run, alone = await accept_run(
-                tx, project, self.clock, self.ids, reuse=True, retry_of=run_id
+                tx,
+                project,
+                self.clock,
+                self.ids,
+                reuse=True,
+                cap_credits=self.default_cap if cap is None else cap,
+                retry_of=run_id,
             )
             if once is not None:
                 await once.store(tx.idempotency, run)

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
 
+import structlog
+
 from application.ports.language_model import ModelRequest
 from application.ports.persistence import BorneBy
-from application.runs.failures import StepFailed
+from application.runs.failures import MendingBudgetSpent, StepFailed
 from application.runs.model_calls import Answer, StepCalls
 from domain.agents.artifacts import Reply
 from domain.agents.findings import Finding, Severity, sends_back
+
+log = structlog.get_logger(__name__)
 
 R = TypeVar("R", bound=Reply)
 
@@ -21,11 +25,11 @@ async def ask_reviewed(
 ) -> tuple[R, tuple[Finding, ...]]:
     """Ask, review, and with errors ask once more with the findings; then accept openly.
 
-    The second asking mends our own fault, so the house pays for it. Of two readable
-    answers the one with fewer errors is kept.
+    The second asking mends our own fault, so the house pays for it, as far as its budget
+    goes. Of two readable answers the one with fewer errors is kept.
 
     Raises:
-        StepFailed: neither answer could be read as the type asked for.
+        StepFailed: no answer could be read as the type asked for.
     """
 
     async def reviewed(
@@ -40,16 +44,18 @@ async def ask_reviewed(
     if not sends_back(found):
         return cast(R, first.value), found
     again = replace(request, findings=found, previous=first.text)
-    second, still = await reviewed(again, "review", BorneBy.HOUSE)
+    answers = [(first, found)]
+    try:
+        answers.insert(0, await reviewed(again, "review", BorneBy.HOUSE))
+    except MendingBudgetSpent as reason:
+        log.warning("not sent back", step=calls.step, reason=str(reason))
     readable = [
-        (answer.value, findings)
-        for answer, findings in ((second, still), (first, found))
-        if answer.value is not None
+        (answer.value, findings) for answer, findings in answers if answer.value is not None
     ]
     if not readable:
         raise StepFailed(
             "unreadable_reply",
-            f"The model's reply was not readable, twice: {still[0].message}",
+            f"The model's reply was not readable: {answers[0][1][0].message}",
         )
     value, findings = min(readable, key=lambda pair: error_count(pair[1]))
     return cast(R, value), findings

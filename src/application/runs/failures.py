@@ -10,6 +10,10 @@ class StepFailed(Exception):
         self.message = message
 
 
+class MendingBudgetSpent(Exception):
+    """The house mends no more of its faults here: the work goes on with what there is."""
+
+
 class RetryLater(Exception):
     """The step can go on, but not now: its run is parked for ``seconds``."""
 

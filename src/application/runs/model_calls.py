@@ -37,6 +37,7 @@ from application.ports.persistence import (
     BorneBy,
     CallState,
     ModelCall,
+    Transaction,
     UnitOfWork,
 )
 from application.ports.provider_gate import RefusalReason
@@ -44,11 +45,12 @@ from application.runs.artifact_store import canonical_json
 from application.runs.call_pacing import CallPacing
 from application.runs.circuit_policy import OUTAGE_TRIES, not_before
 from application.runs.failures import RetryLater, StepFailed
+from application.runs.headroom import Headroom
+from application.runs.mending_budget import MendingBudget
 from application.runs.retry_policy import PARK_ABOVE_SECONDS, next_delay
 from domain.agents.artifacts import Reply
 from domain.agents.findings import Finding, error
-from domain.billing.ledger import Reservation
-from domain.billing.usage import TokenUsage
+from domain.billing.ledger import CapReached, InsufficientCredits, Reservation
 from domain.projects.run import Run
 from domain.shared.ids import ModelCallId
 from domain.shared.money import ExchangeRate
@@ -93,6 +95,8 @@ class StepCalls:
     rate: ExchangeRate
     cut: list[ModelCall]
     pacing: CallPacing
+    headroom: Headroom
+    mending: MendingBudget
     house_nano_usd: int = 0
     _streamed: dict[ModelCallId, int] = field(default_factory=dict)
     _told_at: float = 0.0
@@ -105,17 +109,22 @@ class StepCalls:
             StepFailed: the provider gives none, for good.
             RetryLater: it may give one later.
             InsufficientCredits: the balance does not cover the call's dearest outcome.
+            CapReached: the run's cap does not.
+            MendingBudgetSpent: the house would bear it, and bears no more.
             LeaseLost: another worker has the run, or it has ended.
         """
+        with self.headroom.asking(self.step):
+            return await self._ask(request, purpose, borne_by)
+
+    async def _ask(self, request: ModelRequest, purpose: str, borne_by: BorneBy) -> Answer:
         digest = self._digest(request)
-        parts, failures, spare = await self._recall(digest)
+        parts, failures = await self._recall(digest)
         while not parts or parts[-1].stop is StopReason.TRUNCATED:
             if len(parts) == MAX_PARTS:
                 raise StepFailed("reply_too_long", "The model's reply did not come to an end.")
             tokens = _about(request, parts)
             await self.pacing.admitted(tokens)
-            call = await self._intend(request, parts, digest, purpose, borne_by, spare)
-            spare = 0
+            call = await self._intended(request, parts, digest, purpose, borne_by)
             progress = _Progress(self, call)
             reach(Failpoint.AFTER_INTENT)
             try:
@@ -125,7 +134,6 @@ class StepCalls:
                 raise
             except ModelCallFailed as failure:
                 shut = await self._record_failure(call, failure, tokens)
-                spare = call.held
                 await self._wait_or_stop(failure, failures, shut)
                 failures += 1
                 continue
@@ -137,8 +145,8 @@ class StepCalls:
             parts.append(reply)
         return _read(request, "".join(part.text for part in parts))
 
-    async def _recall(self, digest: str) -> tuple[list[RawReply], int, int]:
-        """What the journal has for a question: replies, failures, and credits left held."""
+    async def _recall(self, digest: str) -> tuple[list[RawReply], int]:
+        """What the journal has for a question: replies, and the tries used up."""
         async with self.uow.begin(self.run.user_id) as tx:
             calls = await tx.calls.of_request(self.run.id, self.step, digest)
             for call in calls:
@@ -157,17 +165,24 @@ class StepCalls:
             if number not in first:
                 break
             parts.append(_raw(first[number]))
-        failures = _tries(calls)
-        # Each try of a part topped its hold up to what it needed, so the largest is it.
-        spare = max(
-            (
-                call.held
-                for call in calls
-                if call.part == len(parts) and call.state is not CallState.REPLIED
-            ),
-            default=0,
-        )
-        return parts, failures, spare
+        return parts, _tries(calls)
+
+    async def _intended(
+        self,
+        request: ModelRequest,
+        parts: Sequence[RawReply],
+        digest: str,
+        purpose: str,
+        borne_by: BorneBy,
+    ) -> ModelCall:
+        """Record the intent once there is room for it."""
+        while True:
+            since = self.headroom.mark()
+            try:
+                return await self._intend(request, parts, digest, purpose, borne_by)
+            except (InsufficientCredits, CapReached):
+                if not await self.headroom.wait(self.step, since):
+                    raise
 
     async def _intend(
         self,
@@ -176,11 +191,8 @@ class StepCalls:
         digest: str,
         purpose: str,
         borne_by: BorneBy,
-        spare: int,
     ) -> ModelCall:
         bound = self.model.upper_bound(request, parts)
-        # What the house pays for is not held from the person's balance.
-        held = self.rate.credits_for(bound) if borne_by is BorneBy.USER else 0
         call = ModelCall(
             id=ModelCallId(self.ids.new()),
             user_id=self.run.user_id,
@@ -191,25 +203,41 @@ class StepCalls:
             purpose=purpose,
             borne_by=borne_by,
             state=CallState.INTENT,
-            held=held,
+            held=0,
+            bound_nano_usd=bound,
         )
-        more = max(0, held - spare)
         async with self.uow.begin(self.run.user_id) as tx:
             # What is held must be settled by somebody: so only who has the run may hold.
             run = await tx.runs.lock(self.run.id, self.run.fence)
-            if more:
-                await tx.ledger.reserve(
-                    Reservation(
-                        user_id=run.user_id,
-                        key=f"reserve:{call.id}",
-                        run_id=run.id,
-                        step=self.step,
-                        credits=more,
-                        room=run.room,
-                    )
-                )
+            if borne_by is BorneBy.USER:
+                call = replace(call, held=await self._hold(tx, run, call))
+            else:
+                # What the house pays for is not held from the person's balance.
+                await self.mending.admit(tx, run.id, bound, self.rate)
             await tx.calls.add(call)
         return call
+
+    async def _hold(self, tx: Transaction, run: Run, call: ModelCall) -> int:
+        """Raise the step's hold to what its calls may come to with this one; by how much.
+
+        What earlier calls held and did not use is there for this one.
+        """
+        committed = await tx.calls.committed(run.id, self.step)
+        held = await tx.ledger.held(run.id, self.step)
+        more = self.rate.credits_for(committed + call.bound_nano_usd) - held
+        if more <= 0:
+            return 0
+        await tx.ledger.reserve(
+            Reservation(
+                user_id=run.user_id,
+                key=f"reserve:{call.id}",
+                run_id=run.id,
+                step=self.step,
+                credits=more,
+                room=run.room,
+            )
+        )
+        return more
 
     async def _record_reply(self, call: ModelCall, reply: RawReply, tokens: int) -> None:
         concluded = replace(
@@ -226,6 +254,7 @@ class StepCalls:
             self.house_nano_usd += reply.cost_nano_usd
         self._streamed[call.id] = reply.usage.output
         await self._conclude(concluded)
+        self.headroom.freed()
         await self.pacing.answered(tokens, reply.usage)
 
     async def _record_failure(
@@ -250,6 +279,7 @@ class StepCalls:
         if shut:
             failed = replace(failed, failure=f"{OUTAGE}: {failed.failure}"[:500])
         await self._conclude(failed)
+        self.headroom.freed()
         return shut
 
     async def _conclude(self, concluded: ModelCall) -> None:
@@ -326,35 +356,6 @@ class _Progress:
             usage=self.latest.usage,
             cost_nano_usd=self.latest.cost_nano_usd,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepAccount:
-    """What a step's calls came to, by who bears them."""
-
-    usage: TokenUsage
-    model: str
-    user_nano_usd: int
-    house_nano_usd: int
-
-
-def account_of(calls: Sequence[ModelCall], *, charged: bool) -> StepAccount:
-    """Sum a step's journal. Of a step that failed nothing is charged to the person.
-
-    A failed call is the house's, except one that the person's own cancelling cut off.
-    """
-    usage, models, user, house = TokenUsage(), [], 0, 0
-    for call in calls:
-        if call.borne_by is BorneBy.USER and charged:
-            user += call.cost_nano_usd
-            usage += call.usage
-        else:
-            house += call.cost_nano_usd
-        if call.model and call.model not in models:
-            models.append(call.model)
-    return StepAccount(
-        usage=usage, model=", ".join(models), user_nano_usd=user, house_nano_usd=house
-    )
 
 
 def _tries(calls: Sequence[ModelCall]) -> int:

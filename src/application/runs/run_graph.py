@@ -33,6 +33,8 @@ from application.runs.ask_agent import ask_agent
 from application.runs.call_pacing import CallPacing
 from application.runs.cancellation import stop
 from application.runs.failures import RetryLater, StepFailed
+from application.runs.headroom import Headroom
+from application.runs.mending_budget import MendingBudget
 from application.runs.model_calls import StepCalls
 from application.runs.publishing import Published, Publisher
 from application.runs.settlement import settle_step
@@ -41,7 +43,7 @@ from application.runs.verify_codebase import verify_codebase
 from application.runs.write_codebase import write_codebase
 from domain.agents.artifacts import Artifact
 from domain.agents.pipelines import DocumentType, Method, Pipeline, Step, pipeline_for
-from domain.billing.ledger import InsufficientCredits
+from domain.billing.ledger import CapReached, InsufficientCredits
 from domain.billing.usage import NO_USAGE
 from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
 from domain.projects.document import Document
@@ -89,6 +91,7 @@ class RunTools:
     ids: IdMaker
     rate: ExchangeRate
     gate: ProviderGate
+    mending: MendingBudget
 
 
 @dataclass(slots=True)
@@ -102,6 +105,7 @@ class RunGraph:
     _versions: dict[DocumentType, int] = field(default_factory=dict)
     _made: dict[str, Artifact] = field(default_factory=dict)
     _cut: list[ModelCall] = field(default_factory=list)
+    _headroom: Headroom = field(default_factory=Headroom)
     _pacing: CallPacing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -216,6 +220,7 @@ class RunGraph:
                     "status": status.value,
                     "progress": progress,
                     "credits": sum(task.credits for task in tasks.values()),
+                    "cap_credits": run.cap_credits,
                     "tokens": sum(task.usage.total for task in tasks.values()),
                     "cost_nano_usd": sum(task.cost_nano_usd for task in tasks.values()),
                     "error_code": error_code,
@@ -282,6 +287,13 @@ class RunGraph:
         task = await self._begin(step, input_hash)
         if task.finished:
             return task
+        with self._headroom.step(step.name):
+            return await self._worked(step, task, refs)
+
+    async def _worked(
+        self, step: Step, task: AgentTask, refs: Mapping[type[Artifact], ArtifactRef]
+    ) -> AgentTask:
+        """A step that was begun, up to its commit."""
         try:
             calls = StepCalls(
                 run=self.run,
@@ -293,6 +305,8 @@ class RunGraph:
                 rate=self.tools.rate,
                 cut=self._cut,
                 pacing=self._pacing,
+                headroom=self._headroom,
+                mending=self.tools.mending,
             )
             work = StepWork(
                 agent=step.agent,
@@ -315,8 +329,9 @@ class RunGraph:
             reach(Failpoint.AFTER_OBJECTS)
         except StepFailed as failure:
             return await self._fail(step, task, failure.code, failure.message)
-        except InsufficientCredits as failure:
-            return await self._fail(step, task, failure.code, failure.message)
+        except (InsufficientCredits, CapReached) as failure:
+            # The person's own limit, as with cancelling: what was used is paid.
+            return await self._fail(step, task, failure.code, failure.message, charged=True)
         except (ObjectStoreUnavailable, DatabaseUnavailable) as outage:
             raise RetryLater(OUTAGE_PARK_SECONDS, type(outage).__name__) from outage
         except DomainError as failure:
@@ -444,18 +459,24 @@ class RunGraph:
         await self.tools.live.publish(self.run.id, Nudge(seq=seq))
         return task
 
-    async def _fail(self, step: Step, task: AgentTask, code: str, message: str) -> AgentTask:
-        """The step's end without an artifact: nothing is charged, everything is said."""
+    async def _fail(
+        self, step: Step, task: AgentTask, code: str, message: str, *, charged: bool = False
+    ) -> AgentTask:
+        """The step's end without an artifact: everything is said, and nothing ``charged``
+        but what went into it until a limit of the person's own stopped it."""
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
-            account, _ = await settle_step(
-                tx, run, step.name, task.id, self.tools.rate, charged=False
+            account, credits = await settle_step(
+                tx, run, step.name, task.id, self.tools.rate, charged=charged
             )
             task = replace(
                 task,
                 status=AgentTaskStatus.FAILED,
+                usage=account.usage,
                 model=account.model,
+                cost_nano_usd=account.user_nano_usd,
                 house_nano_usd=account.house_nano_usd,
+                credits=credits,
                 error_code=code,
                 error=message,
                 finished_at=self.tools.clock.now(),

@@ -1,13 +1,17 @@
 """The end of a step's account, in the step's own commit."""
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from application.ports.persistence import BorneBy, CallState, Transaction
-from application.runs.model_calls import StepAccount, account_of
+from application.ports.persistence import CUT_OFF, BorneBy, CallState, ModelCall, Transaction
 from domain.billing.ledger import AccountKind, Settlement
+from domain.billing.usage import TokenUsage
 from domain.projects.run import Run
 from domain.shared.ids import AgentTaskId
 from domain.shared.money import ExchangeRate
+
+_MENDING = {"review": AccountKind.HOUSE_REVIEW, "repair": AccountKind.HOUSE_REPAIR}
 
 
 async def settle_step(
@@ -18,7 +22,7 @@ async def settle_step(
     rate: ExchangeRate,
     *,
     charged: bool,
-) -> tuple[StepAccount, int]:
+) -> tuple["StepAccount", int]:
     """Charge what the step's calls cost, give back the rest of its hold; once, by key.
 
     The amount comes from the journal of calls, not from memory, so it is the same
@@ -38,7 +42,52 @@ async def settle_step(
             run_id=run.id,
             step=step,
             used=rate.credits_for(account.user_nano_usd),
-            house={AccountKind.HOUSE_COST: rate.credits_for(account.house_nano_usd)},
+            house={kind: rate.credits_for(cost) for kind, cost in account.house.items()},
         )
     )
     return account, credits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepAccount:
+    """What a step's calls came to, by who bears them; the house's by its reason."""
+
+    usage: TokenUsage
+    model: str
+    user_nano_usd: int
+    house: Mapping[AccountKind, int]
+
+    @property
+    def house_nano_usd(self) -> int:
+        """All that the house bears."""
+        return sum(self.house.values())
+
+
+def account_of(calls: Sequence[ModelCall], *, charged: bool) -> StepAccount:
+    """Sum a step's journal. Of a step that failed by our fault nothing is charged.
+
+    A failed call is the house's, except one that the person's own cancelling cut off.
+    """
+    usage, models, user = TokenUsage(), [], 0
+    house: Counter[AccountKind] = Counter()
+    for call in calls:
+        if call.borne_by is BorneBy.USER and charged:
+            user += call.cost_nano_usd
+            usage += call.usage
+        else:
+            house[_reason(call)] += call.cost_nano_usd
+        if call.model and call.model not in models:
+            models.append(call.model)
+    return StepAccount(usage=usage, model=", ".join(models), user_nano_usd=user, house=house)
+
+
+def _reason(call: ModelCall) -> AccountKind:
+    """Which of the house's accounts bears a call: why the person does not."""
+    if call.purpose in _MENDING:
+        return _MENDING[call.purpose]
+    if call.borne_by is BorneBy.USER or (
+        call.state is CallState.FAILED and call.failure != CUT_OFF
+    ):
+        return AccountKind.HOUSE_COST
+    # Lost with its worker, answered after it was given up, or cut off by our own doing.
+    return AccountKind.HOUSE_CRASH

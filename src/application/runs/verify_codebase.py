@@ -18,6 +18,7 @@ from application.ports.sandbox import (
     SandboxResult,
     SandboxUnavailable,
 )
+from application.runs.failures import MendingBudgetSpent
 from application.runs.harness import FOLDER, MARK, program
 from application.runs.step_work import StepResult, StepWork
 from domain.agents.artifacts import (
@@ -72,8 +73,12 @@ async def verify_codebase(work: StepWork) -> StepResult:
         )
         if failed is None or not decision.repairs:
             break
+        try:
+            mended = await _repair(work, codebase, failed)
+        except MendingBudgetSpent:
+            decision = replace(decision, stop=StopReason.BUDGET_SPENT)
+            break
         loop = decision.loop
-        mended = await _repair(work, codebase, failed)
         attempts.append(
             RepairAttempt(
                 number=loop.attempts,

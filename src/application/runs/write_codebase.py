@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import structlog
+
 from application.ports.persistence import BorneBy
 from application.runs.artifact_store import canonical_json
 from application.runs.asking import ask_reviewed, error_count
 from application.runs.cancellation import stop
-from application.runs.failures import RetryLater, StepFailed
+from application.runs.failures import MendingBudgetSpent, RetryLater, StepFailed
 from application.runs.step_work import StepResult, StepWork
 from domain.agents.artifacts import (
     Codebase,
@@ -21,6 +23,8 @@ from domain.agents.artifacts import (
 from domain.agents.findings import Finding, Severity, error, sends_back
 from domain.agents.paths import check_paths, require_paths
 from domain.agents.review import review_batch, review_codebase, review_plan
+
+log = structlog.get_logger(__name__)
 
 BATCH_FILES = 5
 """Files asked for at once: few enough that a reply ends well before its token limit."""
@@ -191,7 +195,11 @@ async def _mended(
         findings=tuple(finding for finding in findings if finding.subject in faulty),
         previous=canonical_json(before).decode(),
     )
-    answer = await work.calls.ask(request, purpose="review", borne_by=BorneBy.HOUSE)
+    try:
+        answer = await work.calls.ask(request, purpose="review", borne_by=BorneBy.HOUSE)
+    except MendingBudgetSpent as reason:
+        log.warning("files not mended", files=len(faulty), reason=str(reason))
+        return codebase, findings
     if not isinstance(answer.value, FileBatch):
         return codebase, findings
     contents = {file.path: file.content for file in codebase.files}

@@ -7,12 +7,18 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from domain.agents.artifacts import Mode
-from domain.shared.errors import Conflict
+from domain.shared.errors import Conflict, InvalidValue
 from domain.shared.ids import ProjectId, RunId, UserId
 
 MAX_CLAIMS = 5
 """Claims of a run since its last finished step. More than that means that the run itself
 kills its worker; it is set aside as dead, with its evidence, instead of looping."""
+
+
+DEFAULT_CAP_CREDITS = 30_000
+"""What a run may be charged where nobody said otherwise: ₹300."""
+
+MAX_CAP_CREDITS = 100_000_000
 
 
 class RunStatus(StrEnum):
@@ -55,6 +61,17 @@ class RunSucceeded(Conflict):
     """The run has done its work, and what was asked makes sense only when it had not."""
 
     code = "run_succeeded"
+
+
+def check_cap(credits: int) -> int:
+    """A cap that a person chose.
+
+    Raises:
+        InvalidValue: no run can have it.
+    """
+    if not 1 <= credits <= MAX_CAP_CREDITS:
+        raise InvalidValue("cap_credits", f"Give 1 to {MAX_CAP_CREDITS} credits.")
+    return credits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,7 @@ class ProjectController(Controller):
                     user_id=principal.user_id,
                     project_id=ProjectId(project_id),
                     reuse=True if data is None else data.reuse,
+                    cap_credits=None if data is None else data.cap_credits,
                     once=completion,
                 )
             ),

@@ -12,7 +12,7 @@ import structlog
 from litestar import Controller, Response, WebSocket, get, post, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from application.ports.language_model import ModelProvider
@@ -35,6 +35,7 @@ from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.schemas import (
     EventPageView,
     EventView,
+    RetryRequest,
     RunDetailView,
     RunView,
     TaskView,
@@ -117,13 +118,19 @@ class RunController(Controller):
         principal: NamedDependency[Principal],
         retry_run: NamedDependency[RetryRun],
         once: NamedDependency[OncePerKey],
+        data: JSONBody[RetryRequest | None] = None,
     ) -> Response[RunView]:
         """Accept a new run in place of one that failed, died or was cancelled.
 
         It goes on from what is finished.
         """
         return await once(
-            lambda completion: retry_run(principal.user_id, RunId(run_id), once=completion),
+            lambda completion: retry_run(
+                principal.user_id,
+                RunId(run_id),
+                cap_credits=None if data is None else data.cap_credits,
+                once=completion,
+            ),
             RunView.of,
         )
 

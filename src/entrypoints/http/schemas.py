@@ -51,9 +51,19 @@ class EditProjectRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ExecuteRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """How to execute: ``reuse`` false makes every step anew, even with unchanged inputs."""
+    """How to execute: ``reuse`` false makes every step anew, even with unchanged inputs.
+
+    ``cap_credits`` is the most the run may be charged; left out, it is the house's default.
+    """
 
     reuse: bool = True
+    cap_credits: int | None = None
+
+
+class RetryRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """How to retry: ``cap_credits``, left out, is the cap of the run that is retried."""
+
+    cap_credits: int | None = None
 
 
 class UserView(msgspec.Struct):
@@ -181,7 +191,8 @@ class TaskView(msgspec.Struct):
 
 
 class RunView(msgspec.Struct):
-    """A run without its steps."""
+    """A run without its steps. It was charged ``charged_credits`` so far, never more than
+    ``cap_credits``; null is a run of before there were caps."""
 
     id: UUID
     project_id: UUID
@@ -197,6 +208,8 @@ class RunView(msgspec.Struct):
     started_at: datetime | None
     finished_at: datetime | None
     retry_of: UUID | None
+    cap_credits: int | None
+    charged_credits: int
 
     @classmethod
     def of(cls, run: Run) -> "RunView":
@@ -215,6 +228,8 @@ class RunView(msgspec.Struct):
             run.started_at,
             run.finished_at,
             run.retry_of,
+            run.cap_credits,
+            run.charged_credits,
         )
 
 

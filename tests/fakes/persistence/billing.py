@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from application.ports.persistence import BorneBy, CallState, Ledger, ModelCall, ModelCallRepository
+from application.ports.persistence import (
+    MENDING,
+    BorneBy,
+    CallState,
+    Ledger,
+    MendingCost,
+    ModelCall,
+    ModelCallRepository,
+)
 from domain.billing.account import Account
 from domain.billing.ledger import (
     AccountKind,
@@ -48,6 +56,7 @@ class InMemoryModelCalls(ModelCallRepository):
                 part=intent.part,
                 purpose=intent.purpose,
                 held=intent.held,
+                bound_nano_usd=intent.bound_nano_usd,
                 borne_by=BorneBy.HOUSE if intent.state is CallState.LOST else call.borne_by,
             )
 
@@ -56,6 +65,22 @@ class InMemoryModelCalls(ModelCallRepository):
 
     async def of_step(self, run_id: RunId, step: str) -> Sequence[ModelCall]:
         return [replace(call, text="") for call in self._of(run_id, step)]
+
+    async def committed(self, run_id: RunId, step: str) -> int:
+        calls = self._of(run_id, step)
+        return sum(_open_or_spent(call) for call in calls if call.borne_by is BorneBy.USER)
+
+    async def mending(self, run_id: RunId, day_seconds: float) -> MendingCost:
+        # A call's id carries no moment here, so all of a person's count as of today.
+        mine = [
+            call
+            for call in self._session.tables.calls.values()
+            if call.user_id == self._session.tenant and call.purpose in MENDING
+        ]
+        return MendingCost(
+            run_nano_usd=sum(_open_or_spent(call) for call in mine if call.run_id == run_id),
+            day_nano_usd=sum(_open_or_spent(call) for call in mine),
+        )
 
     async def failed(self, run_id: RunId, limit: int) -> Sequence[ModelCall]:
         calls = [
@@ -78,6 +103,11 @@ class InMemoryModelCalls(ModelCallRepository):
             ),
             key=lambda call: call.id,
         )
+
+
+def _open_or_spent(call: ModelCall) -> int:
+    unanswered = call.state in (CallState.INTENT, CallState.LOST)
+    return call.bound_nano_usd if unanswered else call.cost_nano_usd
 
 
 class InMemoryLedger(Ledger):

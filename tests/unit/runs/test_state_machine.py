@@ -50,6 +50,11 @@ MOST_WORKERS = 6
 SCANTY_GRANT = 25_000
 """Enough for some steps' holds and not for others'."""
 
+CAPS = (1, 5_000, 12_000)
+"""Too little for a call, and enough for some of a run's and not for all at once."""
+
+LIMITS = ("insufficient_credits", "cap_reached")
+
 STEPS = {step.name for step in DEVELOPER.steps}
 
 _FINAL = (FailureKind.REFUSED, FailureKind.PERMANENT)
@@ -120,15 +125,18 @@ class Runs(RuleBasedStateMachine):
     # What people do.
 
     @rule(
-        which=some, reuse=st.sampled_from([True, True, False]), answers=st.integers(0, len(STEPS))
+        which=some,
+        reuse=st.sampled_from([True, True, False]),
+        answers=st.integers(0, len(STEPS)),
+        cap=st.sampled_from([None, None, *CAPS]),
     )
-    def execute(self, which: int, reuse: bool, answers: int) -> None:
+    def execute(self, which: int, reuse: bool, answers: int, cap: int | None = None) -> None:
         """A run is accepted and, if it is to be had, brought some way."""
         project = self.projects[which % len(self.projects)]
         world, _ = connected(self.people[project.user_id], self.faults)
         before = set(self.world.database.tables.runs)
         with suppress(RunInProgress, DatabaseUnavailable):
-            self.now(world.execute(project, reuse=reuse))
+            self.now(world.execute(project, reuse=reuse, cap_credits=cap))
         # Also one whose acceptance nobody heard of.
         for run_id in set(self.world.database.tables.runs) - before:
             self.accepted.append((project.user_id, run_id))
@@ -333,6 +341,17 @@ class Runs(RuleBasedStateMachine):
             assert tables.runs[run_id].run.live
 
     @invariant()
+    def no_run_may_come_to_more_than_its_cap(self) -> None:
+        tables = self.world.database.tables
+        for row in tables.runs.values():
+            run = row.run
+            held = sum(part for (_, of, *_), part in tables.holds.items() if of == run.id)
+            charged = sum(task.credits for task in tables.tasks.values() if task.run_id == run.id)
+            assert run.charged_credits == charged
+            assert run.cap_credits is not None
+            assert charged + held <= run.cap_credits
+
+    @invariant()
     def a_step_is_charged_what_its_calls_cost_if_it_succeeded(self) -> None:
         tables = self.world.database.tables
         charged: dict[tuple[RunId | None, str], int] = {}
@@ -349,10 +368,15 @@ class Runs(RuleBasedStateMachine):
                 and call.state is CallState.REPLIED
                 and call.borne_by is BorneBy.USER
             )
-            # A person who cancels pays for what had been answered until then.
-            owes = task.status in (AgentTaskStatus.SUCCEEDED, AgentTaskStatus.CANCELLED) and (
+            # A person who cancels, or whose own limit ends a step, pays for what had been
+            # answered until then.
+            owes = (
                 task.status is AgentTaskStatus.SUCCEEDED
-                or tables.runs[task.run_id].run.status is RunStatus.CANCELLED
+                or (task.status is AgentTaskStatus.FAILED and task.error_code in LIMITS)
+                or (
+                    task.status is AgentTaskStatus.CANCELLED
+                    and tables.runs[task.run_id].run.status is RunStatus.CANCELLED
+                )
             )
             assert charged.get(place, 0) == task.credits
             assert task.credits == (RATE.credits_for(cost) if owes else 0)
@@ -413,6 +437,7 @@ class Runs(RuleBasedStateMachine):
             self.logs_count_from_one_and_tell_each_thing_once,
             self.a_finished_step_has_its_checkpoint,
             self.the_books_balance,
+            self.no_run_may_come_to_more_than_its_cap,
             self.a_step_is_charged_what_its_calls_cost_if_it_succeeded,
         ):
             check()

@@ -16,6 +16,7 @@ from application.runs.dispatch_runs import DispatchRuns
 from application.runs.execute_run import ExecuteRun
 from application.runs.harness import MARK
 from application.runs.local_gate import LocalProviderGate
+from application.runs.mending_budget import MendingBudget
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from domain.agents.artifacts import FileBatch, Mode, WrittenFile
@@ -41,6 +42,7 @@ from tests.unit.agents import samples
 GRANT = 100_000
 RATE = ExchangeRate(paise_per_usd=9_000, valid_from="2026-01-01", source="invented for tests")
 NO_PACE = Pace()
+MENDING = MendingBudget(run_credits=1_000_000, day_credits=1_000_000)
 IDEA = "A college library where members borrow books and librarians manage them."
 
 
@@ -117,6 +119,7 @@ class World:
     user_id: UserId
     gate: ProviderGate
     metrics: RecordingRunMetrics
+    mending: MendingBudget = MENDING
 
     def worker(self, *, lease: float = 30.0, heartbeat: float = 0.01) -> ExecuteRun:
         """Another worker on the same platform."""
@@ -132,6 +135,7 @@ class World:
             self.ids,
             RATE,
             self.gate,
+            self.mending,
         )
         return ExecuteRun(self.claims, tools, self.metrics, lease, heartbeat)
 
@@ -147,13 +151,22 @@ class World:
         create = CreateProject(self.uow, self.clock, self.ids)
         return await create(NewProject(user_id=self.user_id, idea=idea, mode=Mode.DEVELOPER))
 
-    async def execute(self, project: Project, *, reuse: bool = True) -> Run:
+    async def execute(
+        self, project: Project, *, reuse: bool = True, cap_credits: int | None = None
+    ) -> Run:
         accept = ExecuteProject(self.uow, self.queue, self.clock, self.ids)
-        return await accept(Execution(user_id=self.user_id, project_id=project.id, reuse=reuse))
+        return await accept(
+            Execution(
+                user_id=self.user_id,
+                project_id=project.id,
+                reuse=reuse,
+                cap_credits=cap_credits,
+            )
+        )
 
-    async def accepted(self) -> Run:
+    async def accepted(self, *, cap_credits: int | None = None) -> Run:
         """A run that waits for a worker."""
-        return await self.execute(await self.project())
+        return await self.execute(await self.project(), cap_credits=cap_credits)
 
     async def run(self, run_id: RunId) -> Run:
         async with self.uow.begin(self.user_id) as tx:
