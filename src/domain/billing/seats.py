@@ -6,6 +6,7 @@ the seat's number and the period: a seat that changes hands brings its new holde
 limits at once, and credits from the next period on, so that passing seats round makes none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,7 +40,7 @@ class Seat:
     withdrawn_at: datetime | None = None
 
 
-def free_number(seats: list[Seat], count: int) -> int:
+def free_number(seats: Sequence[Seat], count: int) -> int:
     """The lowest number that nobody has.
 
     Raises:
