@@ -4,6 +4,8 @@ What must be opened on a running event loop is opened by :func:`open_container` 
 handed in ready; the container only wires. Nothing else in the house knows it.
 """
 
+import hashlib
+import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -14,11 +16,17 @@ from dependency_injector import containers, providers
 from adapters.documents import TemplatedDocumentRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
+from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.oversight import PostgresRunOversight
+from adapters.postgres.payment_work import (
+    PostgresPaymentSchedule,
+    PostgresWebhookInbox,
+    PostgresWebhookWork,
+)
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import (
     RedisLiveUpdates,
@@ -31,6 +39,23 @@ from adapters.sandbox import BubblewrapSandbox
 from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
+from application.billing.buy_credits import BuyCredits, CancelOrder
+from application.billing.fulfilment import Fulfilment
+from application.billing.no_gateway import NoGateway
+from application.billing.order_desk import OrderDesk
+from application.billing.oversee_payments import (
+    ManageCoupons,
+    OverseeMovements,
+    OverseeWebhooks,
+    RefundAnyPayment,
+)
+from application.billing.payment_book import PaymentBook
+from application.billing.reconcile import ReconcileOrders, ReconcileRefunds
+from application.billing.refund_desk import RefundDesk
+from application.billing.show_orders import ListMovements, ListOrders, ShowOrder
+from application.billing.top_up import TopUpFulfilment
+from application.billing.verify_payment import VerifyPayment
+from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
@@ -40,6 +65,7 @@ from application.operations.check_health import CheckHealth
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
+from application.ports.payment_gateway import PaymentGateway
 from application.ports.provider_gate import ProviderGate
 from application.projects.create_project import CreateProject
 from application.projects.delete_project import DeleteProject
@@ -63,6 +89,7 @@ from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.agents.pipelines import ModelTier
+from domain.billing.orders import OrderPurpose
 from domain.shared.money import ExchangeRate
 from entrypoints.settings import Settings, SettingsInvalid
 
@@ -102,6 +129,11 @@ def open_gate(settings: Settings, model: LanguageModel, redis: Any) -> ProviderG
     return RedisProviderGate(redis, model.provider.name, PROVIDER_CIRCUIT, pace)
 
 
+def fulfilments() -> dict[OrderPurpose, Fulfilment]:
+    """What a payment brings about, by its order's purpose."""
+    return {OrderPurpose.TOP_UP: TopUpFulfilment()}
+
+
 class Container(containers.DeclarativeContainer):
     """Every port's adapter and every use case, one of each."""
 
@@ -113,6 +145,7 @@ class Container(containers.DeclarativeContainer):
     objects: providers.Dependency[Any] = providers.Dependency()
     live: providers.Dependency[Any] = providers.Dependency()
     model: providers.Dependency[Any] = providers.Dependency()
+    payment_gateway: providers.Dependency[Any] = providers.Dependency()
 
     provider = providers.Callable(getattr, model, "provider")
 
@@ -170,6 +203,45 @@ class Container(containers.DeclarativeContainer):
 
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
+
+    payment_metrics = providers.Singleton(PrometheusPaymentMetrics)
+    payment_schedule = providers.Singleton(PostgresPaymentSchedule, dispatch_engine)
+    webhook_inbox = providers.Singleton(PostgresWebhookInbox, app_engine)
+    webhook_work = providers.Singleton(PostgresWebhookWork, dispatch_engine)
+    fulfilments = providers.Singleton(fulfilments)
+    order_desk = providers.Singleton(OrderDesk, uow, payment_gateway, clock, ids)
+    payment_book = providers.Singleton(
+        PaymentBook, uow, payment_gateway, fulfilments, clock, ids, payment_metrics
+    )
+    refund_desk = providers.Singleton(
+        RefundDesk, uow, payment_gateway, fulfilments, clock, ids, payment_metrics
+    )
+    buy_credits = providers.Singleton(BuyCredits, uow, order_desk)
+    cancel_order = providers.Singleton(CancelOrder, uow)
+    list_orders = providers.Singleton(ListOrders, uow)
+    show_order = providers.Singleton(ShowOrder, uow, payment_gateway)
+    list_movements = providers.Singleton(ListMovements, uow)
+    verify_payment = providers.Singleton(VerifyPayment, uow, payment_gateway, payment_book)
+    receive_webhook = providers.Singleton(ReceiveWebhook, payment_gateway, webhook_inbox, ids)
+    process_webhooks = providers.Singleton(
+        ProcessWebhooks,
+        payment_gateway,
+        webhook_work,
+        payment_schedule,
+        payment_book,
+        refund_desk,
+        payment_metrics,
+    )
+    reconcile_orders = providers.Singleton(
+        ReconcileOrders, payment_schedule, uow, payment_gateway, payment_book, clock
+    )
+    reconcile_refunds = providers.Singleton(
+        ReconcileRefunds, payment_schedule, uow, payment_gateway, refund_desk
+    )
+    oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
+    refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
+    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
+    manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 
     rate = providers.Singleton(
         ExchangeRate,
@@ -246,6 +318,8 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         stack.push_async_callback(live.close)
         model, close_model = open_model(settings)
         stack.push_async_callback(close_model)
+        gateway, close_gateway = open_payment_gateway(settings, redis)
+        stack.push_async_callback(close_gateway)
         container = Container(
             settings=settings,
             app_engine=app_engine,
@@ -255,6 +329,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             objects=objects,
             live=live,
             model=model,
+            payment_gateway=gateway,
         )
         yield container
 
@@ -289,5 +364,33 @@ def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitabl
     return claude, claude.aclose
 
 
+def open_payment_gateway(
+    settings: Settings, redis: Any
+) -> tuple[PaymentGateway, Callable[[], Awaitable[None]]]:
+    """The settings' payment gateway, and how to close it."""
+    if settings.gateway == "razorpay":
+        from adapters.razorpay import RazorpayGateway, RazorpaySettings
+        from adapters.razorpay.gateway import BASE_URL
+
+        razorpay = RazorpayGateway(
+            RazorpaySettings(
+                key_id=settings.razorpay_key_id,
+                key_secret=settings.razorpay_key_secret,
+                webhook_secret=settings.razorpay_webhook_secret,
+                base_url=settings.razorpay_base_url or BASE_URL,
+            )
+        )
+        return razorpay, razorpay.aclose
+    if settings.gateway == "simulated":
+        from adapters.simulated_gateway import RedisGatewayStore, SimulatedGateway
+
+        # The same in every process of a platform, and nobody else's.
+        secret = hmac.new(
+            settings.s3_secret_key.encode(), b"simulated payment gateway", hashlib.sha256
+        ).digest()
+        return SimulatedGateway(RedisGatewayStore(redis), secret), _nothing_to_close
+    return NoGateway(), _nothing_to_close
+
+
 async def _nothing_to_close() -> None:
-    """The offline model holds nothing open."""
+    """Nothing is held open."""

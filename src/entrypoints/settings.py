@@ -76,6 +76,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_requests_per_minute: NotNegative = 0
     model_tokens_per_minute: NotNegative = 0
 
+    payment_gateway: Literal["", "simulated", "razorpay"] = ""
+    razorpay_key_id: str = ""
+    razorpay_key_secret: str = ""
+    razorpay_webhook_secret: str = ""
+    razorpay_base_url: str = ""
+
     starting_grant: NotNegative = 50_000
     run_cap_credits: Positive = DEFAULT_CAP_CREDITS
     mending_run_credits: NotNegative = 20_000
@@ -92,6 +98,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def offline(self) -> bool:
         """Whether artifacts are composed by rules: no model provider is set."""
         return not self.anthropic_api_key
+
+    @property
+    def gateway(self) -> Literal["", "simulated", "razorpay"]:
+        """Who takes payments: as set, else Razorpay with a key, else the local simulation."""
+        if self.payment_gateway:
+            return self.payment_gateway
+        if self.razorpay_key_id:
+            return "razorpay"
+        return "simulated" if self.environment == "local" else ""
 
 
 REQUIRED = tuple(field.name for field in msgspec.structs.fields(Settings) if field.required)
@@ -122,7 +137,17 @@ def load(environment: Mapping[str, str]) -> Settings:
         if urlsplit(getattr(settings, name)).scheme != "postgresql":
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
+    _check_gateway(settings)
     return settings
+
+
+def _check_gateway(settings: Settings) -> None:
+    if settings.gateway == "simulated" and settings.environment != "local":
+        raise SettingsInvalid("PAYMENT_GATEWAY: the simulated gateway takes no money; it is local.")
+    keys = ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret")
+    missing = [name.upper() for name in keys if not getattr(settings, name)]
+    if settings.gateway == "razorpay" and missing:
+        raise SettingsInvalid(f"Not set, and Razorpay needs them: {', '.join(missing)}.")
 
 
 def _check_failpoint(settings: Settings) -> None:

@@ -26,7 +26,10 @@ from application.ports.persistence import (
 )
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import DocumentType
+from domain.billing.coupons import Coupon
 from domain.billing.ledger import Grant, LotKind, Reservation
+from domain.billing.orders import Order, OrderPurpose, OrderStatus
+from domain.billing.payments import Payment, Refund, TransactionKind, TransactionStatus
 from domain.billing.usage import TokenUsage
 from domain.identity.user import Role, User
 from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
@@ -35,10 +38,13 @@ from domain.projects.project import Project, ProjectStatus
 from domain.projects.run import Claim, Run, RunStatus
 from domain.shared.ids import (
     AgentTaskId,
+    CouponId,
     DocumentId,
     ModelCallId,
+    OrderId,
     ProjectId,
     RunId,
+    TransactionId,
     UserId,
 )
 
@@ -210,6 +216,88 @@ def make_call(run: Run, **changes: Any) -> ModelCall:
         held=120,
     )
     return replace(call, **changes)
+
+
+def make_order(user_id: UserId, **changes: Any) -> Order:
+    """An open order of 20,000 credits for ₹236."""
+    id_ = new_id()
+    order = Order(
+        id=OrderId(id_),
+        user_id=user_id,
+        purpose=OrderPurpose.TOP_UP,
+        reference="starter",
+        amount_paise=23_600,
+        description="Starter pack: 20000 credits",
+        credits=20_000,
+        status=OrderStatus.OPEN,
+        created_at=made_at(id_),
+        expires_at=made_at(id_) + timedelta(minutes=30),
+    )
+    return replace(order, **changes)
+
+
+def make_payment(order: Order, **changes: Any) -> Payment:
+    """The order's captured payment."""
+    id_ = new_id()
+    payment = Payment(
+        id=TransactionId(id_),
+        user_id=order.user_id,
+        order_id=order.id,
+        gateway_payment_id=f"pay_{id_.hex}",
+        status=TransactionStatus.CAPTURED,
+        amount_paise=order.amount_paise,
+        currency=order.currency,
+        created_at=made_at(id_),
+        method="upi",
+        captured_at=made_at(id_),
+    )
+    return replace(payment, **changes)
+
+
+def make_refund(payment: Payment, **changes: Any) -> Refund:
+    """A refund of all of a payment that the gateway is to be asked for."""
+    id_ = new_id()
+    refund = Refund(
+        id=TransactionId(id_),
+        user_id=payment.user_id,
+        order_id=payment.order_id,
+        payment_id=payment.id,
+        gateway_payment_id=payment.gateway_payment_id,
+        amount_paise=payment.amount_paise,
+        currency=payment.currency,
+        kind=TransactionKind.REFUND,
+        status=TransactionStatus.REQUESTED,
+        created_at=made_at(id_),
+        reason="asked for",
+    )
+    return replace(refund, **changes)
+
+
+def make_coupon(**changes: Any) -> Coupon:
+    """Ten percent off, for everybody once, as often as anybody likes."""
+    id_ = new_id()
+    coupon = Coupon(
+        id=CouponId(id_),
+        code=f"C{id_.hex[:24]}".upper(),
+        percent=10,
+        fixed_paise=None,
+        minimum_paise=0,
+        purposes=frozenset(),
+        valid_from=made_at(id_) - timedelta(days=1),
+        valid_until=None,
+        max_redemptions=None,
+        created_at=made_at(id_),
+    )
+    return replace(coupon, **changes)
+
+
+async def keep_order(uow: UnitOfWork, owner: User | None = None, **changes: Any) -> Order:
+    """A stored order, of ``owner`` or of somebody new."""
+    owner = owner or await keep_user(uow)
+    order = make_order(owner.id, **changes)
+    async with uow.begin(owner.id) as tx:
+        await tx.orders.add(order)
+    return order
 
 
 async def keep_user(uow: UnitOfWork, *, credits: int = 0, **changes: Any) -> User:

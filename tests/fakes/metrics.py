@@ -9,3 +9,13 @@ class RecordingRunMetrics:
 
     def run_died(self, error_code: str) -> None:
         self.deaths.append(error_code)
+
+
+class RecordingPaymentMetrics:
+    """Remembers the alerts, in order."""
+
+    def __init__(self) -> None:
+        self.alerts: list[str] = []
+
+    def alert(self, kind: str) -> None:
+        self.alerts.append(kind)

@@ -41,6 +41,7 @@ class PostgresOrders:
                 description=order.description,
                 status=order.status,
                 gateway_order_id=order.gateway_order_id,
+                gateway_customer_id=order.gateway_customer_id,
                 coupon_id=order.coupon_id,
                 recurring=order.recurring,
                 created_at=order.created_at,
@@ -80,6 +81,7 @@ class PostgresOrders:
             .values(
                 status=order.status,
                 gateway_order_id=order.gateway_order_id,
+                gateway_customer_id=order.gateway_customer_id,
                 paid_at=order.paid_at,
                 paid_with=order.paid_with,
             )
@@ -172,6 +174,7 @@ class PostgresPayments:
                 .scalar_subquery(),
                 reason=refund.reason,
                 requested_by=refund.requested_by,
+                request_key=refund.request_key,
                 created_at=refund.created_at,
                 **changing,
             )
@@ -303,6 +306,7 @@ def _order(row: Row[Any]) -> Order:
         description=row.description,
         status=OrderStatus(row.status),
         gateway_order_id=row.gateway_order_id,
+        gateway_customer_id=row.gateway_customer_id,
         coupon_id=None if row.coupon_id is None else CouponId(row.coupon_id),
         recurring=row.recurring,
         created_at=row.created_at,
@@ -350,4 +354,5 @@ def _refund(row: Row[Any], gateway_payment_id: str) -> Refund:
         attempt=row.attempt,
         error=row.error,
         reversed_at=row.settled_at,
+        request_key=row.request_key,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from application.ports.clock import Clock, IdMaker
-from application.ports.payment_gateway import MandateCharge, PaymentGateway
+from application.ports.payment_gateway import MandateCharge, Payer, PaymentGateway
 from application.ports.persistence import Transaction, UnitOfWork
 from domain.billing.coupons import CouponNotUsable, normalised_code
 from domain.billing.orders import OPEN_FOR, Order, OrderNotOpen, OrderPurpose, OrderStatus
@@ -97,9 +97,7 @@ class OrderDesk:
         """
         if order.gateway_order_id:
             return order
-        async with self.uow.begin(order.user_id) as tx:
-            payer = await tx.users.get(order.user_id)
-        gateway_order_id = await self.gateway.create_order(order, payer.email if payer else "")
+        known = await self.gateway.create_order(order, await self._payer(order.user_id))
         async with self.uow.begin(order.user_id) as tx:
             kept = await tx.orders.get(order.id, lock=True)
             if kept is None:
@@ -108,7 +106,11 @@ class OrderDesk:
                 return kept
             if not kept.open:
                 raise OrderNotOpen(kept)
-            placed = replace(kept, gateway_order_id=gateway_order_id)
+            placed = replace(
+                kept,
+                gateway_order_id=known.gateway_order_id,
+                gateway_customer_id=known.customer_id,
+            )
             await tx.orders.save(placed)
             await tx.orders.look_again(order.id, self.clock.now() + FIRST_LOOK)
             if along is not None:
@@ -132,8 +134,8 @@ class OrderDesk:
         attempts = await self.gateway.payments_of(placed.gateway_order_id)
         if any(attempt.status is not TransactionStatus.FAILED for attempt in attempts):
             return
+        payer = await self._payer(order.user_id)
         async with self.uow.begin(order.user_id) as tx:
-            payer = await tx.users.get(order.user_id)
             # Before the charge: if its answer is lost, the order is looked at all the same.
             await tx.orders.look_again(order.id, self.clock.now())
         await self.gateway.charge_mandate(
@@ -141,7 +143,14 @@ class OrderDesk:
                 gateway_order_id=placed.gateway_order_id,
                 mandate=mandate,
                 amount_paise=placed.amount_paise,
-                email=payer.email if payer else "",
+                email=payer.email,
                 description=placed.description,
             )
         )
+
+    async def _payer(self, user_id: UserId) -> Payer:
+        async with self.uow.begin(user_id) as tx:
+            user = await tx.users.get(user_id)
+        if user is None:
+            raise NotFound("user", user_id)
+        return Payer(name=user.name, email=user.email)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from application.billing.refund_desk import RefundDesk, RefundOrder
 from application.ports.clock import Clock, IdMaker
+from application.ports.idempotency import Completion
 from application.ports.payments import (
     Movement,
     MovementFilter,
@@ -42,6 +43,7 @@ class RefundAnyPayment:
 
     schedule: PaymentSchedule
     refunds: RefundDesk
+    uow: UnitOfWork
 
     async def __call__(
         self,
@@ -50,28 +52,40 @@ class RefundAnyPayment:
         *,
         amount_paise: int | None,
         reason: str,
+        request_key: str = "",
+        once: Completion[Refund] | None = None,
     ) -> Refund:
         """The refund: processed, under way, or failed, as the gateway answered.
+
+        A repeat with the operator's ``request_key`` is the same refund.
 
         Raises:
             NotFound: no such payment.
             InvalidValue: no reason, or no positive amount.
             NothingToRefund: more than is left of it.
+            KeyClaimLost: another request with the same key came first.
         """
         if not 1 <= len(reason.strip()) <= MAX_REASON_LENGTH:
             raise InvalidValue("reason", f"Say why, in 1 to {MAX_REASON_LENGTH} characters.")
         owned = await self.schedule.owner_of(payment_id)
         if owned is None:
             raise NotFound("payment", payment_id)
-        return await self.refunds.request(
+        refund = await self.refunds.request(
             RefundOrder(
                 user_id=owned.user_id,
                 payment_id=payment_id,
                 amount_paise=amount_paise,
                 reason=reason.strip(),
                 requested_by=operator,
+                request_key=f"{operator}:{request_key}" if request_key else "",
             )
         )
+        if once is not None:
+            # The key is the operator's, the refund the payer's: two transactions. Between
+            # them, the request key keeps a repeat from giving back twice.
+            async with self.uow.begin(operator) as tx:
+                await once.store(tx.idempotency, refund)
+        return refund
 
     async def retry(self, refund_id: TransactionId) -> Refund:
         """Ask anew for a refund that has failed.
@@ -128,7 +142,9 @@ class ManageCoupons:
     clock: Clock
     ids: IdMaker
 
-    async def make(self, operator: UserId, command: NewCoupon) -> Coupon:
+    async def make(
+        self, operator: UserId, command: NewCoupon, *, once: Completion[Coupon] | None = None
+    ) -> Coupon:
         """Keep a new coupon, valid from now unless said otherwise.
 
         Raises:
@@ -150,6 +166,8 @@ class ManageCoupons:
         )
         async with self.uow.begin(operator) as tx:
             await tx.coupons.add(coupon)
+            if once is not None:
+                await once.store(tx.idempotency, coupon)
         return coupon
 
     async def list(self, operator: UserId, page: Page) -> Sequence[Coupon]:

@@ -36,13 +36,17 @@ _ENDED = (TransactionStatus.PROCESSED, TransactionStatus.FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundOrder:
-    """Which payment to give back, how much of it (None is all that is left), and why."""
+    """Which payment to give back, how much of it (None is all that is left), and why.
+
+    A repeat with the same ``request_key`` is the same refund.
+    """
 
     user_id: UserId
     payment_id: TransactionId
     amount_paise: int | None
     reason: str
     requested_by: UserId | None = None
+    request_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,17 @@ class RefundDesk:
         """
         async with self.uow.begin(command.user_id) as tx:
             _, payment = await _locked(tx, command.payment_id)
+            for known in await tx.payments.refunds_of(payment.id):
+                if command.request_key and known.request_key == command.request_key:
+                    return known
             amount = command.amount_paise
-            refund = self._new(
+            new = self._new(
                 payment,
                 amount_paise=payment.refundable_paise if amount is None else amount,
                 reason=command.reason,
-                requested_by=command.requested_by,
+            )
+            refund = replace(
+                new, requested_by=command.requested_by, request_key=command.request_key
             )
             await give_back(tx, payment, refund)
         return await self.carry_out(refund)
@@ -211,14 +220,7 @@ class RefundDesk:
         self._alert("refund_failed", failed)
         return failed
 
-    def _new(
-        self,
-        payment: Payment,
-        *,
-        amount_paise: int,
-        reason: str,
-        requested_by: UserId | None = None,
-    ) -> Refund:
+    def _new(self, payment: Payment, *, amount_paise: int, reason: str) -> Refund:
         return Refund(
             id=TransactionId(self.ids.new()),
             user_id=payment.user_id,
@@ -231,7 +233,6 @@ class RefundDesk:
             status=TransactionStatus.REQUESTED,
             created_at=self.clock.now(),
             reason=reason,
-            requested_by=requested_by,
         )
 
     def _alert(self, kind: str, refund: Refund) -> None:

@@ -54,13 +54,31 @@ class EventUnreadable(Exception):
 class Checkout:
     """What a browser needs to let somebody pay: the gateway's public key and its order.
 
-    ``url`` is a page to pay on, where the gateway has one of its own.
+    ``url`` is a page to pay on, where the gateway has one of its own; ``customer_id`` is for an
+    order that asks for a mandate.
     """
 
     gateway: str
     key_id: str
     gateway_order_id: str
+    customer_id: str = ""
     url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Who is asked to pay."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedOrder:
+    """What the gateway calls an order, and the payer whose mandate a recurring one asks for."""
+
+    gateway_order_id: str
+    customer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,11 +204,11 @@ class PaymentGateway(Protocol):
         """How an order that the gateway knows is paid in a browser."""
         ...
 
-    async def create_order(self, order: Order, email: str) -> str:
-        """Tell the gateway of an order; returns its id there.
+    async def create_order(self, order: Order, payer: Payer) -> PlacedOrder:
+        """Tell the gateway of an order.
 
-        The same order is the same one there, however often it is told. ``email`` is the
-        payer's, to whom a mandate of a recurring order will belong.
+        The same order is the same one there, however often it is told. A mandate of
+        a recurring order will belong to ``payer``.
         """
         ...
 

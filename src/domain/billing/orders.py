@@ -56,7 +56,8 @@ class Order:
     already taken off. ``reference`` says what is bought, in the words of its purpose: a pack's
     code, or a subscription's id. ``credits`` are what a top-up brings; other purposes leave it
     at 0. ``gateway_order_id`` is empty until the gateway knows the order. ``recurring`` asks
-    the payer for a mandate that later orders may be charged to. ``paid_with`` is the payment
+    the payer for a mandate that later orders may be charged to; ``gateway_customer_id`` is who
+    it will belong to at the gateway. ``paid_with`` is the payment
     that paid it, of however many there are.
     """
 
@@ -73,6 +74,7 @@ class Order:
     discount_paise: int = 0
     currency: str = CURRENCY
     gateway_order_id: str = ""
+    gateway_customer_id: str = ""
     coupon_id: CouponId | None = None
     recurring: bool = False
     paid_at: datetime | None = None

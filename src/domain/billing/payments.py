@@ -130,7 +130,8 @@ class Refund:
     """Money given back, or taken back by the payer's bank (a chargeback).
 
     ``requested_by`` is the operator who asked, or None where the house or the gateway did.
-    ``attempt`` counts the times it was asked of the gateway anew after a failure.
+    ``attempt`` counts the times it was asked of the gateway anew after a failure. The same
+    ``request_key``, where there is one, is the same refund.
     """
 
     id: TransactionId
@@ -149,6 +150,7 @@ class Refund:
     attempt: int = 1
     error: str = ""
     reversed_at: datetime | None = None
+    request_key: str = ""
 
     @property
     def key(self) -> str:

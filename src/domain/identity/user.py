@@ -29,6 +29,9 @@ class Permission(StrEnum):
     KEYS_ISSUE = "keys:issue"
     USERS_READ = "users:read"
     RUNS_OPERATE = "runs:operate"
+    BILLING_READ = "billing:read"
+    BILLING_BUY = "billing:buy"
+    BILLING_OPERATE = "billing:operate"
 
 
 class Role(StrEnum):
@@ -45,6 +48,8 @@ _MEMBER = frozenset(
         Permission.PROJECTS_CREATE,
         Permission.PROJECTS_EXECUTE,
         Permission.PROJECTS_DELETE,
+        Permission.BILLING_READ,
+        Permission.BILLING_BUY,
     }
 )
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(

@@ -1,7 +1,10 @@
-"""The dispatcher process: announces due rows and deletes expired ones, once a second."""
+"""The dispatcher process: announces due rows and deletes expired ones, once a second.
+
+What it does about payments itself waits for the gateway, so it has a loop of its own."""
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -28,12 +31,21 @@ async def _dispatch(settings: Settings) -> None:
         loop.add_signal_handler(signal_, stopping.set)
     async with open_container(settings, process="dispatcher") as container:
         log.info("dispatcher open", every=settings.dispatch_seconds)
-        await _until(
-            stopping,
-            container.dispatch_runs(),
-            container.delete_expired_keys(),
-            settings.dispatch_seconds,
-        )
+        payments: dict[str, Callable[[], Awaitable[int]]] = {
+            "gateway events acted on": container.process_webhooks(),
+            "orders reconciled": container.reconcile_orders(),
+            "refunds reconciled": container.reconcile_refunds(),
+        }
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(
+                _until(
+                    stopping,
+                    container.dispatch_runs(),
+                    container.delete_expired_keys(),
+                    settings.dispatch_seconds,
+                )
+            )
+            loops.create_task(_look_after(payments, stopping, settings.dispatch_seconds))
 
 
 async def _until(
@@ -49,8 +61,34 @@ async def _until(
                 log.info("expired idempotency keys deleted", count=deleted)
         except DatabaseUnavailable as error:
             log.warning("cannot look for due rows", error=str(error))
-        try:
-            async with asyncio.timeout(every):
-                await stopping.wait()
-        except TimeoutError:
-            continue
+        await _pause(stopping, every)
+
+
+async def _look_after(
+    chores: Mapping[str, Callable[[], Awaitable[int]]], stopping: asyncio.Event, every: float
+) -> None:
+    """Do each chore in turn, at once again while there is more, until asked to stop."""
+    while not stopping.is_set():
+        found = 0
+        for done, chore in chores.items():
+            try:
+                count = await chore()
+            except DatabaseUnavailable as error:
+                log.warning("cannot look for due rows", error=str(error))
+            except Exception:
+                # The others, and the runs, must not wait for whatever this one broke on.
+                log.exception("chore broke", chore=done)
+            else:
+                if count:
+                    log.info(done, count=count)
+                found += count
+        if not found:
+            await _pause(stopping, every)
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return

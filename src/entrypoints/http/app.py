@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -16,7 +16,9 @@ from litestar.plugins.prometheus import PrometheusConfig
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, open_container
 from entrypoints.http.access import provide_principal
+from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
+from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController, metrics
@@ -50,6 +52,18 @@ USE_CASES = (
     "retry_any_run",
     "issue_stream_ticket",
     "answer_once",
+    "buy_credits",
+    "cancel_order",
+    "list_orders",
+    "show_order",
+    "verify_payment",
+    "list_movements",
+    "receive_webhook",
+    "oversee_movements",
+    "refund_any_payment",
+    "oversee_webhooks",
+    "manage_coupons",
+    "payment_gateway",
     "check_health",
     "provider",
 )
@@ -83,11 +97,14 @@ def create_app(settings: Settings) -> Litestar:
             DocumentController,
             RunController,
             AdminRunController,
+            BillingController,
+            AdminBillingController,
+            receive_event,
             stream,
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, metrics],
+        route_handlers=[api, HealthController, metrics, *_simulated_pages(settings)],
         lifespan=[lifespan],
         state=State({"settings": settings}),
         dependencies={
@@ -132,6 +149,15 @@ def create_app(settings: Settings) -> Litestar:
         debug=False,
         logging_config=None,
     )
+
+
+def _simulated_pages(settings: Settings) -> list[type[Controller]]:
+    """Where the simulated gateway's orders are approved, if it is the one in use."""
+    if settings.gateway != "simulated":
+        return []
+    from entrypoints.http.simulated_gateway_routes import SimulatedGatewayController
+
+    return [SimulatedGatewayController]
 
 
 def _from_container(name: str) -> Callable[[State], Any]:

@@ -77,6 +77,7 @@ class InMemoryOrders(OrderRepository):
                 row.order,
                 status=order.status,
                 gateway_order_id=order.gateway_order_id,
+                gateway_customer_id=order.gateway_customer_id,
                 paid_at=order.paid_at,
                 paid_with=order.paid_with,
             )

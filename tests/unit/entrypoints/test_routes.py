@@ -59,6 +59,12 @@ EXEMPT = {
     "register": "there is no person yet to own a key; an email registers once anyway",
     "login": "its answer is a secret, and it changes nothing",
     "stream_ticket": "its answer is a secret that is good once",
+    "verify": "it names one payment, which pays its order once, whoever names it",
+    "receive_event": "the gateway sends it, and an event's own id keeps it single",
+    "retry_refund": "only a failed refund can be asked for anew, and then it has not failed",
+    "retry_event": "an event acted on twice changes nothing",
+    "approve_payment": "the simulated gateway's: an order is paid once there",
+    "decline_payment": "the simulated gateway's: a declined attempt changes nothing",
     "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""

@@ -45,6 +45,7 @@ CREATE TABLE orders (
     status text NOT NULL CONSTRAINT orders_status_check
         CHECK (status IN ('open', 'paid', 'expired', 'cancelled')),
     gateway_order_id text NOT NULL DEFAULT '',
+    gateway_customer_id text NOT NULL DEFAULT '',
     coupon_id uuid REFERENCES coupons (id),
     recurring boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -76,6 +77,7 @@ CREATE TABLE transactions (
         CONSTRAINT transactions_refunded_check CHECK (refunded BETWEEN 0 AND amount),
     reason text NOT NULL DEFAULT '',
     requested_by uuid,
+    request_key text NOT NULL DEFAULT '',
     attempt integer NOT NULL DEFAULT 1,
     error_code text NOT NULL DEFAULT '',
     error text NOT NULL DEFAULT '',
@@ -138,7 +140,8 @@ CREATE INDEX gateway_events_of_status ON gateway_events (status, id DESC);
 
 _TENANT_GRANTS = {
     "orders": (
-        "SELECT, INSERT, UPDATE (status, gateway_order_id, paid_at, paid_with, due_at)",
+        "SELECT, INSERT, UPDATE (status, gateway_order_id, gateway_customer_id, paid_at,"
+        " paid_with, due_at)",
         "SELECT, UPDATE (due_at)",
     ),
     "transactions": (
