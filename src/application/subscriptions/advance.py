@@ -5,7 +5,7 @@ comes due again, and keeps no other from its turn.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -82,7 +82,7 @@ class AdvanceSubscriptions:
             if subscription is None:
                 return
             outcome = decide(subscription, TimePassed(), self.clock.now())
-            carried = await self.keeper.carry_out(tx, outcome)
+            carried = await self.keeper.carry_out(tx, subscription, outcome)
         await self.keeper.afterwards(due.user_id, carried)
 
     async def _collect(self, due: DueCollection) -> None:
@@ -107,23 +107,19 @@ class AdvanceSubscriptions:
     async def _bring_up(self, seat: DueSeat) -> None:
         """Give a seat's holder what its subscription says, or end it."""
         now = self.clock.now()
-        if seat.holder_id is None:
-            async with self.uow.begin(None) as tx:
-                holder = await tx.users.by_email(seat.email)
-            if holder is None or seat.withdrawn:
-                again = None if seat.withdrawn else now + timedelta(seconds=UNBOUND_SEAT_SECONDS)
-                await self.schedule.seat_done(seat, [], again_at=again)
-                return
-            await self.schedule.bind(seat, holder.id)
-            return  # it is due again as it now is, in a minute
-        given = await self.schedule.claim_allotments(seat, now)
-        async with self.uow.begin(seat.holder_id) as tx:
+        holder_id = seat.holder_id or await self._bound(seat)
+        if holder_id is None:
+            again = None if seat.withdrawn else now + timedelta(seconds=UNBOUND_SEAT_SECONDS)
+            await self.schedule.seat_done(seat, [], again_at=again)
+            return
+        given = await self.schedule.claim_allotments(replace(seat, holder_id=holder_id), now)
+        async with self.uow.begin(holder_id) as tx:
             if seat.until is not None and seat.until > now:
                 await tx.entitlements.put(seat.subscription_id, seat.plan_id, seat.until, now)
                 await tx.notices.add(
                     Notice(
                         id=self.ids.new(),
-                        user_id=seat.holder_id,
+                        user_id=holder_id,
                         key=f"seat:{seat.id}",
                         kind=NoticeKind.SEAT_GIVEN,
                         data={"until": seat.until.isoformat()},
@@ -133,8 +129,17 @@ class AdvanceSubscriptions:
             else:
                 await tx.entitlements.end(seat.subscription_id, now)
             for allotment in given:
-                await give(tx, seat.holder_id, allotment)
+                await give(tx, holder_id, allotment)
         await self.schedule.seat_done(seat, given, again_at=None)
+
+    async def _bound(self, seat: DueSeat) -> UserId | None:
+        """Whose the seat is, if somebody has the account of its email by now."""
+        async with self.uow.begin(None) as tx:
+            holder = await tx.users.by_email(seat.email)
+        if holder is None or seat.withdrawn:
+            return None
+        await self.schedule.bind(seat, holder.id)
+        return holder.id
 
     async def _free_month(self, user_id: UserId) -> None:
         """Grant the month of Free that has begun, unless another plan holds; none is caught up."""

@@ -20,9 +20,9 @@ from domain.billing.subscriptions.subscription import Charge, Subscription
 class SubscriptionFulfilment:
     """Starts, upgrades and renews with payments, and takes back with refunds.
 
-    The one fulfilment of all three purposes: the charge behind an order says what it buys. An
-    order that a change voids is cancelled later, in a transaction of its own: this one
-    holds its order's lock already, and must not wait for another's.
+    The one fulfilment of all three purposes: the charge behind an order says what it buys.
+    Other orders are left as they are: this transaction holds its own order's lock already
+    and must not wait for another's. One that nobody needs any more expires by itself.
     """
 
     keeper: SubscriptionKeeper
@@ -33,19 +33,22 @@ class SubscriptionFulfilment:
         subscription, charge = await self._behind(tx, order)
         if payment.mandate is not None:
             subscription = replace(subscription, mandate=payment.mandate)
-        await self.keeper.carry_out(tx, decide(subscription, ChargePaid(charge), self.clock.now()))
+        outcome = decide(subscription, ChargePaid(charge), self.clock.now())
+        await self.keeper.carry_out(tx, subscription, outcome)
 
     async def fail(self, tx: Transaction, order: Order, payment: Payment) -> None:
         """Tell the buyer; the schedule of collections goes on."""
         subscription, charge = await self._behind(tx, order)
         event = ChargeFailed(charge, payment.key)
-        await self.keeper.carry_out(tx, decide(subscription, event, self.clock.now()))
+        outcome = decide(subscription, event, self.clock.now())
+        await self.keeper.carry_out(tx, subscription, outcome)
 
     async def reverse(self, tx: Transaction, order: Order, refund: Refund) -> None:
         """Take back in proportion; all of it ends the subscription."""
         subscription, charge = await self._behind(tx, order)
         event = ChargeRefunded(charge, refund.key, refund.amount_paise)
-        await self.keeper.carry_out(tx, decide(subscription, event, self.clock.now()))
+        outcome = decide(subscription, event, self.clock.now())
+        await self.keeper.carry_out(tx, subscription, outcome)
         await tx.subscriptions.note_refund(charge.reference, refund.amount_paise)
 
     async def _behind(self, tx: Transaction, order: Order) -> tuple[Subscription, Charge]:

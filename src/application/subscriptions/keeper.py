@@ -96,10 +96,10 @@ class SubscriptionKeeper:
         )
         return await self._effects(tx, outcome, coupon)
 
-    async def carry_out(self, tx: Transaction, outcome: Outcome) -> Carried:
+    async def carry_out(self, tx: Transaction, before: Subscription, outcome: Outcome) -> Carried:
         """Write the subscription and have the effects, all in the caller's transaction."""
         await tx.subscriptions.save(outcome.subscription)
-        return await self._effects(tx, outcome, "")
+        return await self._effects(tx, outcome, "", before)
 
     async def afterwards(self, user_id: UserId, carried: Carried) -> None:
         """Tell the gateway of new orders, and end those that nobody needs. Safe to leave out.
@@ -120,7 +120,13 @@ class SubscriptionKeeper:
             except OrderNotOpen:
                 continue
 
-    async def _effects(self, tx: Transaction, outcome: Outcome, coupon: str) -> Carried:
+    async def _effects(
+        self,
+        tx: Transaction,
+        outcome: Outcome,
+        coupon: str,
+        before: Subscription | None = None,
+    ) -> Carried:
         subscription, now = outcome.subscription, self.clock.now()
         opened: list[Order] = []
         voided: list[OrderId] = []
@@ -135,7 +141,8 @@ class SubscriptionKeeper:
                         voided.append(order_id)
                 case _:
                     await self._have(tx, subscription, effect, now)
-        await self._seats(tx, subscription, now)
+        if before is None or _seats_differ(before, outcome):
+            await self._seats(tx, subscription, now)
         return Carried(tuple(opened), tuple(voided))
 
     async def _have(
@@ -282,6 +289,16 @@ async def give(tx: Transaction, user_id: UserId, allotment: Allotment) -> None:
             reference=allotment.reference,
         )
     )
+
+
+def _seats_differ(before: Subscription, outcome: Outcome) -> bool:
+    """Whether what the seats have, or are to be given, is another than before."""
+    after = outcome.subscription
+    return (before.plan.id, before.seats, before.entitled_until) != (
+        after.plan.id,
+        after.seats,
+        after.entitled_until,
+    ) or any(isinstance(effect, AllotCredits) for effect in outcome.effects)
 
 
 def _payable_until(subscription: Subscription, charge: Charge) -> datetime:

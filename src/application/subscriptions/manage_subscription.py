@@ -125,7 +125,9 @@ class StartSubscription:
             plan = await sold(tx, command.plan)
             standing = await tx.subscriptions.current(lock=True)
             if standing is not None and standing.status is SubscriptionStatus.PENDING:
-                given_up = await self.keeper.carry_out(tx, decide(standing, CancelWanted(), now))
+                given_up = await self.keeper.carry_out(
+                    tx, standing, decide(standing, CancelWanted(), now)
+                )
             id_ = SubscriptionId(self.ids.new())
             if command.trial:
                 used = await tx.subscriptions.trial_used()
@@ -249,7 +251,7 @@ class ManageSubscription:
         once: Completion[Overview] | None,
     ) -> tuple[Overview, Carried]:
         outcome = decide(subscription, event, self.clock.now())
-        carried = await self.keeper.carry_out(tx, outcome)
+        carried = await self.keeper.carry_out(tx, subscription, outcome)
         shown = await overview(tx, self.clock)
         if once is not None:
             await once.store(tx.idempotency, shown)

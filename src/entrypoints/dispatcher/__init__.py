@@ -1,6 +1,7 @@
 """The dispatcher process: announces due rows and deletes expired ones, once a second.
 
-What it does about payments itself waits for the gateway, so it has a loop of its own."""
+What it does about payments and subscriptions itself waits for the gateway, so that has a loop
+of its own."""
 
 import asyncio
 import signal
@@ -35,6 +36,8 @@ async def _dispatch(settings: Settings) -> None:
             "gateway events acted on": container.process_webhooks(),
             "orders reconciled": container.reconcile_orders(),
             "refunds reconciled": container.reconcile_refunds(),
+            "subscriptions advanced": container.advance_subscriptions(),
+            "projects past their retention deleted": container.keep_retention(),
         }
         async with asyncio.TaskGroup() as loops:
             loops.create_task(

@@ -22,6 +22,13 @@ from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.operation_routes import HealthController, metrics
+from entrypoints.http.plan_routes import (
+    AdminPlanController,
+    AdminSubscriptionController,
+    SeatController,
+    SubscriptionController,
+    plans,
+)
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.run_routes import RunController, stream
@@ -63,6 +70,14 @@ USE_CASES = (
     "refund_any_payment",
     "oversee_webhooks",
     "manage_coupons",
+    "list_plans",
+    "write_plan_version",
+    "show_subscription",
+    "start_subscription",
+    "preview_change",
+    "manage_subscription",
+    "manage_seats",
+    "oversee_subscriptions",
     "payment_gateway",
     "check_health",
     "provider",
@@ -97,6 +112,11 @@ def create_app(settings: Settings) -> Litestar:
             DocumentController,
             RunController,
             AdminRunController,
+            plans,
+            SubscriptionController,
+            SeatController,
+            AdminPlanController,
+            AdminSubscriptionController,
             BillingController,
             AdminBillingController,
             receive_event,

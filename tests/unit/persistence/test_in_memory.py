@@ -7,12 +7,14 @@ import pytest
 
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import DatabaseUnavailable, RunClaims, RunOversight, UnitOfWork
+from application.ports.subscriptions import SubscriptionSchedule
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.plan_limits_contract import PlanLimitsContract
 from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract, Wait
 from tests.contracts.run_oversight_contract import RunOversightContract
@@ -28,6 +30,12 @@ from tests.contracts.samples import (
     reread,
     take,
 )
+from tests.contracts.subscriptions_contract import (
+    EntitlementsContract,
+    PlansContract,
+    SubscriptionScheduleContract,
+    SubscriptionsContract,
+)
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.users_contract import UsersContract
@@ -37,6 +45,7 @@ from tests.fakes.persistence import (
     InMemoryExpiredIdempotencyKeys,
     InMemoryRunClaims,
     InMemoryRunOversight,
+    InMemorySubscriptionSchedule,
     InMemoryUnitOfWork,
     TransactionRefused,
 )
@@ -68,6 +77,16 @@ def expired_keys(database: InMemoryDatabase) -> ExpiredIdempotencyKeys:
 
 
 @pytest.fixture
+def claims_by_plan(database: InMemoryDatabase) -> RunClaims:
+    return InMemoryRunClaims(database, by_plan=True)
+
+
+@pytest.fixture
+def subscription_schedule(database: InMemoryDatabase) -> SubscriptionSchedule:
+    return InMemorySubscriptionSchedule(database)
+
+
+@pytest.fixture
 def limited(database: InMemoryDatabase) -> Limited:
     return lambda runs: InMemoryRunClaims(database, runs_per_user=runs)
 
@@ -83,6 +102,26 @@ def wait(clock: MovableClock) -> Wait:
 @pytest.fixture
 def oversight(database: InMemoryDatabase) -> RunOversight:
     return InMemoryRunOversight(database)
+
+
+class TestPlans(PlansContract):
+    """Plans."""
+
+
+class TestSubscriptions(SubscriptionsContract):
+    """Subscriptions, their charges and seats."""
+
+
+class TestEntitlements(EntitlementsContract):
+    """What people may do."""
+
+
+class TestSubscriptionSchedule(SubscriptionScheduleContract):
+    """What is due of subscriptions."""
+
+
+class TestPlanLimits(PlanLimitsContract):
+    """Runs at once, by plan."""
 
 
 class TestRunOversight(RunOversightContract):
