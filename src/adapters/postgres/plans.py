@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
@@ -26,7 +27,11 @@ class PostgresPlans:
         self._connection = connection
 
     async def offered(self) -> Sequence[Plan]:
-        newest = select(plans).distinct(plans.c.code).order_by(plans.c.code, plans.c.version.desc())
+        newest = (
+            select(plans)
+            .ext(distinct_on(plans.c.code))
+            .order_by(plans.c.code, plans.c.version.desc())
+        )
         of = newest.subquery()
         rows = await self._connection.execute(
             select(of).where(of.c.on_sale).order_by(of.c.price_paise, of.c.code)
