@@ -283,7 +283,7 @@ def make_coupon(**changes: Any) -> Coupon:
         fixed_paise=None,
         minimum_paise=0,
         purposes=frozenset(),
-        valid_from=made_at(id_) - timedelta(days=1),
+        valid_from=datetime(2026, 1, 1, tzinfo=UTC),
         valid_until=None,
         max_redemptions=None,
         created_at=made_at(id_),

@@ -1,0 +1,152 @@
+"""A shop to buy at: every use case of payments over one set of repositories."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from application.billing.buy_credits import BuyCredits, CancelOrder, CreditOrder
+from application.billing.order_desk import OrderDesk
+from application.billing.oversee_payments import OverseeWebhooks
+from application.billing.payment_book import PaymentBook
+from application.billing.reconcile import ReconcileOrders, ReconcileRefunds
+from application.billing.refund_desk import RefundDesk
+from application.billing.top_up import TopUpFulfilment
+from application.billing.verify_payment import VerifyPayment
+from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
+from application.ports.payment_gateway import GatewayEvent, GatewayPayment
+from application.ports.payments import PaymentSchedule, WebhookInbox, WebhookWork
+from application.ports.persistence import UnitOfWork
+from domain.billing.orders import Order, OrderPurpose
+from domain.billing.payments import Payment, Refund, TransactionStatus
+from domain.identity.user import User
+from domain.shared.ids import UserId
+from tests.contracts.samples import keep_user, new_id
+from tests.fakes.clock import MovableClock
+from tests.fakes.gateway_store import ScriptedGateway
+from tests.fakes.metrics import RecordingPaymentMetrics
+
+CAPTURED = TransactionStatus.CAPTURED
+AUTHORIZED = TransactionStatus.AUTHORIZED
+FAILED = TransactionStatus.FAILED
+
+
+class RandomIds:
+    """Identifiers that no other test has."""
+
+    def new(self) -> Any:
+        return new_id()
+
+
+@dataclass(kw_only=True)
+class Shop:
+    """Sells credits. The clock is the test's; the gateway does as it is told."""
+
+    uow: UnitOfWork
+    schedule: PaymentSchedule
+    inbox: WebhookInbox
+    work: WebhookWork
+    clock: MovableClock
+    gateway: ScriptedGateway = field(default_factory=ScriptedGateway)
+    metrics: RecordingPaymentMetrics = field(default_factory=RecordingPaymentMetrics)
+    ids: RandomIds = field(default_factory=RandomIds)
+
+    @cached_property
+    def fulfilments(self) -> Mapping[OrderPurpose, Any]:
+        return {purpose: TopUpFulfilment() for purpose in OrderPurpose}
+
+    @cached_property
+    def desk(self) -> OrderDesk:
+        return OrderDesk(self.uow, self.gateway, self.clock, self.ids)
+
+    @cached_property
+    def book(self) -> PaymentBook:
+        return PaymentBook(
+            self.uow, self.gateway, self.fulfilments, self.clock, self.ids, self.metrics
+        )
+
+    @cached_property
+    def refunds(self) -> RefundDesk:
+        return RefundDesk(
+            self.uow, self.gateway, self.fulfilments, self.clock, self.ids, self.metrics
+        )
+
+    @cached_property
+    def buy(self) -> BuyCredits:
+        return BuyCredits(self.uow, self.desk)
+
+    @cached_property
+    def cancel(self) -> CancelOrder:
+        return CancelOrder(self.uow)
+
+    @cached_property
+    def verify(self) -> VerifyPayment:
+        return VerifyPayment(self.uow, self.gateway, self.book)
+
+    @cached_property
+    def receive(self) -> ReceiveWebhook:
+        return ReceiveWebhook(self.gateway, self.inbox, self.ids)
+
+    @cached_property
+    def process(self) -> ProcessWebhooks:
+        return ProcessWebhooks(
+            self.gateway, self.work, self.schedule, self.book, self.refunds, self.metrics
+        )
+
+    @cached_property
+    def events(self) -> OverseeWebhooks:
+        return OverseeWebhooks(self.work)
+
+    @cached_property
+    def reconcile(self) -> ReconcileOrders:
+        return ReconcileOrders(self.schedule, self.uow, self.gateway, self.book, self.clock)
+
+    @cached_property
+    def reconcile_refunds(self) -> ReconcileRefunds:
+        return ReconcileRefunds(self.schedule, self.uow, self.gateway, self.refunds)
+
+    async def order(self, owner: User | None = None, **more: Any) -> Order:
+        """A placed order of the starter pack, of somebody new unless said otherwise."""
+        owner = owner or await keep_user(self.uow)
+        return await self.buy(CreditOrder(user_id=owner.id, pack="starter", **more))
+
+    async def see(self, order: Order, payment: GatewayPayment) -> Order:
+        return await self.book.observe(order.user_id, order.id, payment)
+
+    async def paid(self, order: Order | None = None) -> tuple[Order, Payment]:
+        """An order that was paid, and its payment."""
+        order = order or await self.order()
+        seen = await self.gateway.attempt(order, CAPTURED)
+        paid = await self.see(order, seen)
+        (payment,) = [p for p in await self.payments(order) if p.id == paid.paid_with]
+        return paid, payment
+
+    async def tell(self, event: GatewayEvent) -> None:
+        """Have an event come."""
+        await self.receive(*self.gateway.signed(event))
+
+    async def act(self) -> None:
+        """Act on events until none is due."""
+        while await self.process():
+            continue
+
+    async def now(self, order: Order) -> Order:
+        """The order as it is kept."""
+        async with self.uow.begin(order.user_id) as tx:
+            kept = await tx.orders.get(order.id)
+        assert kept is not None
+        return kept
+
+    async def payments(self, order: Order) -> list[Payment]:
+        async with self.uow.begin(order.user_id) as tx:
+            return list(await tx.payments.of_order(order.id))
+
+    async def refunds_of(self, payment: Payment) -> list[Refund]:
+        async with self.uow.begin(payment.user_id) as tx:
+            return list(await tx.payments.refunds_of(payment.id))
+
+    async def credits(self, user_id: UserId) -> tuple[int, int]:
+        """What is free, and what is owed."""
+        async with self.uow.begin(user_id) as tx:
+            balance = await tx.ledger.balance(user_id)
+        return balance.available, balance.owed

@@ -1,0 +1,34 @@
+"""Buying over the in-memory repositories."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.contracts.payment_flow_contract import PaymentFlowContract
+from tests.contracts.shop import Shop
+from tests.fakes.clock import MovableClock
+from tests.fakes.persistence.database import InMemoryDatabase
+from tests.fakes.persistence.payments import InMemoryPaymentSchedule, InMemoryWebhooks
+from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
+
+
+def in_memory_shop() -> Shop:
+    clock = MovableClock()
+    database = InMemoryDatabase(clock)
+    webhooks = InMemoryWebhooks(clock)
+    return Shop(
+        uow=InMemoryUnitOfWork(database),
+        schedule=InMemoryPaymentSchedule(database),
+        inbox=webhooks,
+        work=webhooks,
+        clock=clock,
+    )
+
+
+class TestInMemory(PaymentFlowContract):
+    @pytest.fixture
+    def shop(self) -> Shop:
+        return in_memory_shop()
+
+    async def due_again(self, shop: Shop) -> None:
+        shop.clock.move(timedelta(minutes=15))
