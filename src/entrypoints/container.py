@@ -21,6 +21,7 @@ from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.payment_work import (
     PostgresPaymentSchedule,
@@ -41,6 +42,7 @@ from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
 from application.billing.buy_credits import BuyCredits, CancelOrder
+from application.billing.expire_credits import ExpireCredits
 from application.billing.fulfilment import Fulfilment
 from application.billing.no_gateway import NoGateway
 from application.billing.order_desk import OrderDesk
@@ -51,6 +53,7 @@ from application.billing.oversee_payments import (
     RefundAnyPayment,
 )
 from application.billing.payment_book import PaymentBook
+from application.billing.read_account import ListEntries, ShowBalance
 from application.billing.reconcile import ReconcileOrders, ReconcileRefunds
 from application.billing.refund_desk import RefundDesk
 from application.billing.show_orders import ListMovements, ListOrders, ShowOrder
@@ -193,6 +196,11 @@ class Container(containers.DeclarativeContainer):
     )
     sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
     show_user = providers.Singleton(ShowUser, uow)
+
+    show_balance = providers.Singleton(ShowBalance, uow)
+    list_entries = providers.Singleton(ListEntries, uow)
+    lapsed_credits = providers.Singleton(PostgresLapsedCredits, dispatch_engine)
+    expire_credits = providers.Singleton(ExpireCredits, lapsed_credits, uow)
 
     create_project = providers.Singleton(CreateProject, uow, clock, ids)
     list_projects = providers.Singleton(ListProjects, uow)

@@ -159,6 +159,18 @@ def _check_failpoint(settings: Settings) -> None:
         raise SettingsInvalid(f"BHARATBUILD_FAILPOINT: {error}") from error
 
 
+def required(environment: Mapping[str, str], variable: str) -> str:
+    """A variable's value, read as :func:`read` does, for a command that cannot do without.
+
+    Raises:
+        SettingsInvalid: it is not set.
+    """
+    value = read(environment, variable)
+    if value is None:
+        raise SettingsInvalid(f"Not set: {variable}.")
+    return value
+
+
 def read(environment: Mapping[str, str], variable: str) -> str | None:
     """A variable's value, or the content of the file its ``_FILE`` twin names.
 

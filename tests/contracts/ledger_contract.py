@@ -4,13 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from application.ports.persistence import UnitOfWork
+from application.billing.expire_credits import ExpireCredits
+from application.ports.persistence import EntryQuery, LapsedCredits, UnitOfWork
 from domain.billing.ledger import (
     AccountKind,
     Balance,
     CapReached,
     ClawBack,
     ClawedBack,
+    EntryKind,
     Grant,
     InsufficientCredits,
     LotKind,
@@ -351,6 +353,75 @@ class LedgerContract:
         # All that is left is what was bought: taking it back needs no debt.
         clawed = await claw_back(uow, claw(run.user_id, 10, "bought"))
         assert clawed == ClawedBack(taken=10, owed=0)
+
+    async def test_lots_are_listed_as_they_will_be_spent(self, uow: UnitOfWork) -> None:
+        owner = await keep_user(uow)
+        await give(
+            uow,
+            make_grant(owner.id, 10, kind=LotKind.TOP_UP, reference="pay_1"),
+            make_grant(owner.id, 20, kind=LotKind.PLAN_GRANT, expires_at=LONG_AHEAD),
+            make_grant(owner.id, 30, expires_at=LONG_AGO),
+        )
+        async with uow.begin(owner.id) as tx:
+            lots = await tx.ledger.lots()
+        assert [(lot.number, lot.kind, lot.granted, lot.remaining) for lot in lots] == [
+            (2, LotKind.PLAN_GRANT, 20, 20),
+            (1, LotKind.TOP_UP, 10, 10),
+        ]
+        assert (lots[0].expires_at, lots[1].reference) == (LONG_AHEAD, "pay_1")
+
+    async def test_whose_credits_have_lapsed_is_found_until_they_are_booked(
+        self, uow: UnitOfWork, lapsed: LapsedCredits
+    ) -> None:
+        owner, other = await keep_user(uow, credits=5), await keep_user(uow)
+        await give(uow, make_grant(owner.id, 1, expires_at=LONG_AHEAD))
+        await give(uow, make_grant(other.id, 1, expires_at=LONG_AGO))
+        found = await lapsed.owners(1_000)
+        assert other.id in found
+        assert owner.id not in found
+        assert await ExpireCredits(lapsed, uow)() >= 1
+        assert other.id not in await lapsed.owners(1_000)
+        assert await balance(uow, other.id) == Balance(available=0, reserved=0)
+
+    # Entries
+
+    async def test_entries_are_listed_newest_first_with_what_they_moved(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_funded_run(uow, 100)
+        await reserve(uow, make_reservation(run, 40))
+        await settle(uow, settlement(run, used=15, house=2))
+        async with uow.begin(run.user_id) as tx:
+            entries = await tx.ledger.entries(EntryQuery(limit=10))
+        assert sorted(entry.kind for entry in entries[:3]) == ["house", "release", "settle"]
+        assert [entry.kind for entry in entries[3:]] == [EntryKind.RESERVE, EntryKind.GRANT]
+        reserved = entries[3]
+        assert (reserved.run_id, reserved.step) == (run.id, "idea")
+        assert reserved.sums == {AccountKind.AVAILABLE: -40, AccountKind.RESERVED: 40}
+        assert [entry.number for entry in entries] == sorted(
+            (entry.number for entry in entries), reverse=True
+        )
+
+    async def test_entries_are_listed_by_page_kind_and_run(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 100)
+        await reserve(
+            uow, make_reservation(run, 1), make_reservation(run, 2, run_id=RunId(new_id()))
+        )
+        async with uow.begin(run.user_id) as tx:
+            first = await tx.ledger.entries(EntryQuery(limit=2))
+            rest = await tx.ledger.entries(EntryQuery(limit=2, before=first[-1].number))
+            grants = await tx.ledger.entries(EntryQuery(limit=9, kind=EntryKind.GRANT))
+            mine = await tx.ledger.entries(EntryQuery(limit=9, run_id=run.id))
+        assert [len(first), len(rest)] == [2, 1]
+        assert rest == grants
+        assert [entry.sums[AccountKind.RESERVED] for entry in mine] == [1]
+
+    async def test_a_stranger_sees_no_entry(self, uow: UnitOfWork) -> None:
+        await keep_user(uow, credits=100)
+        stranger = await keep_user(uow)
+        async with uow.begin(stranger.id) as tx:
+            assert list(await tx.ledger.entries(EntryQuery(limit=9))) == []
+            assert list(await tx.ledger.lots()) == []
 
     # Holds
 

@@ -6,7 +6,13 @@ from dataclasses import replace
 import pytest
 
 from application.ports.language_model import StopReason
-from application.ports.persistence import BorneBy, CallState, ModelCall, UnitOfWork
+from application.ports.persistence import (
+    BorneBy,
+    CallState,
+    MendingCost,
+    ModelCall,
+    UnitOfWork,
+)
 from domain.billing.usage import TokenUsage
 from domain.projects.run import RunStatus
 from domain.shared.ids import RunId
@@ -14,6 +20,7 @@ from tests.contracts.samples import (
     all_at_once,
     ids,
     intrude,
+    keep_project,
     keep_run,
     keep_user,
     make_call,
@@ -204,6 +211,35 @@ class ModelCallsContract:
         await record(uow, make_call(one))
         async with uow.begin(one.user_id) as tx:
             assert list(await tx.calls.of_step(two.id, "idea")) == []
+
+    async def test_what_a_step_may_cost_is_its_answers_and_the_bounds_of_what_is_open(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_run(uow)
+        answered = make_call(run, bound_nano_usd=900)
+        async with uow.begin(run.user_id) as tx:
+            await tx.calls.add(answered)
+            await tx.calls.add(make_call(run, bound_nano_usd=50))
+            await tx.calls.add(make_call(run, bound_nano_usd=7, step="srs"))
+            await tx.calls.add(make_call(run, bound_nano_usd=7, borne_by=BorneBy.HOUSE))
+            await tx.calls.conclude(replace(answered, state=CallState.REPLIED, cost_nano_usd=100))
+            assert await tx.calls.committed(run.id, "idea") == 150
+            assert await tx.calls.committed(run.id, "prd") == 0
+
+    async def test_what_mending_cost_is_told_for_a_run_and_for_its_person(
+        self, uow: UnitOfWork
+    ) -> None:
+        owner = await keep_user(uow)
+        run = await keep_run(uow, await keep_project(uow, owner))
+        other = await keep_run(uow, await keep_project(uow, owner))
+        asked = make_call(run, purpose="review", borne_by=BorneBy.HOUSE, bound_nano_usd=900)
+        open_ = make_call(other, purpose="repair", borne_by=BorneBy.HOUSE, bound_nano_usd=30)
+        async with uow.begin(owner.id) as tx:
+            for call in (asked, open_, make_call(run, purpose="make", bound_nano_usd=5)):
+                await tx.calls.add(call)
+            await tx.calls.conclude(replace(asked, state=CallState.REPLIED, cost_nano_usd=100))
+            spent = await tx.calls.mending(run.id, 3600)
+        assert spent == MendingCost(run_nano_usd=100, day_nano_usd=130)
 
     async def test_a_stranger_cannot_conclude_a_call(self, uow: UnitOfWork) -> None:
         call = make_call(await keep_run(uow))

@@ -12,15 +12,32 @@ from adapters.postgres.engine import open_engine
 from adapters.postgres.migrate import upgrade
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.local_stack import LocalStack, StackAddresses
+from entrypoints.local_stack.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StackAddresses]:
-    """PostgreSQL (migrated), Valkey and SeaweedFS."""
+async def running(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[LocalStack, StackAddresses]]:
+    """The servers, and where they are."""
     root: Path = tmp_path_factory.mktemp("stack")
-    async with LocalStack(root) as addresses:
+    servers = LocalStack(root)
+    async with servers as addresses:
         await upgrade(addresses.database_owner_url or "")
-        yield addresses
+        yield servers, addresses
+
+
+@pytest.fixture(scope="session")
+def stack(running: tuple[LocalStack, StackAddresses]) -> StackAddresses:
+    """PostgreSQL (migrated), Valkey and SeaweedFS."""
+    return running[1]
+
+
+@pytest.fixture(scope="session")
+def superuser_url(running: tuple[LocalStack, StackAddresses]) -> str:
+    """The database as its superuser, whom nothing but a test of damage may be."""
+    server = next(each for each in running[0].servers if isinstance(each, PostgresServer))
+    return server.superuser_dsn.removesuffix("postgres") + "bharatbuild"
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ waited. The last statement writes everything: entries, postings, and what they a
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -25,10 +26,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from adapters.postgres.engine import with_retries
 from adapters.postgres.tables import balances, holds, journal, lots, postings
-from domain.billing.account import Account
+from application.ports.persistence import BookedEntry, EntryQuery
+from domain.billing.account import Account, spend_order
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -43,6 +46,27 @@ from domain.billing.ledger import (
     Settlement,
 )
 from domain.shared.ids import RunId, UserId
+
+
+class PostgresLapsedCredits:
+    """The ``LapsedCredits`` over the ``dispatch`` role's engine, which sees lapsed lots alone."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def owners(self, limit: int) -> Sequence[UserId]:
+        lapsed = (
+            select(lots.c.user_id)
+            .where(lots.c.remaining > 0, lots.c.expires_at <= func.now())
+            .distinct()
+            .limit(limit)
+        )
+
+        async def execute() -> Sequence[UserId]:
+            async with self._engine.connect() as connection:
+                return [UserId(row.user_id) for row in await connection.execute(lapsed)]
+
+        return await with_retries(execute)
 
 
 class PostgresLedger:
@@ -128,6 +152,46 @@ class PostgresLedger:
             for posting in entry.postings
             if posting.account is AccountKind.EXPIRED
         )
+
+    async def lots(self) -> Sequence[Lot]:
+        rows = await self._read(
+            select(lots).where(
+                lots.c.user_id == _USER,
+                lots.c.remaining > 0,
+                lots.c.expires_at.is_(None) | (lots.c.expires_at > func.now()),
+            ),
+            user_id=self._user_id,
+        )
+        return sorted(_lots(rows), key=spend_order)
+
+    async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
+        page = select(journal).where(journal.c.user_id == self._user_id)
+        if query.before is not None:
+            page = page.where(journal.c.id < query.before)
+        if query.kind is not None:
+            page = page.where(journal.c.kind == query.kind)
+        if query.run_id is not None:
+            page = page.where(journal.c.run_id == query.run_id)
+        found = page.order_by(journal.c.id.desc()).limit(query.limit).subquery()
+        rows = await self._read(
+            select(*found.c, postings.c.account, func.sum(postings.c.amount).label("amount"))
+            .join_from(found, postings, postings.c.entry_id == found.c.id)
+            .group_by(*found.c, postings.c.account)
+            .order_by(found.c.id.desc())
+        )
+        return [
+            BookedEntry(
+                number=number,
+                at=same[0].at,
+                kind=EntryKind(same[0].kind),
+                run_id=None if same[0].run_id is None else RunId(same[0].run_id),
+                step=same[0].step,
+                sums={AccountKind(row.account): int(row.amount) for row in same},
+            )
+            for number, same in (
+                (number, list(group)) for number, group in groupby(rows, lambda row: int(row.id))
+            )
+        ]
 
     async def held(self, run_id: RunId, step: str) -> int:
         credits = await self._connection.scalar(
@@ -236,8 +300,8 @@ class PostgresLedger:
             values |= {
                 "run_id": hold.run_id,
                 "step": hold.step,
-                "held_lots": list(held),
-                "held_amounts": list(held.values()),
+                "held_lots": [number for number, amount in held.items() if amount],
+                "held_amounts": [amount for amount in held.values() if amount],
             }
         elif isinstance(hold, Settlement):
             statement = _BOOK_SETTLE

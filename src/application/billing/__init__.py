@@ -1,1 +1,1 @@
-"""Selling: orders, payments, refunds and coupons."""
+"""What a person is given, holds, owes and pays, in credits and in money."""

@@ -26,10 +26,13 @@ from application.ports.subscriptions import (
 )
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
+    AccountKind,
     Balance,
     ClawBack,
     ClawedBack,
+    EntryKind,
     Grant,
+    Lot,
     Reservation,
     Settlement,
 )
@@ -365,6 +368,40 @@ class ModelCallRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryQuery:
+    """Which entries: of those with numbers below ``before``, the newest, of a kind or a run."""
+
+    limit: int
+    before: int | None = None
+    kind: EntryKind | None = None
+    run_id: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedEntry:
+    """An entry as it is booked: its number, its moment, and its postings by account."""
+
+    number: int
+    at: datetime
+    kind: EntryKind
+    run_id: RunId | None
+    step: str
+    sums: Mapping[AccountKind, int]
+
+
+class LapsedCredits(Protocol):
+    """Whose credits have lapsed, looked up across all people: for the dispatcher."""
+
+    async def owners(self, limit: int) -> Sequence[UserId]:
+        """Some of the people with free credits whose time is over.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
+        ...
+
+
 class Ledger(Protocol):
     """The person's account, and the house's side of it."""
 
@@ -413,6 +450,14 @@ class Ledger(Protocol):
 
     async def expire(self) -> int:
         """Let lapse what is free of lots whose time is over; returns how many credits."""
+        ...
+
+    async def lots(self) -> Sequence[Lot]:
+        """The person's lots with anything free that has not lapsed, in the order of spending."""
+        ...
+
+    async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
+        """The person's entries that fit, newest first."""
         ...
 
     async def held(self, run_id: RunId, step: str) -> int:

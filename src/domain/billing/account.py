@@ -72,7 +72,7 @@ class Account:
 
         What has lapsed is gone already: nobody pays with it. What is held stays held.
         """
-        free = self._free(lambda lot: (lot.reference != claw.reference, *_spend_order(lot)))
+        free = self._free(lambda lot: (lot.reference != claw.reference, *spend_order(lot)))
         taken = min(claw.credits, sum(free.values()))
         entry = self._entry(
             claw.key,
@@ -100,7 +100,7 @@ class Account:
                 needed=wanted.credits,
                 left=left,
             )
-        free = self._free(_spend_order)
+        free = self._free(spend_order)
         available = sum(free.values())
         if available < wanted.credits:
             raise InsufficientCredits(
@@ -127,7 +127,7 @@ class Account:
         """
         held = sum(self.held.values())
         charged = min(held, settled.used)
-        by_use = sorted(self.lots, key=lambda lot: (not lot.lapsed(self.now), *_spend_order(lot)))
+        by_use = sorted(self.lots, key=lambda lot: (not lot.lapsed(self.now), *spend_order(lot)))
         mine = {lot.number: self.held[lot.number] for lot in by_use if lot.number in self.held}
         used = _draw(mine, charged)
         rest = {number: part - used.get(number, 0) for number, part in mine.items()}
@@ -220,8 +220,11 @@ class Account:
         )
 
 
-def _spend_order(lot: Lot) -> tuple[int, bool, float, int]:
-    """By kind, then what lapses first, then the oldest."""
+def spend_order(lot: Lot) -> tuple[int, bool, float, int]:
+    """The key that sorts lots into the order they are spent in.
+
+    By kind, then what lapses first, then the oldest.
+    """
     until = 0.0 if lot.expires_at is None else lot.expires_at.timestamp()
     return _ORDER[lot.kind], lot.expires_at is None, until, lot.number
 

@@ -16,13 +16,13 @@ from rich.table import Table
 
 from domain.shared.errors import DomainError
 from entrypoints.errors import OperatorError
-from entrypoints.settings import Settings, SettingsInvalid, load, read
+from entrypoints.settings import Settings, load, read, required
 from entrypoints.version import VERSION
 
 console = Console()
 errors = Console(stderr=True)
 
-_OPERATORS = ("runs", "users")
+_OPERATORS = ("ledger", "runs", "users")
 
 
 class _Group(click.Group):
@@ -38,8 +38,9 @@ class _Group(click.Group):
         if cmd_name not in _OPERATORS:
             return super().get_command(ctx, cmd_name)
         from entrypoints.cli import operators
+        from entrypoints.cli.ledger import ledger
 
-        return {"runs": operators.runs, "users": operators.users}[cmd_name]
+        return {"ledger": ledger, "runs": operators.runs, "users": operators.users}[cmd_name]
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -170,7 +171,7 @@ def migrate(to: str) -> None:
     """Bring the database's schema up to date, as the owner role."""
     from adapters.postgres.migrate import upgrade
 
-    owner_url = _required("DATABASE_OWNER_URL")
+    owner_url = required(os.environ, "DATABASE_OWNER_URL")
     console.print(f"The schema is at revision {asyncio.run(upgrade(owner_url, to))}.")
 
 
@@ -190,7 +191,7 @@ def bootstrap() -> None:
         "DATABASE_APP_PASSWORD",
         "DATABASE_DISPATCH_PASSWORD",
     )
-    superuser, owner, app, dispatch_ = (_required(name) for name in names)
+    superuser, owner, app, dispatch_ = (required(os.environ, name) for name in names)
     asyncio.run(
         bootstrap_database(superuser, RolePasswords(owner=owner, app=app, dispatch=dispatch_))
     )
@@ -204,7 +205,7 @@ async def _make_bucket() -> str:
     from adapters.minio import MinioObjectStore
 
     endpoint, access_key, secret_key = (
-        _required(name) for name in ("S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+        required(os.environ, name) for name in ("S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
     )
     bucket = read(os.environ, "S3_BUCKET") or "bharatbuild"
     store = MinioObjectStore(
@@ -215,13 +216,6 @@ async def _make_bucket() -> str:
     finally:
         await store.close()
     return bucket
-
-
-def _required(name: str) -> str:
-    value = read(os.environ, name)
-    if value is None:
-        raise SettingsInvalid(f"Not set: {name}.")
-    return value
 
 
 @main.command()

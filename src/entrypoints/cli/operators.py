@@ -24,7 +24,7 @@ from domain.identity.user import Role
 from domain.projects.run import RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.ids import RunId
-from entrypoints.settings import SettingsInvalid, read
+from entrypoints.settings import required
 
 console = Console()
 
@@ -92,7 +92,9 @@ def users() -> None:
 def grant(email: str, role: str) -> None:
     """Give the person with EMAIL a ROLE, in place of the one they have."""
     normalised = email.strip().lower()
-    if not asyncio.run(grant_role(_required("DATABASE_OWNER_URL"), normalised, Role(role))):
+    if not asyncio.run(
+        grant_role(required(os.environ, "DATABASE_OWNER_URL"), normalised, Role(role))
+    ):
         raise NotFound("user", normalised)
     console.print(f"{normalised} is {role} from the next sign-in on.", markup=False)
 
@@ -118,9 +120,10 @@ def _print(evidence: Evidence) -> None:
 @asynccontextmanager
 async def _databases() -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     """The database as ``bb_dispatch``, which reads every run's row, and as ``bb_app``."""
-    urls = _required("DATABASE_DISPATCH_URL"), _required("DATABASE_URL")
+    names = "DATABASE_DISPATCH_URL", "DATABASE_URL"
     dispatch, app = (
-        open_engine(url, pool_size=1, application="bharatbuild-operator") for url in urls
+        open_engine(url, pool_size=1, application="bharatbuild-operator")
+        for url in (required(os.environ, name) for name in names)
     )
     try:
         yield dispatch, app
@@ -135,10 +138,3 @@ class _DispatcherFindsIt:
 
     async def announce_run(self, run_id: RunId) -> None:
         """Nothing."""
-
-
-def _required(name: str) -> str:
-    value = read(os.environ, name)
-    if value is None:
-        raise SettingsInvalid(f"Not set: {name}.")
-    return value

@@ -1,4 +1,4 @@
-"""The dispatcher process: announces due rows and deletes expired ones, once a second.
+"""The dispatcher process: announces due rows and books what has expired, once a second.
 
 What it does about payments and subscriptions itself waits for the gateway, so that has a loop
 of its own."""
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from adapters.observability.logging import configure_logging
+from application.billing.expire_credits import ExpireCredits
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.ports.persistence import DatabaseUnavailable
 from application.runs.dispatch_runs import DispatchRuns
@@ -45,6 +46,7 @@ async def _dispatch(settings: Settings) -> None:
                     stopping,
                     container.dispatch_runs(),
                     container.delete_expired_keys(),
+                    container.expire_credits(),
                     settings.dispatch_seconds,
                 )
             )
@@ -52,7 +54,11 @@ async def _dispatch(settings: Settings) -> None:
 
 
 async def _until(
-    stopping: asyncio.Event, look: DispatchRuns, sweep: DeleteExpiredKeys, every: float
+    stopping: asyncio.Event,
+    look: DispatchRuns,
+    sweep: DeleteExpiredKeys,
+    expire: ExpireCredits,
+    every: float,
 ) -> None:
     while not stopping.is_set():
         try:
@@ -62,6 +68,9 @@ async def _until(
             deleted = await sweep()
             if deleted:
                 log.info("expired idempotency keys deleted", count=deleted)
+            lapsed = await expire()
+            if lapsed:
+                log.info("credits lapsed", credits=lapsed)
         except DatabaseUnavailable as error:
             log.warning("cannot look for due rows", error=str(error))
         await _pause(stopping, every)

@@ -21,6 +21,7 @@ from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
+from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.plan_routes import (
     AdminPlanController,
@@ -39,6 +40,8 @@ USE_CASES = (
     "register_user",
     "sign_in",
     "show_user",
+    "show_balance",
+    "list_entries",
     "create_project",
     "list_projects",
     "show_project",
@@ -111,6 +114,7 @@ def create_app(settings: Settings) -> Litestar:
             ProjectController,
             DocumentController,
             RunController,
+            LedgerController,
             AdminRunController,
             plans,
             SubscriptionController,

@@ -5,6 +5,7 @@ speak to it as the real adapter speaks to PostgreSQL. One contract suite holds b
 the same behaviour.
 """
 
+from tests.fakes.persistence.billing import InMemoryLapsedCredits
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
@@ -15,6 +16,7 @@ from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
 __all__ = [
     "InMemoryDatabase",
     "InMemoryExpiredIdempotencyKeys",
+    "InMemoryLapsedCredits",
     "InMemoryRunClaims",
     "InMemoryRunOversight",
     "InMemorySubscriptionSchedule",

@@ -5,14 +5,17 @@ from dataclasses import replace
 
 from application.ports.persistence import (
     MENDING,
+    BookedEntry,
     BorneBy,
     CallState,
+    EntryQuery,
+    LapsedCredits,
     Ledger,
     MendingCost,
     ModelCall,
     ModelCallRepository,
 )
-from domain.billing.account import Account
+from domain.billing.account import Account, spend_order
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -21,12 +24,13 @@ from domain.billing.ledger import (
     EntryKind,
     Grant,
     JournalEntry,
+    Lot,
     Posting,
     Reservation,
     Settlement,
 )
 from domain.shared.ids import RunId, UserId
-from tests.fakes.persistence.database import Session, TransactionRefused
+from tests.fakes.persistence.database import InMemoryDatabase, Session, TransactionRefused
 
 
 class InMemoryModelCalls(ModelCallRepository):
@@ -110,6 +114,22 @@ def _open_or_spent(call: ModelCall) -> int:
     return call.bound_nano_usd if unanswered else call.cost_nano_usd
 
 
+class InMemoryLapsedCredits(LapsedCredits):
+    """Everybody's lots, looked at from outside of any transaction."""
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+
+    async def owners(self, limit: int) -> Sequence[UserId]:
+        async with self._database.session(None) as session:
+            lapsed = {
+                owner
+                for (owner, _), lot in session.tables.lots.items()
+                if lot.remaining and lot.lapsed(session.now)
+            }
+        return sorted(lapsed)[:limit]
+
+
 class InMemoryLedger(Ledger):
     """The account of the session's person, and the house's sums in ``Tables.house``."""
 
@@ -176,6 +196,32 @@ class InMemoryLedger(Ledger):
         self._book(*entries)
         return sum(_sum(entry, AccountKind.EXPIRED) for entry in entries)
 
+    async def lots(self) -> Sequence[Lot]:
+        mine = [
+            lot
+            for (owner, _), lot in self._session.tables.lots.items()
+            if owner == self._session.tenant and lot.remaining and not lot.lapsed(self._session.now)
+        ]
+        return sorted(mine, key=spend_order)
+
+    async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
+        found = [
+            BookedEntry(
+                number=number,
+                at=self._session.tables.booked_at[entry.key],
+                kind=entry.kind,
+                run_id=entry.run_id,
+                step=entry.step,
+                sums={posting.account: _sum(entry, posting.account) for posting in entry.postings},
+            )
+            for number, entry in enumerate(self._session.tables.entries.values(), 1)
+            if entry.user_id == self._session.tenant
+            and (query.before is None or number < query.before)
+            and query.kind in (None, entry.kind)
+            and query.run_id in (None, entry.run_id)
+        ]
+        return found[::-1][: query.limit]
+
     async def held(self, run_id: RunId, step: str) -> int:
         return sum(self._holds(run_id, step).values())
 
@@ -218,6 +264,7 @@ class InMemoryLedger(Ledger):
             if entry.key in tables.entries:
                 raise self._session.refused(TransactionRefused("an entry has this key already"))
             tables.entries[entry.key] = entry
+            tables.booked_at[entry.key] = self._session.now
             for posting in entry.postings:
                 self._post(entry, posting)
         balances = [tables.balances[entry.user_id] for entry in entries]

@@ -177,6 +177,7 @@ class Tables:
     balances: dict[UserId, Balance] = field(default_factory=dict)
     house: dict[AccountKind, int] = field(default_factory=dict)
     entries: dict[str, JournalEntry] = field(default_factory=dict)
+    booked_at: dict[str, datetime] = field(default_factory=dict)
     lots: dict[tuple[UserId, int], Lot] = field(default_factory=dict)
     holds: dict[tuple[UserId, RunId, str, int], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)

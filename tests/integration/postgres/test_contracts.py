@@ -5,10 +5,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
+from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from application.ports.idempotency import ExpiredIdempotencyKeys
-from application.ports.persistence import RunClaims, RunOversight, UnitOfWork
+from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
 from application.ports.subscriptions import SubscriptionSchedule
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
@@ -58,6 +59,11 @@ def subscription_schedule(dispatch_engine: AsyncEngine) -> SubscriptionSchedule:
 @pytest.fixture
 def limited(dispatch_engine: AsyncEngine) -> Limited:
     return lambda runs: PostgresRunClaims(dispatch_engine, runs_per_user=runs)
+
+
+@pytest.fixture
+def lapsed(dispatch_engine: AsyncEngine) -> LapsedCredits:
+    return PostgresLapsedCredits(dispatch_engine)
 
 
 @pytest.fixture

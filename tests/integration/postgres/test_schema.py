@@ -91,6 +91,10 @@ async def test_without_a_person_the_app_role_sees_no_row(
         "DELETE FROM journal",
         "UPDATE postings SET amount = 1",
         "DELETE FROM postings",
+        "TRUNCATE journal, postings",
+        "DELETE FROM lots",
+        "UPDATE lots SET granted = 1",
+        "UPDATE lots SET expires_at = NULL",
         "DELETE FROM run_events",
         "UPDATE run_events SET seq = 1",
         "UPDATE users SET role = 'admin'",
@@ -114,6 +118,10 @@ async def test_the_app_role_may_not(app_engine: AsyncEngine, statement: str) -> 
         "SELECT * FROM projects",
         "SELECT * FROM model_calls",
         "SELECT * FROM postings",
+        "SELECT * FROM journal",
+        "SELECT granted FROM lots",
+        "UPDATE lots SET remaining = 0",
+        "UPDATE balances SET available = 1",
         "UPDATE runs SET user_id = user_id",
         "UPDATE runs SET cancel_requested = true",
         "DELETE FROM runs",
@@ -124,6 +132,58 @@ async def test_the_app_role_may_not(app_engine: AsyncEngine, statement: str) -> 
 )
 async def test_the_dispatch_role_may_not(dispatch_engine: AsyncEngine, statement: str) -> None:
     await _refused(dispatch_engine, statement)
+
+
+@pytest.mark.parametrize("book", ["journal", "postings"])
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE {} SET user_id = user_id", "DELETE FROM {}", "TRUNCATE {} CASCADE"],
+)
+@pytest.mark.parametrize("role", ["owner", "superuser"])
+async def test_nobody_changes_what_is_booked(
+    stack: StackAddresses, superuser_url: str, book: str, change: str, role: str
+) -> None:
+    engine = _engine(stack.database_owner_url if role == "owner" else superuser_url)
+    try:
+        with pytest.raises(DBAPIError, match=r"permission denied|books only grow"):
+            async with engine.begin() as connection:
+                await connection.execute(text(change.format(book)))
+    finally:
+        await engine.dispose()
+
+
+async def test_the_owner_reads_nobodys_books_but_to_audit_them(
+    owner: AsyncEngine, postgres_uow: PostgresUnitOfWork
+) -> None:
+    user = await keep_user(postgres_uow, credits=1)
+    mine = text("SELECT count(*) FROM journal WHERE user_id = :user")
+    async with owner.begin() as connection:
+        assert await connection.scalar(mine, {"user": user.id}) == 0
+        await connection.execute(text("SELECT set_config('app.audit', 'on', true)"))
+        assert await connection.scalar(mine, {"user": user.id}) == 1
+
+
+async def test_an_entry_without_postings_cannot_be_committed(app_engine: AsyncEngine) -> None:
+    user_id = uuid4()
+    with pytest.raises(DBAPIError) as refusal:
+        async with app_engine.begin() as connection:
+            await connection.execute(
+                text("SELECT set_config('app.user_id', :id, true)"), {"id": str(user_id)}
+            )
+            await connection.execute(
+                text("INSERT INTO journal (key, user_id, kind) VALUES (:k, :u, 'x')"),
+                {"k": f"test:{user_id}", "u": user_id},
+            )
+    assert violated(refusal.value) == "journal_posted"
+
+
+async def test_the_dispatch_role_sees_the_lots_alone_that_have_lapsed(
+    postgres_uow: PostgresUnitOfWork, dispatch_engine: AsyncEngine
+) -> None:
+    user = await keep_user(postgres_uow, credits=1)
+    async with dispatch_engine.begin() as connection:
+        mine = text("SELECT count(user_id) FROM lots WHERE user_id = :user")
+        assert await connection.scalar(mine, {"user": user.id}) == 0
 
 
 async def test_the_dispatch_role_reaches_expired_keys_alone(

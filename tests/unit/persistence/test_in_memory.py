@@ -6,7 +6,13 @@ from datetime import timedelta
 import pytest
 
 from application.ports.idempotency import ExpiredIdempotencyKeys
-from application.ports.persistence import DatabaseUnavailable, RunClaims, RunOversight, UnitOfWork
+from application.ports.persistence import (
+    DatabaseUnavailable,
+    LapsedCredits,
+    RunClaims,
+    RunOversight,
+    UnitOfWork,
+)
 from application.ports.subscriptions import SubscriptionSchedule
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
@@ -43,6 +49,7 @@ from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
+    InMemoryLapsedCredits,
     InMemoryRunClaims,
     InMemoryRunOversight,
     InMemorySubscriptionSchedule,
@@ -97,6 +104,11 @@ def wait(clock: MovableClock) -> Wait:
         clock.move(timedelta(seconds=seconds))
 
     return move
+
+
+@pytest.fixture
+def lapsed(database: InMemoryDatabase) -> LapsedCredits:
+    return InMemoryLapsedCredits(database)
 
 
 @pytest.fixture
