@@ -20,7 +20,7 @@ from application.subscriptions.manage_subscription import (
 )
 from application.subscriptions.retention import KeepRetention
 from application.subscriptions.seats import ManageSeats
-from domain.billing.orders import Order, OrderPurpose
+from domain.billing.orders import Order, OrderPurpose, OrderStatus
 from domain.billing.payments import Payment
 from domain.billing.plans import Plan
 from domain.billing.subscriptions.subscription import Subscription
@@ -104,8 +104,7 @@ class Office(Shop):
         orders: list[Order] = []
         for user in self.people:
             async with self.uow.begin(user.id) as tx:
-                found = await tx.orders.page(limit=50, after=None, status=None)
-            orders += [order for order in found if order.open]
+                orders += await tx.orders.page(limit=50, after=None, status=OrderStatus.OPEN)
         return orders
 
     @cached_property
