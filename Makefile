@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 IDEA   ?= A library system for a college: members borrow books, librarians manage titles and copies, and overdue loans are fined.
 RUNS   ?= 50
 SECONDS ?= 120
+ROWS   ?= 10000000
 
 # Handed over in the environment, so that quotes in an idea are just text.
 export IDEA
@@ -13,7 +14,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -70,6 +71,9 @@ bench-pipeline: $(VENV)/.ready ## measure a run against its critical path, and t
 
 bench-durability: $(VENV)/.ready ## measure commits, recovery from a SIGKILL, the dispatcher and live streams
 	@$(BIN)/python -m benchmarks.durability
+
+bench-ledger: $(VENV)/.ready ## measure the ledger: contended, spread, and with ROWS=10000000 postings
+	@$(BIN)/python -m benchmarks.ledger --rows $(ROWS)
 
 lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \

@@ -12,7 +12,7 @@ from adapters.postgres.engine import open_engine
 from adapters.postgres.migrate import upgrade
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.local_stack import LocalStack, StackAddresses
-from entrypoints.local_stack.postgres import PostgresServer
+from tests.integration.superuser import superuser_url as url_of_superuser
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,7 @@ def stack(running: tuple[LocalStack, StackAddresses]) -> StackAddresses:
 @pytest.fixture(scope="session")
 def superuser_url(running: tuple[LocalStack, StackAddresses]) -> str:
     """The database as its superuser, whom nothing but a test of damage may be."""
-    server = next(each for each in running[0].servers if isinstance(each, PostgresServer))
-    return server.superuser_dsn.removesuffix("postgres") + "bharatbuild"
+    return url_of_superuser(running[0])
 
 
 @pytest.fixture(scope="session")

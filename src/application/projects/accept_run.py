@@ -68,7 +68,7 @@ async def accept_run(
         {"name": step.name, "title": step.agent.title, "after": list(step.after)}
         for step in pipeline.steps
     ]
-    seq = await tx.runs.append_event(
+    queued = await tx.runs.append_event(
         run.id,
         EventType.RUN_QUEUED,
         {
@@ -81,4 +81,4 @@ async def accept_run(
     await tx.projects.save(
         replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())
     )
-    return replace(run, event_seq=seq), alone
+    return replace(run, event_seq=queued.seq), alone

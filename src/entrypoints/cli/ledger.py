@@ -1,7 +1,6 @@
 """What operators do with the ledger: audit it. As the owner of the books, who no service is."""
 
 import asyncio
-import os
 import sys
 
 import click
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from adapters.postgres.audit import CHECKS, open_audit
 from domain.shared.money import rupees
-from entrypoints.settings import required
+from entrypoints.cli.operators import setting
 
 console = Console()
 
@@ -23,7 +22,7 @@ def ledger() -> None:
 @ledger.command()
 def verify() -> None:
     """Sum the whole ledger up again, and tell every difference. Exits 1 when there is one."""
-    found = asyncio.run(_verify(required(os.environ, "DATABASE_OWNER_URL")))
+    found = asyncio.run(_verify(setting("DATABASE_OWNER_URL")))
     if found:
         console.print(f"[red]{found} differences.[/red] Nothing was changed.")
         sys.exit(1)

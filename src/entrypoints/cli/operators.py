@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import click
@@ -24,14 +25,16 @@ from domain.identity.user import Role
 from domain.projects.run import RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.ids import RunId
-from entrypoints.settings import required
+from entrypoints.cli.platform import local_services
+from entrypoints.local_stack import LocalStack
+from entrypoints.settings import SettingsInvalid, read
 
 console = Console()
 
 
 @click.group()
 def runs() -> None:
-    """Look after runs. Reads DATABASE_URL and DATABASE_DISPATCH_URL."""
+    """Look after runs. Reads DATABASE_URL and DATABASE_DISPATCH_URL, or this folder's."""
 
 
 @runs.command()
@@ -83,7 +86,7 @@ def retry(run_id: UUID) -> None:
 
 @click.group()
 def users() -> None:
-    """Look after people. Reads DATABASE_OWNER_URL."""
+    """Look after people. Reads DATABASE_OWNER_URL, or this folder's."""
 
 
 @users.command("grant-role")
@@ -92,9 +95,7 @@ def users() -> None:
 def grant(email: str, role: str) -> None:
     """Give the person with EMAIL a ROLE, in place of the one they have."""
     normalised = email.strip().lower()
-    if not asyncio.run(
-        grant_role(required(os.environ, "DATABASE_OWNER_URL"), normalised, Role(role))
-    ):
+    if not asyncio.run(grant_role(setting("DATABASE_OWNER_URL"), normalised, Role(role))):
         raise NotFound("user", normalised)
     console.print(f"{normalised} is {role} from the next sign-in on.", markup=False)
 
@@ -123,7 +124,7 @@ async def _databases() -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     names = "DATABASE_DISPATCH_URL", "DATABASE_URL"
     dispatch, app = (
         open_engine(url, pool_size=1, application="bharatbuild-operator")
-        for url in (required(os.environ, name) for name in names)
+        for url in (setting(name) for name in names)
     )
     try:
         yield dispatch, app
@@ -138,3 +139,19 @@ class _DispatcherFindsIt:
 
     async def announce_run(self, run_id: RunId) -> None:
         """Nothing."""
+
+
+def setting(name: str) -> str:
+    """A setting, from the environment or else of the local servers of this folder.
+
+    Raises:
+        SettingsInvalid: neither has it.
+    """
+    services = local_services(os.environ)
+    local = LocalStack(Path.cwd(), services=services, environment=os.environ).remembered()
+    value = read(os.environ, name) or (local.environment().get(name) if local else None)
+    if value is None:
+        raise SettingsInvalid(
+            f"Not set: {name}. Set it, or go to a folder whose platform is up (bharatbuild up)."
+        )
+    return value

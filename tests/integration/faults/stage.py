@@ -256,6 +256,18 @@ class Stage:
 
         await until(asked)
 
+    async def until_failed_calls(self, case: Case, number: int) -> None:
+        """Wait until so many of the run's model calls have failed."""
+
+        async def failed() -> bool:
+            found = await self.rows(
+                "SELECT count(*) AS n FROM model_calls WHERE run_id = $1 AND state = 'failed'",
+                case.run_id,
+            )
+            return int(found[0]["n"]) >= number
+
+        await until(failed)
+
     async def until_event(self, case: Case, type_: str, after: int = 0) -> int:
         """Wait for an entry of the run's log above ``after``; its number."""
         deadline = time.monotonic() + PATIENCE_SECONDS
