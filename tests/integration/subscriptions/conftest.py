@@ -32,6 +32,8 @@ _MOVED = (
     " AS 'SELECT at FROM moved.clock'",
     "GRANT USAGE ON SCHEMA moved TO bb_app, bb_dispatch",
     "GRANT SELECT ON moved.clock TO bb_app, bb_dispatch",
+    # Bound when it was made, too.
+    "ALTER POLICY expired ON lots USING (expires_at <= moved.now())",
 )
 
 

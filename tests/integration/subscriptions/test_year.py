@@ -22,6 +22,7 @@ from application.billing.refund_desk import RefundOrder
 from application.ports.persistence import EntryQuery
 from application.subscriptions.manage_subscription import Change, NewSubscription
 from domain.billing.ledger import AccountKind, EntryKind, Reservation, Settlement
+from domain.billing.payments import NothingToRefund
 from domain.billing.plans import FREE
 from domain.identity.user import User
 from domain.shared.errors import Conflict, InvalidValue
@@ -65,7 +66,7 @@ class Year:
         deed = await self._deed(user)
         try:
             await deed(user)
-        except (Conflict, InvalidValue) as refused:
+        except (Conflict, InvalidValue, NothingToRefund) as refused:
             self.did[f"refused {refused.code}"] += 1
         else:
             self.did[deed.__name__] += 1
