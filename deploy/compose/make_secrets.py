@@ -65,6 +65,10 @@ CHOSEN: Mapping[str, Callable[[], str]] = {
     "jwt_signing_key": _signing_key,
     # Empty: artifacts are composed by rules. Put the provider's key into it to use Claude.
     "anthropic_api_key": lambda: "",
+    # Empty: nothing is sold. All three are Razorpay's.
+    "razorpay_key_id": lambda: "",
+    "razorpay_key_secret": lambda: "",
+    "razorpay_webhook_secret": lambda: "",
 }
 """What is chosen once, by file, and how."""
 

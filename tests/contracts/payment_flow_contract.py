@@ -45,6 +45,7 @@ from tests.contracts.samples import (
     new_id,
 )
 from tests.contracts.shop import AUTHORIZED, CAPTURED, FAILED, Shop
+from tests.fakes.gateway_store import ScriptedGateway
 
 CREDITS = 20_000
 """What the starter pack brings."""
@@ -566,6 +567,21 @@ class PaymentFlowContract:
         await shop.reconcile.look_at(order.user_id, order.id)
         assert (await shop.now(order)).status is OrderStatus.EXPIRED
 
+    async def test_an_order_that_the_gateway_has_forgotten_expires(self, shop: Shop) -> None:
+        order = await shop.order()
+        forgetful = replace_gateway(shop)
+        shop.clock.move(timedelta(hours=1))
+        await forgetful.reconcile.look_at(order.user_id, order.id)
+        assert (await shop.now(order)).status is OrderStatus.EXPIRED
+
+    async def test_an_order_stays_as_it_is_while_the_gateway_is_away(self, shop: Shop) -> None:
+        order = await shop.order()
+        shop.clock.move(timedelta(hours=1))
+        shop.gateway.away = True
+        with pytest.raises(GatewayUnavailable):
+            await shop.reconcile.look_at(order.user_id, order.id)
+        assert (await shop.now(order)).open
+
     # Orders
 
     async def test_an_order_that_the_gateway_does_not_take_is_cancelled(self, shop: Shop) -> None:
@@ -772,6 +788,11 @@ class PaymentFlowContract:
     async def due_again(self, shop: Shop) -> None:
         """Let events that were put off come due."""
         raise NotImplementedError
+
+
+def replace_gateway(shop: Shop) -> Shop:
+    """The same shop at a gateway that knows none of its orders."""
+    return replace(shop, gateway=ScriptedGateway())
 
 
 async def keep_later(tx: object, owner: User) -> Order:

@@ -1,5 +1,6 @@
 """Asking the gateway about what it has not told: unpaid orders and refunds under way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -9,6 +10,7 @@ from application.billing.payment_book import PaymentBook
 from application.billing.refund_desk import RefundDesk
 from application.ports.clock import Clock
 from application.ports.payment_gateway import (
+    GatewayPayment,
     GatewayRefused,
     GatewayUnavailable,
     PaymentGateway,
@@ -54,7 +56,7 @@ class ReconcileOrders:
         for owned in due:
             try:
                 await self.look_at(owned.user_id, OrderId(owned.id))
-            except (GatewayUnavailable, GatewayRefused, PaymentsNotConfigured) as error:
+            except (GatewayUnavailable, PaymentsNotConfigured) as error:
                 log.warning("order not reconciled", order_id=str(owned.id), error=error.message)
         return len(due)
 
@@ -62,21 +64,29 @@ class ReconcileOrders:
         """Ask about one order, and say when to ask again.
 
         Raises:
-            GatewayUnavailable: the gateway did not answer.
-            GatewayRefused: it would not say, or would not capture.
+            GatewayUnavailable: the gateway did not answer. The order stays as it is.
         """
         async with self.uow.begin(user_id) as tx:
             order = await tx.orders.get(order_id)
         if order is None:
             return
-        if order.gateway_order_id:
-            for seen in await self.gateway.payments_of(order.gateway_order_id):
-                try:
-                    await self.book.observe(user_id, order_id, seen)
-                except PaymentMismatch:
-                    # Has been alerted; it must not keep the order from its end.
-                    continue
+        for seen in await self._attempts(order):
+            try:
+                await self.book.observe(user_id, order_id, seen)
+            except (PaymentMismatch, GatewayRefused) as error:
+                # One attempt that cannot be used must not keep the order from its end.
+                log.warning("attempt not used", order_id=str(order_id), error=error.message)
         await self._move_on(user_id, order_id)
+
+    async def _attempts(self, order: Order) -> Sequence[GatewayPayment]:
+        if not order.gateway_order_id:
+            return ()
+        try:
+            return await self.gateway.payments_of(order.gateway_order_id)
+        except GatewayRefused as error:
+            # It does not know the order: then nobody can have paid it.
+            log.warning("order unknown", order_id=str(order.id), error=error.message)
+            return ()
 
     async def _move_on(self, user_id: UserId, order_id: OrderId) -> None:
         now = self.clock.now()

@@ -179,9 +179,16 @@ def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def _child_environment(
     name: str, settings: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What one process gets: no role gets the owner's address, only HTTP signs tokens."""
+    """What one process gets: no role gets the owner's address, only HTTP signs tokens, and
+    workers know nothing of the payment gateway. Only one may serve metrics on one port."""
     passed = {key: environment[key] for key in _PASSED_ON if key in environment}
-    withheld = {"DATABASE_OWNER_URL", *(() if name == "http" else ("JWT_SIGNING_KEY",))}
+    withheld = {"DATABASE_OWNER_URL"}
+    if name != "http":
+        withheld.add("JWT_SIGNING_KEY")
+    if name == "worker":
+        withheld.update(key for key in settings if key.startswith(("RAZORPAY_", "PAYMENT_")))
+    if name == "dispatcher":
+        withheld.add("METRICS_PORT")
     kept = {key: value for key, value in settings.items() if key not in withheld}
     return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
+from prometheus_client import start_http_server
 
 from adapters.observability.logging import configure_logging
 from application.billing.expire_credits import ExpireCredits
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 def dispatch(settings: Settings) -> None:
     """Announce due runs until SIGTERM or SIGINT. Many may do so at once."""
     configure_logging(settings.log_level, machine=settings.environment == "production")
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port)
     asyncio.run(_dispatch(settings))
 
 

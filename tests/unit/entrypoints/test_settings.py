@@ -65,3 +65,37 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_without_a_providers_key_the_offline_model_is_used() -> None:
     assert load(GOOD).offline
     assert not load({**GOOD, "ANTHROPIC_API_KEY": "sk"}).offline
+
+
+RAZORPAY = {
+    "RAZORPAY_KEY_ID": "rzp_test_1",
+    "RAZORPAY_KEY_SECRET": "secret",
+    "RAZORPAY_WEBHOOK_SECRET": "another",
+}
+PRODUCTION = {**GOOD, "ENVIRONMENT": "production"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "gateway"),
+    [
+        (GOOD, "simulated"),
+        (PRODUCTION, ""),
+        ({**GOOD, **RAZORPAY}, "razorpay"),
+        ({**PRODUCTION, **RAZORPAY}, "razorpay"),
+        ({**GOOD, **RAZORPAY, "PAYMENT_GATEWAY": "simulated"}, "simulated"),
+    ],
+)
+def test_who_takes_payments(environment: dict[str, str], gateway: str) -> None:
+    assert load(environment).gateway == gateway
+
+
+def test_production_refuses_the_simulated_gateway() -> None:
+    with pytest.raises(SettingsInvalid, match="PAYMENT_GATEWAY"):
+        load({**PRODUCTION, "PAYMENT_GATEWAY": "simulated"})
+
+
+@pytest.mark.parametrize("missing", sorted(set(RAZORPAY) - {"RAZORPAY_KEY_ID"}))
+def test_half_of_razorpays_keys_are_refused(missing: str) -> None:
+    keys = {name: value for name, value in RAZORPAY.items() if name != missing}
+    with pytest.raises(SettingsInvalid, match=missing):
+        load({**PRODUCTION, **keys})
