@@ -20,6 +20,7 @@ from domain.billing.subscriptions.subscription import (
     NoSubscription,
     SubscriptionStatus,
 )
+from domain.billing.top_ups import worth
 from domain.identity.user import User
 from domain.shared.errors import InvalidValue, NotFound
 from tests.contracts.office import Office
@@ -211,7 +212,7 @@ class SubscriptionFlowContract:
         (seen,) = await office.gateway.payments_of(order.gateway_order_id)
         await office.see(order, seen)
         assert (await office.has(user)).status is SubscriptionStatus.EXPIRED
-        assert await office.free(user) == order.amount_paise
+        assert await office.free(user) == worth(order.amount_paise)
         assert (await office.plan(user)).code == FREE
 
     async def test_cancel_pause_and_resume(self, office: Office) -> None:

@@ -36,6 +36,7 @@ from domain.billing.subscriptions.subscription import (
     TrialUsed,
 )
 from domain.billing.subscriptions.wishes import preview
+from domain.billing.top_ups import worth
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import SubscriptionId, UserId
 from tests.contracts.plan_samples import make_plan, make_student, make_team
@@ -82,7 +83,7 @@ def test_what_is_not_paid_within_a_day_expires_and_late_money_becomes_credits() 
     waiting = begin(*IDS, PRO, 1, START).subscription
     late = pay(waiting, START + PENDING_TIME)
     assert late.subscription.status is SubscriptionStatus.EXPIRED
-    assert [e.credits for e in late.effects if isinstance(e, GiveBack)] == [PRO.price_paise]
+    assert [e.credits for e in late.effects if isinstance(e, GiveBack)] == [worth(PRO.price_paise)]
     assert not allots(late)
 
 
@@ -189,7 +190,7 @@ def test_an_upgrade_that_is_not_paid_changes_nothing() -> None:
     assert later.subscription.plan == STUDENT
     late = after(later.subscription, 6, ChargePaid(asked.charge))
     assert [e.credits for e in late.effects if isinstance(e, GiveBack)] == [
-        asked.charge.amount_paise
+        worth(asked.charge.amount_paise)
     ]
 
 

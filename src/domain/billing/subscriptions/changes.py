@@ -109,7 +109,7 @@ class CollectCharge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveBack:
-    """Money came for what cannot be had any more: it becomes credits, paisa for credit."""
+    """Money came for what cannot be had any more: it becomes credits at the price of a top-up."""
 
     key: str
     reference: str

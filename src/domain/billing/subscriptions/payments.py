@@ -22,6 +22,7 @@ from domain.billing.subscriptions.subscription import (
     SubscriptionStatus,
 )
 from domain.billing.subscriptions.transitions import allotted, end, roll, told
+from domain.billing.top_ups import worth
 
 
 def paid(sub: Subscription, charge: Charge, now: datetime) -> Outcome:
@@ -61,7 +62,7 @@ def _too_late(sub: Subscription, charge: Charge) -> Outcome:
             GiveBack(
                 key=f"late:{charge.reference}",
                 reference=charge.reference,
-                credits=charge.amount_paise,
+                credits=worth(charge.amount_paise),
             ),
             told(
                 sub,
@@ -130,7 +131,9 @@ def refunded(sub: Subscription, event: ChargeRefunded, now: datetime) -> Outcome
     total = min(before + event.paise, charge.amount_paise)
     said = told(sub, NoticeKind.REFUNDED, f"refund:{event.key}", amount_paise=event.paise)
     if charge.status is ChargeStatus.GIVEN_BACK:
-        taken = ClawBackGiven(key=event.key, reference=charge.reference, credits=total - before)
+        taken = ClawBackGiven(
+            key=event.key, reference=charge.reference, credits=worth(total) - worth(before)
+        )
         return Outcome(subscription=sub, effects=(taken, said))
     ahead = charge.reference == sub.ahead
     present = charge.period == sub.period and not sub.ended and now < sub.period_end
