@@ -38,7 +38,7 @@ from entrypoints.local_stack.postgres import PostgresServer
 ACCOUNTS = 1_000
 AT_ONCE = 16
 SECONDS = 5.0
-READS = 400
+READS = 200
 CHUNK = 250_000
 CREDITS = 10**12
 
@@ -154,14 +154,17 @@ async def rate(work: Callable[[UserId], Awaitable[None]], users: Sequence[UserId
     return done / (time.perf_counter() - began)
 
 
-async def median_ms(work: Callable[[UserId], Awaitable[None]], user_id: UserId) -> float:
-    """One after another, in milliseconds."""
-    times = []
+async def medians_ms(
+    work: Callable[[UserId], Awaitable[None]], users: Sequence[UserId]
+) -> list[float]:
+    """Of each account, in milliseconds: in turns, so that all meet the same load."""
+    times: list[list[float]] = [[] for _ in users]
     for _ in range(READS):
-        began = time.perf_counter()
-        await work(user_id)
-        times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times)
+        for user_id, mine in zip(users, times, strict=True):
+            began = time.perf_counter()
+            await work(user_id)
+            mine.append(1000 * (time.perf_counter() - began))
+    return [statistics.median(mine) for mine in times]
 
 
 async def load(superuser_url: str, user_id: UserId, rows: int, seconds: float) -> int:
@@ -217,16 +220,13 @@ async def measure(rows: int, load_seconds: float) -> None:
                 "newest 20 entries": bench.newest,
                 "a pair": bench.pair,
             }
-            before = {name: await median_ms(work, heavy) for name, work in works.items()}
             loaded = await load(superuser_url, heavy, rows, load_seconds)
             if loaded < rows:
                 print(f"  {rows:,} were asked for; the time of {load_seconds:g} s was up")
-            print(f"median ms of one account, and its growth with {loaded:,} postings more")
+            print(f"median ms of an account with few postings, and of one with {loaded:,}")
             for name, work in works.items():
-                after = await median_ms(work, heavy)
-                print(
-                    f"  {name:<18} {before[name]:6.2f} → {after:6.2f}  × {after / before[name]:.2f}"
-                )
+                few, many = await medians_ms(work, [light[0], heavy])
+                print(f"  {name:<18} {few:6.2f} and {many:6.2f}: × {many / few:.2f}")
             began = time.perf_counter()
             async with open_audit(owner_url) as audit:
                 found = [each for check in CHECKS async for each in audit.differences(check)]

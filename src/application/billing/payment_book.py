@@ -22,7 +22,6 @@ from domain.billing.payments import (
     Payment,
     PaymentMismatch,
     Refund,
-    TransactionKind,
     TransactionStatus,
     check_amount,
 )
@@ -145,7 +144,13 @@ class PaymentBook:
             log.warning(
                 "surplus payment", order_id=str(order.id), payment_id=payment.gateway_payment_id
             )
-            await give_back(tx, payment, self._refund_of(payment, SURPLUS))
+            surplus = payment.give_back(
+                TransactionId(self.ids.new()),
+                payment.refundable_paise,
+                SURPLUS,
+                self.clock.now(),
+            )
+            await give_back(tx, payment, surplus)
             return order
         paid = replace(
             order,
@@ -183,21 +188,6 @@ class PaymentBook:
         except (CouponAlreadyUsed, CouponExhausted):
             return False
         return True
-
-    def _refund_of(self, payment: Payment, reason: str) -> Refund:
-        return Refund(
-            id=TransactionId(self.ids.new()),
-            user_id=payment.user_id,
-            order_id=payment.order_id,
-            payment_id=payment.id,
-            gateway_payment_id=payment.gateway_payment_id,
-            amount_paise=payment.refundable_paise,
-            currency=payment.currency,
-            kind=TransactionKind.REFUND,
-            status=TransactionStatus.REQUESTED,
-            created_at=self.clock.now(),
-            reason=reason,
-        )
 
 
 async def give_back(tx: Transaction, payment: Payment, refund: Refund) -> None:

@@ -1,6 +1,6 @@
 """Asking the gateway about what it has not told: unpaid orders and refunds under way."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,8 +16,8 @@ from application.ports.payment_gateway import (
     PaymentGateway,
     PaymentsNotConfigured,
 )
-from application.ports.payments import PaymentSchedule
-from application.ports.persistence import UnitOfWork
+from application.ports.payments import Owned, PaymentSchedule
+from application.ports.persistence import DatabaseUnavailable, UnitOfWork
 from domain.billing.orders import Order, OrderStatus
 from domain.billing.payments import PaymentMismatch, TransactionStatus
 from domain.shared.ids import OrderId, TransactionId, UserId
@@ -53,11 +53,7 @@ class ReconcileOrders:
             DatabaseUnavailable: the database did not answer; look again later.
         """
         due = await self.schedule.due_orders(BATCH, DEFER_SECONDS)
-        for owned in due:
-            try:
-                await self.look_at(owned.user_id, OrderId(owned.id))
-            except (GatewayUnavailable, PaymentsNotConfigured) as error:
-                log.warning("order not reconciled", order_id=str(owned.id), error=error.message)
+        await _each(due, lambda owned: self.look_at(owned.user_id, OrderId(owned.id)))
         return len(due)
 
     async def look_at(self, user_id: UserId, order_id: OrderId) -> None:
@@ -103,6 +99,20 @@ class ReconcileOrders:
             await tx.orders.look_again(order.id, _next_look(order, now))
 
 
+async def _each(due: Sequence[Owned], look_at: Callable[[Owned], Awaitable[None]]) -> None:
+    """Look at each; one that cannot be looked at now comes due again."""
+    for owned in due:
+        try:
+            await look_at(owned)
+        except (GatewayUnavailable, GatewayRefused, PaymentsNotConfigured) as error:
+            log.warning("not reconciled", id=str(owned.id), error=error.message)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            # A row that breaks us must not stand in the way of those behind it.
+            log.error("not reconciled", id=str(owned.id), exc_info=error)
+
+
 def _next_look(order: Order, now: datetime) -> datetime | None:
     """Less and less often: after half of its age again while it is open, hourly at most."""
     age = now - order.created_at
@@ -129,11 +139,7 @@ class ReconcileRefunds:
             DatabaseUnavailable: the database did not answer; look again later.
         """
         due = await self.schedule.due_refunds(BATCH, DEFER_SECONDS)
-        for owned in due:
-            try:
-                await self._look_at(owned.user_id, TransactionId(owned.id))
-            except (GatewayUnavailable, GatewayRefused, PaymentsNotConfigured) as error:
-                log.warning("refund not reconciled", refund_id=str(owned.id), error=error.message)
+        await _each(due, lambda owned: self._look_at(owned.user_id, TransactionId(owned.id)))
         return len(due)
 
     async def _look_at(self, user_id: UserId, refund_id: TransactionId) -> None:

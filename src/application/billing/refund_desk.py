@@ -221,18 +221,8 @@ class RefundDesk:
         return failed
 
     def _new(self, payment: Payment, *, amount_paise: int, reason: str) -> Refund:
-        return Refund(
-            id=TransactionId(self.ids.new()),
-            user_id=payment.user_id,
-            order_id=payment.order_id,
-            payment_id=payment.id,
-            gateway_payment_id=payment.gateway_payment_id,
-            amount_paise=amount_paise,
-            currency=payment.currency,
-            kind=TransactionKind.REFUND,
-            status=TransactionStatus.REQUESTED,
-            created_at=self.clock.now(),
-            reason=reason,
+        return payment.give_back(
+            TransactionId(self.ids.new()), amount_paise, reason, self.clock.now()
         )
 
     def _alert(self, kind: str, refund: Refund) -> None:

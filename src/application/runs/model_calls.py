@@ -51,7 +51,9 @@ from application.runs.retry_policy import PARK_ABOVE_SECONDS, next_delay
 from domain.agents.artifacts import Reply
 from domain.agents.findings import Finding, error
 from domain.billing.ledger import CapReached, InsufficientCredits, Reservation
-from domain.projects.run import Run
+from domain.billing.usage import NO_USAGE
+from domain.projects.agent_task import AgentTask, AgentTaskStatus
+from domain.projects.run import Run, RunStatus
 from domain.shared.ids import ModelCallId
 from domain.shared.money import ExchangeRate
 
@@ -149,6 +151,8 @@ class StepCalls:
         """What the journal has for a question: replies, and the tries used up."""
         async with self.uow.begin(self.run.user_id) as tx:
             calls = await tx.calls.of_request(self.run.id, self.step, digest)
+            if not calls:
+                calls = await self._adopted(tx, digest)
             for call in calls:
                 if call.state is CallState.INTENT:
                     # Its worker died, or still is at it as a zombie. What the provider
@@ -166,6 +170,36 @@ class StepCalls:
                 break
             parts.append(_raw(first[number]))
         return parts, _tries(calls)
+
+    async def _adopted(self, tx: Transaction, digest: str) -> Sequence[ModelCall]:
+        """The answers a person paid for in the run that is retried, in a step left unfinished.
+
+        They are journalled for this run too, without a cost: nothing is paid for twice.
+        """
+        before = self.run.retry_of
+        if before is None or not self.run.reuse:
+            return ()
+        tasks = {task.step: task for task in await tx.tasks.of_run(before)}
+        if self.step not in tasks or not _limited(tasks[self.step], await tx.runs.get(before)):
+            return ()
+        await tx.runs.lock(self.run.id, self.run.fence)
+        adopted = [
+            replace(
+                call,
+                id=ModelCallId(self.ids.new()),
+                run_id=self.run.id,
+                held=0,
+                bound_nano_usd=0,
+                usage=NO_USAGE,
+                cost_nano_usd=0,
+            )
+            for call in await tx.calls.of_request(before, self.step, digest)
+            if call.state is CallState.REPLIED and call.stop is not StopReason.REFUSED
+        ]
+        for call in adopted:
+            await tx.calls.add(replace(call, state=CallState.INTENT))
+            await tx.calls.conclude(call)
+        return adopted
 
     async def _intended(
         self,
@@ -356,6 +390,14 @@ class _Progress:
             usage=self.latest.usage,
             cost_nano_usd=self.latest.cost_nano_usd,
         )
+
+
+def _limited(task: AgentTask, run: Run | None) -> bool:
+    """Whether a step ended by the person's own limit or wish, and so was charged."""
+    if task.status is AgentTaskStatus.FAILED:
+        return task.error_code in (InsufficientCredits.code, CapReached.code)
+    cancelled = run is not None and run.status is RunStatus.CANCELLED
+    return cancelled and task.status is AgentTaskStatus.CANCELLED
 
 
 def _tries(calls: Sequence[ModelCall]) -> int:

@@ -95,7 +95,7 @@ class Account:
         if wanted.room is not None and self.held_by_run + wanted.credits > wanted.room:
             left = max(0, wanted.room - self.held_by_run)
             raise CapReached(
-                f"The next call may come to {wanted.credits} credits; the run's cap leaves {left}. "
+                f"The next call may need {wanted.credits} credits; the run's cap leaves {left}. "
                 "Retry it with a higher cap: what is finished is kept.",
                 needed=wanted.credits,
                 left=left,

@@ -109,6 +109,24 @@ class Payment:
             return replace(self, status=status)
         return replace(self, status=status, captured_at=at, error_code="", error="")
 
+    def give_back(
+        self, refund_id: TransactionId, amount_paise: int, reason: str, at: datetime
+    ) -> "Refund":
+        """A refund of a part of it, yet to be asked of the gateway. What is left is not held to."""
+        return Refund(
+            id=refund_id,
+            user_id=self.user_id,
+            order_id=self.order_id,
+            payment_id=self.id,
+            gateway_payment_id=self.gateway_payment_id,
+            amount_paise=amount_paise,
+            currency=self.currency,
+            kind=TransactionKind.REFUND,
+            status=TransactionStatus.REQUESTED,
+            created_at=at,
+            reason=reason,
+        )
+
     def check_refund(self, amount_paise: int) -> None:
         """Hold a refund to what is left.
 

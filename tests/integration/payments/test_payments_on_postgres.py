@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.audit import CHECKS, open_audit
 from adapters.postgres.payment_work import (
     PostgresPaymentSchedule,
     PostgresWebhookInbox,
@@ -15,6 +16,7 @@ from application.ports.payment_gateway import GatewayEvent
 from application.ports.persistence import UnitOfWork
 from domain.billing.orders import OrderStatus
 from domain.billing.payments import TransactionStatus
+from entrypoints.local_stack import StackAddresses
 from tests.contracts.payment_flow_contract import CREDITS, PaymentFlowContract, reply_to
 from tests.contracts.shop import CAPTURED, Shop
 from tests.fakes.clock import MovableClock
@@ -115,42 +117,33 @@ class TestPostgres(PaymentFlowContract):
 
         order, payment = await shop.paid()
         shop.gateway.away = True
-        refund = await shop.refunds.request(_give_back(payment))
+        await shop.refunds.request(_give_back(payment))
         shop.gateway.away = False
         async with dispatch_engine.begin() as connection:
             await connection.execute(
-                text("UPDATE transactions SET due_at = now() - interval '1 day' WHERE id = :id"),
-                {"id": refund.id},
+                # Those of other tests too, which this gateway does not know: they must not
+                # stand in its way.
+                text("UPDATE transactions SET due_at = now() WHERE due_at IS NOT NULL")
             )
-        assert await shop.reconcile_refunds() >= 1
+        while await shop.reconcile_refunds():
+            continue
         (done,) = await shop.refunds_of(payment)
         assert done.status is TransactionStatus.PROCESSED
         assert await shop.credits(order.user_id) == (0, 0)
 
-    async def test_the_books_balance_after_buying_and_giving_back(
-        self, shop: Shop, app_engine: AsyncEngine
+    async def test_the_books_balance_after_all_this_buying_and_giving_back(
+        self, shop: Shop, stack: StackAddresses
     ) -> None:
         from tests.contracts.payment_flow_contract import _give_back
 
         order, payment = await shop.paid()
         for part in (999, 12_345):
             await shop.refunds.request(_give_back(payment, part))
-        async with app_engine.begin() as connection:
-            await connection.execute(
-                text("SELECT set_config('app.user_id', :id, true)"), {"id": str(order.user_id)}
-            )
-            total = await connection.scalar(
-                text("SELECT sum(amount) FROM postings WHERE user_id = :id"), {"id": order.user_id}
-            )
-            free = await connection.scalar(
-                text(
-                    "SELECT sum(amount) FROM postings WHERE user_id = :id AND account = 'available'"
-                ),
-                {"id": order.user_id},
-            )
-        assert total == 0
         kept = order.credits - order.credits * (999 + 12_345) // order.amount_paise
-        assert (free, 0) == (kept, 0) == await shop.credits(order.user_id)
+        assert await shop.credits(order.user_id) == (kept, 0)
+        async with open_audit(stack.database_owner_url or "") as audit:
+            found = [each for check in CHECKS async for each in audit.differences(check)]
+        assert found == []
 
     async def test_an_orders_price_and_a_movements_amount_cannot_be_changed(
         self, app_engine: AsyncEngine

@@ -11,8 +11,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.audit import CHECKS, Difference, open_audit
+from adapters.postgres.migrate import downgrade, upgrade
 from application.ports.persistence import UnitOfWork
 from domain.billing.ledger import (
     AccountKind,
@@ -29,7 +32,7 @@ from domain.identity.user import User
 from domain.projects.run import Run
 from domain.shared.ids import RunId, UserId
 from entrypoints.cli.main import main
-from entrypoints.local_stack import StackAddresses
+from entrypoints.local_stack import LocalStack, StackAddresses
 from tests.contracts.samples import (
     all_at_once,
     keep_project,
@@ -41,6 +44,7 @@ from tests.contracts.samples import (
 )
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import InMemoryDatabase, InMemoryUnitOfWork
+from tests.integration.superuser import superuser_url as superuser_of
 
 
 @pytest.fixture
@@ -395,3 +399,78 @@ async def test_the_command_tells_what_is_clean_and_what_is_not(
 
 def test_every_check_has_its_damage() -> None:
     assert DAMAGE.keys() == {check.name for check in CHECKS}
+
+
+# What a booking costs, and what was booked before there were lots
+
+
+async def test_a_booking_is_three_statements(uow: UnitOfWork, app_engine: AsyncEngine) -> None:
+    run = await funded(uow, 100, 100)
+    counted: list[str] = []
+
+    def count(*arguments: object) -> None:
+        counted.append(str(arguments[2]))
+
+    event.listen(app_engine.sync_engine, "before_cursor_execute", count)
+    try:
+        async with uow.begin(run.user_id) as tx:
+            counted.clear()
+            await tx.ledger.reserve(make_reservation(run, 150))
+            assert len(counted) == 3
+            counted.clear()
+            await tx.ledger.settle(settlement(run, "idea", 120, house=3))
+            assert len(counted) == 3
+    finally:
+        event.remove(app_engine.sync_engine, "before_cursor_execute", count)
+
+
+async def test_what_was_booked_before_lots_becomes_one_and_back(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    servers = LocalStack(tmp_path_factory.mktemp("older"), services={"postgres"})
+    async with servers as addresses:
+        owner_url = addresses.database_owner_url or ""
+        await upgrade(owner_url, "0002")
+        connection = await asyncpg.connect(superuser_of(servers))
+        try:
+            for statement in _BEFORE_LOTS.split(";\n"):
+                await connection.execute(statement)
+            await upgrade(owner_url)
+            async with open_audit(owner_url) as audit:
+                found = [each for check in CHECKS async for each in audit.differences(check)]
+            assert not found
+            assert tuple(await connection.fetchrow("SELECT granted, remaining FROM lots")) == (
+                500,
+                420,
+            )
+            assert await connection.fetchval("SELECT charged_credits FROM runs") == 50
+            await downgrade(owner_url, "0002")
+            held = await connection.fetchrow("SELECT step, credits FROM holds")
+            assert tuple(held) == ("srs", 30)
+            await upgrade(owner_url)
+            assert await connection.fetchval("SELECT sum(credits) FROM holds") == 30
+        finally:
+            await connection.close()
+
+
+_ID = "'00000000-0000-7000-8000-00000000000"
+_BEFORE_LOTS = f"""
+INSERT INTO users (id, email, name, password, role) VALUES ({_ID}1', 'a@b.c', 'A', '-', 'member');
+INSERT INTO projects (id, user_id, title, idea, mode, status)
+    VALUES ({_ID}2', {_ID}1', 't', 'i', 'developer', 'running');
+INSERT INTO runs (id, project_id, user_id, mode, pipeline_version, status)
+    VALUES ({_ID}3', {_ID}2', {_ID}1', 'developer', 1, 'running');
+INSERT INTO balances (user_id, available, reserved) VALUES ({_ID}1', 420, 30);
+INSERT INTO journal (key, user_id, kind, run_id, step) VALUES
+    ('start', {_ID}1', 'grant', NULL, ''), ('r1', {_ID}1', 'reserve', {_ID}3', 'idea'),
+    ('s1', {_ID}1', 'settle', {_ID}3', 'idea'), ('r2', {_ID}1', 'reserve', {_ID}3', 'srs');
+INSERT INTO postings (entry_id, user_id, account, amount)
+    SELECT e.id, e.user_id, p.account, p.amount FROM journal e JOIN (VALUES
+        ('start', 'grants', -500), ('start', 'available', 500),
+        ('r1', 'available', -50), ('r1', 'reserved', 50),
+        ('s1', 'reserved', -50), ('s1', 'revenue', 50),
+        ('r2', 'available', -30), ('r2', 'reserved', 30)
+    ) AS p (key, account, amount) USING (key);
+INSERT INTO holds (run_id, step, user_id, credits) VALUES
+    ({_ID}3', 'srs', {_ID}1', 30), ({_ID}3', 'prd', {_ID}1', 0)
+"""

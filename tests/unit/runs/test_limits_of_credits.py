@@ -108,6 +108,35 @@ async def test_a_retry_with_a_higher_cap_goes_on_from_what_is_finished() -> None
     assert (await world.tasks(again.id))["srs"].status is AgentTaskStatus.REUSED
 
 
+async def test_what_was_paid_before_the_cap_is_neither_asked_nor_paid_again() -> None:
+    world = await open_world()
+    run = await world.accepted(cap_credits=3 * CREDITS + HELD)
+    await world.worker()(run.id)
+    retry = RetryRun(world.uow, world.queue, world.clock, world.ids)
+    # A second time too, so that an answer is handed on from run to run.
+    too_little = await retry(world.user_id, run.id, cap_credits=HELD - CREDITS)
+    await world.worker()(too_little.id)
+    assert (await world.run(too_little.id)).error_code == "cap_reached"
+    again = await retry(world.user_id, too_little.id, cap_credits=50_000)
+    await world.worker()(again.id)
+    assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
+    assert len(world.model.asked("code.plan")) == 1
+    assert (await world.tasks(again.id))["code"].credits == CREDITS
+    charged = [(await world.run(each.id)).charged_credits for each in (run, too_little, again)]
+    assert charged == [4 * CREDITS, 0, CREDITS]
+
+
+async def test_answers_of_a_step_that_failed_by_itself_are_asked_for_again() -> None:
+    world = await open_world(language_model=model(srs=[answer("no json"), answer("no json")]))
+    run = await world.accepted()
+    await world.worker()(run.id)
+    assert (await world.run(run.id)).error_code == "unreadable_reply"
+    world.model.on("srs", answer(samples.requirements()))
+    again = await RetryRun(world.uow, world.queue, world.clock, world.ids)(world.user_id, run.id)
+    await world.worker()(again.id)
+    assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
+
+
 async def test_a_retry_keeps_the_cap_unless_another_is_given() -> None:
     world = await open_world()
     run = await world.accepted(cap_credits=5)
