@@ -118,6 +118,8 @@ class Year:
         await self.office.manage.change(
             Change(user_id=user.id, plan=plan, seats=PLANS[plan] + more)
         )
+        if self.random.random() < 0.7:
+            await self._pay(user)
 
     async def _cancel(self, user: User) -> None:
         await self.office.manage.cancel(user.id)
