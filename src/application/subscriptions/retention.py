@@ -35,7 +35,7 @@ class KeepRetention:
     ids: IdMaker
 
     async def __call__(self) -> int:
-        """Tell owners, and delete what they were told of; returns how many were deleted.
+        """Tell owners, and delete what they were told of; returns how many were looked at.
 
         Raises:
             DatabaseUnavailable: the database did not answer; look again later.
@@ -45,26 +45,26 @@ class KeepRetention:
             free = await tx.plans.current(FREE)
         days = free.retention_days if free else None
         untouched = datetime.min.replace(tzinfo=UTC) if days is None else now - timedelta(days=days)
-        deleted = 0
-        for project in await self.schedule.old_projects(now, untouched, BATCH, LOOK_AGAIN_SECONDS):
+        due = await self.schedule.old_projects(now, untouched, BATCH, LOOK_AGAIN_SECONDS)
+        for project in due:
             try:
-                deleted += await self._look_at(project, now)
+                await self._look_at(project, now)
             except DatabaseUnavailable:
                 raise
             except Exception as error:
                 log.error("retention failed", project_id=str(project.id), exc_info=error)
-        return deleted
+        return len(due)
 
-    async def _look_at(self, due: DueProject, now: datetime) -> bool:
+    async def _look_at(self, due: DueProject, now: datetime) -> None:
         async with self.uow.begin(due.user_id) as tx:
             project = await tx.projects.get(due.id, lock=True)
             if project is None or await tx.runs.live(due.id) is not None:
-                return False
+                return
             kept_until = await tx.retention.kept_until(due.id, now)
             lasts = await tx.entitlements.paid_until(now) is not None
             if lasts or kept_until is None or kept_until > now:
                 await tx.retention.forget(due.id)
-                return False
+                return
             delete_after = await tx.retention.noticed(due.id)
             if delete_after is None:
                 delete_after = now + NOTICE_TIME
@@ -74,7 +74,7 @@ class KeepRetention:
                 await tx.projects.delete(due.id)
                 kind = NoticeKind.DELETED
             else:
-                return False
+                return
             await tx.notices.add(
                 Notice(
                     id=self.ids.new(),
@@ -87,4 +87,3 @@ class KeepRetention:
             )
         if kind is NoticeKind.DELETED:
             log.info("project past its retention deleted", project_id=str(due.id))
-        return kind is NoticeKind.DELETED

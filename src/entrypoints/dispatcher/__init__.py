@@ -20,6 +20,10 @@ from entrypoints.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+RETENTION_SECONDS = 600.0
+"""How often it is looked for old projects, once there are no more: days do not matter there,
+and the look is at a large table."""
+
 
 def dispatch(settings: Settings) -> None:
     """Announce due runs until SIGTERM or SIGINT. Many may do so at once."""
@@ -41,7 +45,7 @@ async def _dispatch(settings: Settings) -> None:
             "orders reconciled": container.reconcile_orders(),
             "refunds reconciled": container.reconcile_refunds(),
             "subscriptions advanced": container.advance_subscriptions(),
-            "projects past their retention deleted": container.keep_retention(),
+            "old projects looked at": _seldom(container.keep_retention(), RETENTION_SECONDS),
         }
         async with asyncio.TaskGroup() as loops:
             loops.create_task(
@@ -99,6 +103,23 @@ async def _look_after(
                 found += count
         if not found:
             await _pause(stopping, every)
+
+
+def _seldom(chore: Callable[[], Awaitable[int]], every: float) -> Callable[[], Awaitable[int]]:
+    """The chore, left out for a while after it found nothing to do."""
+    again_at = 0.0
+
+    async def look() -> int:
+        nonlocal again_at
+        now = asyncio.get_running_loop().time()
+        if now < again_at:
+            return 0
+        found = await chore()
+        if not found:
+            again_at = now + every
+        return found
+
+    return look
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:
