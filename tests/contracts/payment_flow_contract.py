@@ -351,6 +351,34 @@ class PaymentFlowContract:
             assert done.status is PROCESSED
         assert await shop.credits(order.user_id) == (0, 0)
 
+    async def test_each_purpose_is_asked_once_for_each_payment_and_refund(self, shop: Shop) -> None:
+        order = await shop.order()
+        failed = await shop.gateway.attempt(order, FAILED)
+        for _ in range(2):
+            await shop.see(order, failed)
+        _, payment = await shop.paid(order)
+        await shop.see(order, await shop.gateway.payment(payment.gateway_payment_id))
+        await shop.see(order, await shop.gateway.attempt(order, FAILED))
+        shop.gateway.refund_status = PENDING
+        refund = await shop.refunds.request(_give_back(payment))
+        for status in (PENDING, FAILED):
+            seen = _seen(refund.gateway_refund_id, payment, status)
+            await shop.refunds.record(order.user_id, payment.id, seen)
+        shop.gateway.refund_status = PROCESSED
+        await shop.gateway.forget_refunds(order.gateway_order_id)
+        again = await shop.refunds.retry(order.user_id, refund.id)
+        assert (again.status, again.attempt) == (PROCESSED, 2)
+        assert shop.top_ups.asked == ["fail", "fulfil", "reverse"]
+
+    async def test_surplus_money_asks_nothing_of_the_purpose(self, shop: Shop) -> None:
+        order, _ = await shop.paid()
+        extra = await shop.gateway.attempt(order, CAPTURED)
+        await shop.see(order, extra)
+        (surplus,) = [p for p in await shop.payments(order) if p.gateway_payment_id == extra.id]
+        for refund in await shop.refunds_of(surplus):
+            await shop.refunds.carry_out(refund)
+        assert shop.top_ups.asked == ["fulfil"]
+
     async def test_a_refund_made_at_the_gateway_takes_the_credits_back(self, shop: Shop) -> None:
         order, payment = await shop.paid()
         seen = _seen("rfnd_theirs_" + secrets.token_hex(6), payment, PROCESSED, 11_800)

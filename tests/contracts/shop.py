@@ -16,7 +16,7 @@ from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.ports.payment_gateway import GatewayEvent, GatewayPayment
 from application.ports.payments import PaymentSchedule, WebhookInbox, WebhookWork
-from application.ports.persistence import UnitOfWork
+from application.ports.persistence import Transaction, UnitOfWork
 from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Payment, Refund, TransactionStatus
 from domain.identity.user import User
@@ -38,6 +38,25 @@ class RandomIds:
         return new_id()
 
 
+class CountedTopUps(TopUpFulfilment):
+    """Top-ups that remember what was asked of them, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def fulfil(self, tx: Transaction, order: Order, payment: Payment) -> None:
+        self.asked.append("fulfil")
+        await super().fulfil(tx, order, payment)
+
+    async def fail(self, tx: Transaction, order: Order, payment: Payment) -> None:
+        self.asked.append("fail")
+        await super().fail(tx, order, payment)
+
+    async def reverse(self, tx: Transaction, order: Order, refund: Refund) -> None:
+        self.asked.append("reverse")
+        await super().reverse(tx, order, refund)
+
+
 @dataclass(kw_only=True)
 class Shop:
     """Sells credits. The clock is the test's; the gateway does as it is told."""
@@ -50,10 +69,11 @@ class Shop:
     gateway: ScriptedGateway = field(default_factory=ScriptedGateway)
     metrics: RecordingPaymentMetrics = field(default_factory=RecordingPaymentMetrics)
     ids: RandomIds = field(default_factory=RandomIds)
+    top_ups: CountedTopUps = field(default_factory=CountedTopUps)
 
     @cached_property
     def fulfilments(self) -> Mapping[OrderPurpose, Any]:
-        return {purpose: TopUpFulfilment() for purpose in OrderPurpose}
+        return dict.fromkeys(OrderPurpose, self.top_ups)
 
     @cached_property
     def desk(self) -> OrderDesk:

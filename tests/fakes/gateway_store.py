@@ -62,6 +62,10 @@ class ScriptedGateway(SimulatedGateway):
         await self._point(payment, order.gateway_order_id)
         return payment
 
+    async def forget_refunds(self, gateway_order_id: str) -> None:
+        """Refunds that failed give their amount free again."""
+        await self._change(gateway_order_id, lambda account: account.refunds.clear())
+
     async def payments_of(self, gateway_order_id: str) -> tuple[GatewayPayment, ...]:
         self._answer()
         return await super().payments_of(gateway_order_id)
