@@ -27,6 +27,9 @@ with it the lock on its run's row: nobody could claim the run, however long ago 
 ended. Nothing but the database is waited for inside a transaction, so milliseconds are
 usual."""
 
+STATEMENT_SECONDS = 30.0
+"""How long a statement may take before its connection is given up."""
+
 TRANSACTION_SECONDS = 15.0
 """How long a transaction may last in all, where the server can hold it to that (PostgreSQL 17
 and newer). A process that stands still in the middle of several statements sent as one is not
@@ -38,14 +41,15 @@ def open_engine(
     *,
     pool_size: int,
     application: str,
+    statement_seconds: float = STATEMENT_SECONDS,
     idle_seconds: float = IDLE_SECONDS,
     transaction_seconds: float = TRANSACTION_SECONDS,
 ) -> AsyncEngine:
     """An engine on asyncpg for a ``postgresql://`` address. Connects lazily.
 
-    ``application`` is what ``pg_stat_activity`` shows. A statement may take 30 s,
-    ``idle_seconds`` may pass between two of one transaction, and ``transaction_seconds`` in
-    all of it.
+    ``application`` is what ``pg_stat_activity`` shows. A statement may take
+    ``statement_seconds``, ``idle_seconds`` may pass between two of one transaction, and
+    ``transaction_seconds`` in all of it.
     """
 
     async def connect(*args: Any, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
@@ -66,7 +70,7 @@ def open_engine(
         connect_args={
             "async_creator_fn": connect,
             "timeout": 5,
-            "command_timeout": 30,
+            "command_timeout": statement_seconds,
             "server_settings": {
                 "application_name": application,
                 "timezone": "UTC",

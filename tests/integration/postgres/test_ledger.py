@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.audit import CHECKS, Difference, open_audit
@@ -395,6 +395,13 @@ async def test_the_command_tells_what_is_clean_and_what_is_not(
     code, said = await asyncio.to_thread(verify)
     assert str(run.user_id) not in said
     assert "grants" in said
+
+
+async def test_an_audit_has_the_time_that_no_service_has(stack: StackAddresses) -> None:
+    async with open_audit(stack.database_owner_url or "") as audit:
+        for limit in ("transaction_timeout", "idle_in_transaction_session_timeout"):
+            shown = await audit.connection.scalar(text(f"SHOW {limit}"))
+            assert shown == "6h", limit
 
 
 def test_every_check_has_its_damage() -> None:
