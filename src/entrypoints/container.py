@@ -30,6 +30,7 @@ from adapters.postgres.payment_work import (
     PostgresWebhookInbox,
     PostgresWebhookWork,
 )
+from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import (
     RedisLiveUpdates,
@@ -105,6 +106,19 @@ from application.runs.mending_budget import MendingBudget
 from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from application.runs.show_run import ReadEvents, ShowRun
+from application.subscriptions.advance import AdvanceSubscriptions
+from application.subscriptions.fulfilment import SubscriptionFulfilment
+from application.subscriptions.keeper import SubscriptionKeeper
+from application.subscriptions.manage_subscription import (
+    ManageSubscription,
+    PreviewChange,
+    ShowSubscription,
+    StartSubscription,
+)
+from application.subscriptions.oversee_subscriptions import OverseeSubscriptions
+from application.subscriptions.plans import ListPlans, WritePlanVersion
+from application.subscriptions.retention import KeepRetention
+from application.subscriptions.seats import ManageSeats
 from domain.agents.pipelines import ModelTier
 from domain.billing.orders import OrderPurpose
 from entrypoints.settings import Settings, SettingsInvalid, selling_terms
@@ -146,10 +160,15 @@ def open_gate(settings: Settings, model: LanguageModel, redis: Any) -> ProviderG
 
 
 def fulfilments(
-    issue_invoice: IssueInvoice, issue_credit_note: IssueCreditNote
+    subscriptions: Fulfilment, issue_invoice: IssueInvoice, issue_credit_note: IssueCreditNote
 ) -> dict[OrderPurpose, Fulfilment]:
     """What a payment brings about, by its order's purpose; each with its invoice."""
-    bare: dict[OrderPurpose, Fulfilment] = {OrderPurpose.TOP_UP: TopUpFulfilment()}
+    bare: dict[OrderPurpose, Fulfilment] = {
+        OrderPurpose.TOP_UP: TopUpFulfilment(),
+        OrderPurpose.SUBSCRIPTION_START: subscriptions,
+        OrderPurpose.SUBSCRIPTION_UPGRADE: subscriptions,
+        OrderPurpose.SUBSCRIPTION_RENEWAL: subscriptions,
+    }
     return {
         purpose: InvoicedFulfilment(fulfilment, issue_invoice, issue_credit_note)
         for purpose, fulfilment in bare.items()
@@ -177,7 +196,10 @@ class Container(containers.DeclarativeContainer):
     uow = providers.Dependency(instance_of=PostgresUnitOfWork)
     book = providers.Dependency(instance_of=PriceBook)
     claims = providers.Singleton(
-        PostgresRunClaims, dispatch_engine, runs_per_user=settings.provided.runs_per_user
+        PostgresRunClaims,
+        dispatch_engine,
+        runs_per_user=settings.provided.runs_per_user,
+        by_plan=True,
     )
     expired_keys = providers.Singleton(PostgresExpiredIdempotencyKeys, dispatch_engine)
     queue = providers.Singleton(DramatiqJobQueue, broker)
@@ -220,8 +242,8 @@ class Container(containers.DeclarativeContainer):
     )
     list_documents = providers.Singleton(ListDocuments, uow)
     show_document = providers.Singleton(ShowDocument, uow)
-    download_document = providers.Singleton(DownloadDocument, uow, objects)
-    read_archive = providers.Singleton(ReadArchive, uow, objects)
+    download_document = providers.Singleton(DownloadDocument, uow, objects, clock)
+    read_archive = providers.Singleton(ReadArchive, uow, objects, clock)
 
     retry_run = providers.Singleton(
         RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
@@ -257,8 +279,14 @@ class Container(containers.DeclarativeContainer):
     payment_schedule = providers.Singleton(PostgresPaymentSchedule, dispatch_engine)
     webhook_inbox = providers.Singleton(PostgresWebhookInbox, app_engine)
     webhook_work = providers.Singleton(PostgresWebhookWork, dispatch_engine)
-    fulfilments = providers.Singleton(fulfilments, issue_invoice, issue_credit_note)
     order_desk = providers.Singleton(OrderDesk, uow, payment_gateway, clock, ids)
+    subscription_keeper = providers.Singleton(SubscriptionKeeper, uow, order_desk, clock, ids)
+    subscription_fulfilment = providers.Singleton(
+        SubscriptionFulfilment, subscription_keeper, clock
+    )
+    fulfilments = providers.Singleton(
+        fulfilments, subscription_fulfilment, issue_invoice, issue_credit_note
+    )
     payment_book = providers.Singleton(
         PaymentBook, uow, payment_gateway, fulfilments, clock, ids, payment_metrics
     )
@@ -291,6 +319,28 @@ class Container(containers.DeclarativeContainer):
     refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
     oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
+
+    subscription_schedule = providers.Singleton(PostgresSubscriptionSchedule, dispatch_engine)
+    list_plans = providers.Singleton(ListPlans, uow)
+    write_plan_version = providers.Singleton(WritePlanVersion, uow, clock, ids)
+    show_subscription = providers.Singleton(ShowSubscription, uow, clock)
+    start_subscription = providers.Singleton(
+        StartSubscription, uow, subscription_keeper, clock, ids
+    )
+    preview_change = providers.Singleton(PreviewChange, uow, clock)
+    manage_subscription = providers.Singleton(ManageSubscription, uow, subscription_keeper, clock)
+    manage_seats = providers.Singleton(ManageSeats, uow, clock, ids)
+    oversee_subscriptions = providers.Singleton(OverseeSubscriptions, subscription_schedule, uow)
+    advance_subscriptions = providers.Singleton(
+        AdvanceSubscriptions,
+        subscription_schedule,
+        uow,
+        subscription_keeper,
+        order_desk,
+        clock,
+        ids,
+    )
+    keep_retention = providers.Singleton(KeepRetention, subscription_schedule, uow, clock, ids)
 
     run_metrics = providers.Singleton(PrometheusRunMetrics)
     gate = providers.Singleton(open_gate, settings, model, redis)

@@ -68,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     worker_concurrency: Positive = 4
-    runs_per_user: NotNegative = 3
+    runs_per_user: NotNegative = 0
     lease_seconds: Annotated[float, msgspec.Meta(gt=0)] = 15.0
     heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     dispatch_seconds: Annotated[float, msgspec.Meta(gt=0)] = 1.0

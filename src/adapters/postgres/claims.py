@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import with_retries
 from adapters.postgres.runs import run_of
-from adapters.postgres.tables import runs
+from adapters.postgres.tables import entitlements, plans, runs
 from application.ports.persistence import Heartbeat, RunUnreadable
+from domain.billing.plans import FREE
 from domain.projects.run import LIVE, Claim, RunStatus
 from domain.shared.ids import ProjectId, RunId, UserId
 
@@ -36,12 +37,17 @@ class PostgresRunClaims:
     """The ``RunClaims`` over the ``dispatch`` role's engine.
 
     ``runs_per_user`` is how many runs of one person may be held at once; 0 for any number.
+    ``by_plan`` holds everybody to their plan besides, or to Free's newest version.
     """
 
-    def __init__(self, engine: AsyncEngine, *, runs_per_user: int = 0) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, runs_per_user: int = 0, by_plan: bool = False
+    ) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._transactions = engine
-        self._limit = runs_per_user
+        self._ceiling = runs_per_user
+        self._by_plan = by_plan
+        self._limited = by_plan or bool(runs_per_user)
 
     async def claim(self, run_id: RunId, lease_seconds: float) -> Claim | None:
         row = await with_retries(lambda: self._claimed(run_id, lease_seconds))
@@ -79,7 +85,7 @@ class PostgresRunClaims:
             runs.c.lease_until.is_(None) | (runs.c.lease_until <= now),
         )
         async with self._transactions.begin() as connection:
-            if self._limit:
+            if self._limited:
                 # One claim of a person after another: two that count at the same time
                 # would both find room for themselves.
                 await connection.execute(
@@ -103,7 +109,7 @@ class PostgresRunClaims:
                 .returning(*runs.c)
             )
             row = rows.one_or_none()
-            if row is None and self._limit:
+            if row is None and self._limited:
                 # Only the limit can be in the way of a claimable one. Its turn comes with
                 # the room, not when the hint that has just been used up would be repeated.
                 await connection.execute(update(runs).where(claimable).values(due_at=now))
@@ -111,7 +117,7 @@ class PostgresRunClaims:
 
     def _has_room(self, now: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether the person of the row has room for one more run at a worker."""
-        if not self._limit:
+        if not self._limited:
             return literal(True)
         others = runs.alias("others")
         held = (
@@ -123,7 +129,29 @@ class PostgresRunClaims:
             )
             .scalar_subquery()
         )
-        return or_(runs.c.cancel_requested, held < self._limit)
+        return or_(runs.c.cancel_requested, held < self._allowed(now))
+
+    def _allowed(self, now: ColumnElement[Any]) -> ColumnElement[Any]:
+        """How many runs the person of the row may have at workers: one expression a row."""
+        if not self._by_plan:
+            return literal(self._ceiling)
+        by_plan = func.coalesce(
+            select(func.max(plans.c.concurrent_runs))
+            .join_from(entitlements, plans, plans.c.id == entitlements.c.plan_id)
+            .where(
+                entitlements.c.user_id == runs.c.user_id,
+                entitlements.c.starts_at <= now,
+                entitlements.c.ends_at > now,
+            )
+            .correlate(runs)
+            .scalar_subquery(),
+            select(plans.c.concurrent_runs)
+            .where(plans.c.code == FREE)
+            .order_by(plans.c.version.desc())
+            .limit(1)
+            .scalar_subquery(),
+        )
+        return func.least(by_plan, self._ceiling) if self._ceiling else by_plan
 
     async def renew(self, run_id: RunId, fence: int, lease_seconds: float) -> Heartbeat | None:
         until = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, lease_seconds)
@@ -178,9 +206,9 @@ class PostgresRunClaims:
         room = (
             or_(
                 runs.c.cancel_requested,
-                waiting.c.turn + func.coalesce(busy.c.runs, 0) <= self._limit,
+                waiting.c.turn + func.coalesce(busy.c.runs, 0) <= self._allowed(now),
             )
-            if self._limit
+            if self._limited
             else literal(True)
         )
         taken = (

@@ -16,9 +16,16 @@ from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
+from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.subscriptions import (
+    PostgresNotices,
+    PostgresRetention,
+    PostgresSeats,
+    PostgresSubscriptions,
+)
 from adapters.postgres.usage import PostgresUsage
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
@@ -46,6 +53,12 @@ class PostgresTransaction:
         self.coupons = PostgresCoupons(connection, user_id)
         self.prices = PostgresPrices(connection)
         self.usage = PostgresUsage(connection, user_id)
+        self.plans = PostgresPlans(connection)
+        self.subscriptions = PostgresSubscriptions(connection, user_id)
+        self.seats = PostgresSeats(connection, user_id)
+        self.entitlements = PostgresEntitlements(connection, user_id)
+        self.notices = PostgresNotices(connection, user_id)
+        self.retention = PostgresRetention(connection, user_id)
 
 
 class PostgresUnitOfWork:

@@ -58,6 +58,7 @@ class RegisterUser:
         async with self.uow.begin(user.id) as tx:
             await tx.users.add(user)
             await tx.ledger.open(user.id)
+            await tx.entitlements.open_free(user.created_at)
             if self.starting_grant:
                 await tx.ledger.grant(
                     Grant(

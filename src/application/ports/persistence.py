@@ -18,6 +18,14 @@ from application.ports.language_model import StopReason
 from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.prices import PriceRecords
+from application.ports.subscriptions import (
+    EntitlementRepository,
+    NoticeRepository,
+    PlanRepository,
+    RetentionRepository,
+    SeatRepository,
+    SubscriptionRepository,
+)
 from application.ports.usage import UsageRecords
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
@@ -489,6 +497,18 @@ class Transaction(Protocol):
     def prices(self) -> PriceRecords: ...
     @property
     def usage(self) -> UsageRecords: ...
+    @property
+    def plans(self) -> PlanRepository: ...
+    @property
+    def subscriptions(self) -> SubscriptionRepository: ...
+    @property
+    def seats(self) -> SeatRepository: ...
+    @property
+    def entitlements(self) -> EntitlementRepository: ...
+    @property
+    def notices(self) -> NoticeRepository: ...
+    @property
+    def retention(self) -> RetentionRepository: ...
 
 
 class UnitOfWork(Protocol):

@@ -30,6 +30,7 @@ async def accept_run(
     Raises:
         InvalidValue: no run can have that cap.
         CreditsOwed: the person owes credits, and begins nothing new before they are paid.
+        PlanForbidsMode: the person's plan does not include the project's mode.
         RunInProgress: the project is being executed already; ``run_id`` says by which run.
     """
     owed = await tx.ledger.owed()
@@ -38,6 +39,7 @@ async def accept_run(
             f"Top up at least {owed} credits first: they are owed since a payment was refunded.",
             owed=owed,
         )
+    (await tx.entitlements.effective(clock.now())).check_mode(project.mode)
     pipeline = pipeline_for(project.mode)
     run = Run(
         id=RunId(ids.new()),

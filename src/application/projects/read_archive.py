@@ -6,11 +6,14 @@ from datetime import datetime
 
 import msgspec
 
+from application.ports.clock import Clock
 from application.ports.object_store import ObjectStore
 from application.ports.persistence import UnitOfWork
+from application.projects.read_documents import export_of
 from application.projects.show_project import owned_project
 from application.runs.artifact_store import CodeManifest, object_key
 from domain.agents.pipelines import DocumentType
+from domain.billing.plans import ARCHIVE
 from domain.projects.document import Document
 from domain.projects.project import Project
 from domain.shared.errors import Conflict
@@ -35,10 +38,11 @@ class ArchiveMember:
 
 @dataclass(frozen=True, slots=True)
 class ReadArchive:
-    """Lists an archive's members: documents, then the code as it is delivered."""
+    """Lists an archive's members: documents in the plan's formats, and the code as delivered."""
 
     uow: UnitOfWork
     store: ObjectStore
+    clock: Clock
 
     async def __call__(
         self, user_id: UserId, project_id: ProjectId
@@ -47,15 +51,20 @@ class ReadArchive:
 
         Raises:
             NotFound: no such project, or another person's.
+            PlanForbidsExport: the person's plan does not include archives.
             NothingToArchive: no step of it has finished yet.
         """
         async with self.uow.begin(user_id) as tx:
             project = await owned_project(tx, project_id)
+            plan = await tx.entitlements.effective(self.clock.now())
+            plan.check_export(ARCHIVE)
             documents = await tx.documents.latest(project_id)
         if not documents:
             raise NothingToArchive("There is nothing to download yet: execute the project first.")
         members: list[ArchiveMember] = []
         for document in documents:
+            if export_of(document) not in plan.exports:
+                continue
             if document.type is DocumentType.CODEBASE:
                 members.extend(await self._code(user_id, document))
             else:

@@ -4,10 +4,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from application.ports.clock import Clock
 from application.ports.object_store import ObjectStore
 from application.ports.persistence import UnitOfWork
 from application.projects.show_project import owned_project
 from domain.agents.pipelines import DocumentType
+from domain.billing.plans import ARCHIVE
 from domain.projects.document import Document
 from domain.shared.errors import NotFound
 from domain.shared.ids import DocumentId, ProjectId, UserId
@@ -57,6 +59,7 @@ class DownloadDocument:
 
     uow: UnitOfWork
     store: ObjectStore
+    clock: Clock
 
     async def __call__(
         self, user_id: UserId, document_id: DocumentId
@@ -65,9 +68,18 @@ class DownloadDocument:
 
         Raises:
             NotFound: no such document, or another person's.
+            PlanForbidsExport: the person's plan does not include its format.
         """
         document = await ShowDocument(self.uow)(user_id, document_id)
+        async with self.uow.begin(user_id) as tx:
+            plan = await tx.entitlements.effective(self.clock.now())
+        plan.check_export(export_of(document))
         return document, await begun(self.store.stream(document.object_key))
+
+
+def export_of(document: Document) -> str:
+    """Which export a document's download is; a codebase is delivered as an archive."""
+    return ARCHIVE if document.type is DocumentType.CODEBASE else document.format
 
 
 async def begun(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -45,6 +45,11 @@ def pack(code: str) -> TopUp:
     raise NotFound("pack", code)
 
 
+def worth(paise: int) -> int:
+    """The credits that an amount, taxes included, buys at the price of a free choice."""
+    return paise * 100 // (100 + GST_PERCENT)
+
+
 def custom(credits: int) -> TopUp:
     """A number of credits chosen freely: one paisa each, and the tax, rounded up.
 

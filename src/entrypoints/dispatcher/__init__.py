@@ -1,6 +1,7 @@
 """The dispatcher process: announces due rows and books what has expired, once a second.
 
-What it does about payments itself waits for the gateway, so it has a loop of its own."""
+What it does about payments and subscriptions itself waits for the gateway, so that has a loop
+of its own."""
 
 import asyncio
 import signal
@@ -18,6 +19,10 @@ from entrypoints.container import open_container
 from entrypoints.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+RETENTION_SECONDS = 600.0
+"""How often it is looked for old projects, once there are no more: days do not matter there,
+and the look is at a large table."""
 
 
 def dispatch(settings: Settings) -> None:
@@ -39,6 +44,8 @@ async def _dispatch(settings: Settings) -> None:
             "gateway events acted on": container.process_webhooks(),
             "orders reconciled": container.reconcile_orders(),
             "refunds reconciled": container.reconcile_refunds(),
+            "subscriptions advanced": container.advance_subscriptions(),
+            "old projects looked at": _seldom(container.keep_retention(), RETENTION_SECONDS),
         }
         async with asyncio.TaskGroup() as loops:
             loops.create_task(
@@ -96,6 +103,23 @@ async def _look_after(
                 found += count
         if not found:
             await _pause(stopping, every)
+
+
+def _seldom(chore: Callable[[], Awaitable[int]], every: float) -> Callable[[], Awaitable[int]]:
+    """The chore, left out for a while after it found nothing to do."""
+    again_at = 0.0
+
+    async def look() -> int:
+        nonlocal again_at
+        now = asyncio.get_running_loop().time()
+        if now < again_at:
+            return 0
+        found = await chore()
+        if not found:
+            again_at = now + every
+        return found
+
+    return look
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

@@ -28,6 +28,13 @@ from entrypoints.http.invoice_routes import (
 )
 from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.operation_routes import HealthController, metrics
+from entrypoints.http.plan_routes import (
+    AdminPlanController,
+    AdminSubscriptionController,
+    SeatController,
+    SubscriptionController,
+    plans,
+)
 from entrypoints.http.price_routes import AdminExchangeRateController, AdminModelPriceController
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
@@ -87,6 +94,14 @@ USE_CASES = (
     "refund_any_payment",
     "oversee_webhooks",
     "manage_coupons",
+    "list_plans",
+    "write_plan_version",
+    "show_subscription",
+    "start_subscription",
+    "preview_change",
+    "manage_subscription",
+    "manage_seats",
+    "oversee_subscriptions",
     "payment_gateway",
     "check_health",
     "provider",
@@ -125,6 +140,11 @@ def create_app(settings: Settings) -> Litestar:
             BillingProfileController,
             InvoiceController,
             AdminInvoiceController,
+            plans,
+            SubscriptionController,
+            SeatController,
+            AdminPlanController,
+            AdminSubscriptionController,
             BillingController,
             AdminBillingController,
             receive_event,

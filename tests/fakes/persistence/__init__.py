@@ -12,6 +12,7 @@ from tests.fakes.persistence.history import InMemoryStepHistory
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryInvoiceRegister
 from tests.fakes.persistence.oversight import InMemoryRunOversight
+from tests.fakes.persistence.subscriptions import InMemorySubscriptionSchedule
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "InMemoryRunClaims",
     "InMemoryRunOversight",
     "InMemoryStepHistory",
+    "InMemorySubscriptionSchedule",
     "InMemoryUnitOfWork",
     "TransactionRefused",
 ]

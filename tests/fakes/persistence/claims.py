@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from application.ports.persistence import Heartbeat, RunClaims
+from domain.billing.plans import FREE
 from domain.projects.run import Claim, RunStatus
-from domain.shared.ids import RunId
+from domain.shared.ids import RunId, UserId
 from tests.fakes.persistence.database import InMemoryDatabase, RunRow, Session
 
 
 class InMemoryRunClaims(RunClaims):
     """Decides who works on which run, on the clock of the database."""
 
-    def __init__(self, database: InMemoryDatabase, *, runs_per_user: int = 0) -> None:
+    def __init__(
+        self, database: InMemoryDatabase, *, runs_per_user: int = 0, by_plan: bool = False
+    ) -> None:
         self._database = database
-        self._limit = runs_per_user
+        self._ceiling = runs_per_user
+        self._by_plan = by_plan
 
     async def claim(self, run_id: RunId, lease_seconds: float) -> Claim | None:
         async with self._database.session(None) as session:
@@ -90,7 +94,23 @@ class InMemoryRunClaims(RunClaims):
             for other in session.tables.runs.values()
             if other.run.status is RunStatus.RUNNING
         )
-        return not self._limit or row.run.cancel_requested or held < self._limit
+        limit = self._limit(session, row.run.user_id)
+        return not limit or row.run.cancel_requested or held < limit
+
+    def _limit(self, session: Session, user_id: UserId) -> int:
+        """How many runs the person may have at workers; 0 for any number."""
+        if not self._by_plan:
+            return self._ceiling
+        tables = session.tables
+        lasting = [
+            tables.plans[row.plan_id].concurrent_runs
+            for (user, _), row in tables.entitlements.items()
+            if user == user_id and row.starts_at <= session.now < row.ends_at
+        ]
+        free = [plan for plan in tables.plans.values() if plan.code == FREE]
+        newest = max(free, key=lambda plan: plan.version)
+        allowed = max(lasting, default=newest.concurrent_runs)
+        return min(allowed, self._ceiling) if self._ceiling else allowed
 
     def _turns(self, session: Session, waiting: list[RunRow]) -> list[tuple[int, RunRow]]:
         """Those with room, each with its place in its person's line."""
@@ -107,7 +127,8 @@ class InMemoryRunClaims(RunClaims):
                 if other.run.live
             )
             turn = line.index(row) + 1
-            if not self._limit or row.run.cancel_requested or turn + busy <= self._limit:
+            limit = self._limit(session, row.run.user_id)
+            if not limit or row.run.cancel_requested or turn + busy <= limit:
                 turns.append((turn, row))
         return turns
 

@@ -19,6 +19,7 @@ from application.ports.idempotency import StoredReply
 from application.ports.payment_gateway import GatewayDispute
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from application.ports.prices import PriceRow, RateRow
+from application.ports.subscriptions import Allotment, Notice
 from application.ports.usage import UsageLine
 from domain.billing.coupons import Coupon
 from domain.billing.invoice import CreditNote, Invoice
@@ -26,7 +27,10 @@ from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
 from domain.billing.orders import Order
 from domain.billing.parties import BillingProfile
 from domain.billing.payments import Payment, Refund
+from domain.billing.plans import Plan
+from domain.billing.seats import Seat
 from domain.billing.serials import DocumentKind, FinancialYear, Turn
+from domain.billing.subscriptions.subscription import Charge, Subscription
 from domain.identity.user import User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
@@ -39,8 +43,11 @@ from domain.shared.ids import (
     DocumentId,
     ModelCallId,
     OrderId,
+    PlanId,
     ProjectId,
     RunId,
+    SeatId,
+    SubscriptionId,
     TransactionId,
     UserId,
 )
@@ -106,6 +113,62 @@ class RefundRow:
     due_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRow:
+    """A subscription, and when a dispatcher is to look at it."""
+
+    subscription: Subscription
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeRow:
+    """A charge with the order that asks for it."""
+
+    charge: Charge
+    subscription_id: SubscriptionId
+    user_id: UserId
+    order_id: OrderId
+    collect_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatRow:
+    """A seat, and when a dispatcher is to look at it."""
+
+    seat: Seat
+    due_at: datetime | None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllotmentRow:
+    """An allotment with whose subscription it is of, and what became of it."""
+
+    allotment: Allotment
+    user_id: UserId
+    granted_at: datetime | None = None
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entitlement:
+    """What somebody has because of a subscription."""
+
+    plan_id: PlanId
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeMonths:
+    """Which month of Free is granted next, and when."""
+
+    anchor: datetime
+    month: int
+    due_at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
@@ -136,6 +199,16 @@ class Tables:
     prices: dict[UUID, PriceRow] = field(default_factory=lambda: _seeded_prices())
     rates: dict[UUID, RateRow] = field(default_factory=lambda: _seeded_rates())
     usage: dict[tuple[UserId, RunId, str], UsageLine] = field(default_factory=dict)
+    plans: dict[PlanId, Plan] = field(default_factory=dict)
+    subscriptions: dict[SubscriptionId, SubscriptionRow] = field(default_factory=dict)
+    charges: dict[str, ChargeRow] = field(default_factory=dict)
+    seats: dict[SeatId, SeatRow] = field(default_factory=dict)
+    allotments: dict[str, AllotmentRow] = field(default_factory=dict)
+    entitlements: dict[tuple[UserId, SubscriptionId], Entitlement] = field(default_factory=dict)
+    free_months: dict[UserId, FreeMonths] = field(default_factory=dict)
+    notices: dict[tuple[UserId, str], Notice] = field(default_factory=dict)
+    retention: dict[tuple[UserId, ProjectId], datetime] = field(default_factory=dict)
+    retention_looks: dict[ProjectId, datetime] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""
@@ -223,7 +296,10 @@ class InMemoryDatabase:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.tables = Tables()
+        # Imported here: the plans' repository stands on this module.
+        from tests.fakes.persistence.subscriptions import seeded_plans
+
+        self.tables = Tables(plans=seeded_plans())
         self._clock = clock
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[object] | None = None

@@ -19,6 +19,14 @@ from application.ports.persistence import (
     UserRepository,
 )
 from application.ports.prices import PriceRecords
+from application.ports.subscriptions import (
+    EntitlementRepository,
+    NoticeRepository,
+    PlanRepository,
+    RetentionRepository,
+    SeatRepository,
+    SubscriptionRepository,
+)
 from application.ports.usage import UsageRecords
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
@@ -37,6 +45,14 @@ from tests.fakes.persistence.projects import (
     InMemoryProjects,
 )
 from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.subscriptions import (
+    InMemoryEntitlements,
+    InMemoryNotices,
+    InMemoryPlans,
+    InMemoryRetention,
+    InMemorySeats,
+    InMemorySubscriptions,
+)
 from tests.fakes.persistence.usage import InMemoryUsage
 from tests.fakes.persistence.users import InMemoryUsers
 
@@ -60,6 +76,12 @@ class InMemoryTransaction:
     coupons: CouponRepository
     prices: PriceRecords
     usage: UsageRecords
+    plans: PlanRepository
+    subscriptions: SubscriptionRepository
+    seats: SeatRepository
+    entitlements: EntitlementRepository
+    notices: NoticeRepository
+    retention: RetentionRepository
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -88,4 +110,10 @@ class InMemoryUnitOfWork(UnitOfWork):
                 coupons=InMemoryCoupons(session),
                 prices=InMemoryPrices(session),
                 usage=InMemoryUsage(session),
+                plans=InMemoryPlans(session),
+                subscriptions=InMemorySubscriptions(session),
+                seats=InMemorySeats(session),
+                entitlements=InMemoryEntitlements(session),
+                notices=InMemoryNotices(session),
+                retention=InMemoryRetention(session),
             )

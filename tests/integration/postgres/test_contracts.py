@@ -9,10 +9,12 @@ from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
+from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
 from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
+from application.ports.subscriptions import SubscriptionSchedule
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
@@ -22,12 +24,19 @@ from tests.contracts.invoices_contract import (
 )
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.plan_limits_contract import PlanLimitsContract
 from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract
 from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.step_history_contract import StepHistoryContract
+from tests.contracts.subscriptions_contract import (
+    EntitlementsContract,
+    PlansContract,
+    SubscriptionScheduleContract,
+    SubscriptionsContract,
+)
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
@@ -52,6 +61,16 @@ def history(dispatch_engine: AsyncEngine) -> StepHistory:
 @pytest.fixture
 def expired_keys(dispatch_engine: AsyncEngine) -> ExpiredIdempotencyKeys:
     return PostgresExpiredIdempotencyKeys(dispatch_engine)
+
+
+@pytest.fixture
+def claims_by_plan(dispatch_engine: AsyncEngine) -> RunClaims:
+    return PostgresRunClaims(dispatch_engine, by_plan=True)
+
+
+@pytest.fixture
+def subscription_schedule(dispatch_engine: AsyncEngine) -> SubscriptionSchedule:
+    return PostgresSubscriptionSchedule(dispatch_engine)
 
 
 @pytest.fixture
@@ -140,3 +159,23 @@ class TestInvoices(InvoicesContract):
 
 class TestInvoiceRegister(InvoiceRegisterContract):
     """Everybody's invoices."""
+
+
+class TestPlans(PlansContract):
+    """Plans."""
+
+
+class TestSubscriptions(SubscriptionsContract):
+    """Subscriptions, their charges and seats."""
+
+
+class TestEntitlements(EntitlementsContract):
+    """What people may do."""
+
+
+class TestSubscriptionSchedule(SubscriptionScheduleContract):
+    """What is due of subscriptions."""
+
+
+class TestPlanLimits(PlanLimitsContract):
+    """Runs at once, by plan."""

@@ -15,6 +15,7 @@ from application.ports.persistence import (
     RunOversight,
     UnitOfWork,
 )
+from application.ports.subscriptions import SubscriptionSchedule
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
@@ -26,6 +27,7 @@ from tests.contracts.invoices_contract import (
 )
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.plan_limits_contract import PlanLimitsContract
 from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract, Wait
@@ -43,6 +45,12 @@ from tests.contracts.samples import (
     take,
 )
 from tests.contracts.step_history_contract import StepHistoryContract
+from tests.contracts.subscriptions_contract import (
+    EntitlementsContract,
+    PlansContract,
+    SubscriptionScheduleContract,
+    SubscriptionsContract,
+)
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
@@ -56,6 +64,7 @@ from tests.fakes.persistence import (
     InMemoryRunClaims,
     InMemoryRunOversight,
     InMemoryStepHistory,
+    InMemorySubscriptionSchedule,
     InMemoryUnitOfWork,
     TransactionRefused,
 )
@@ -92,6 +101,16 @@ def expired_keys(database: InMemoryDatabase) -> ExpiredIdempotencyKeys:
 
 
 @pytest.fixture
+def claims_by_plan(database: InMemoryDatabase) -> RunClaims:
+    return InMemoryRunClaims(database, by_plan=True)
+
+
+@pytest.fixture
+def subscription_schedule(database: InMemoryDatabase) -> SubscriptionSchedule:
+    return InMemorySubscriptionSchedule(database)
+
+
+@pytest.fixture
 def limited(database: InMemoryDatabase) -> Limited:
     return lambda runs: InMemoryRunClaims(database, runs_per_user=runs)
 
@@ -117,6 +136,26 @@ def oversight(database: InMemoryDatabase) -> RunOversight:
 @pytest.fixture
 def register(database: InMemoryDatabase) -> InvoiceRegister:
     return InMemoryInvoiceRegister(database)
+
+
+class TestPlans(PlansContract):
+    """Plans."""
+
+
+class TestSubscriptions(SubscriptionsContract):
+    """Subscriptions, their charges and seats."""
+
+
+class TestEntitlements(EntitlementsContract):
+    """What people may do."""
+
+
+class TestSubscriptionSchedule(SubscriptionScheduleContract):
+    """What is due of subscriptions."""
+
+
+class TestPlanLimits(PlanLimitsContract):
+    """Runs at once, by plan."""
 
 
 class TestRunOversight(RunOversightContract):

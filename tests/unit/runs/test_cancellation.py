@@ -151,7 +151,7 @@ async def test_what_was_finished_before_the_cancellation_can_be_downloaded() -> 
     async with world.uow.begin(world.user_id) as tx:
         documents = await tx.documents.of_step(run.id, "idea")
     assert documents
-    download = DownloadDocument(world.uow, world.store)
+    download = DownloadDocument(world.uow, world.store, world.clock)
     for document in documents:
         _, chunks = await download(world.user_id, document.id)
         assert sum([len(chunk) async for chunk in chunks]) == document.size

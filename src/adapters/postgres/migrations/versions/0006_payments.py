@@ -8,7 +8,7 @@ read them; ``bb_dispatch`` reads and schedules them.
 from alembic import op
 
 revision: str = "0006"
-down_revision: str | None = "0004"
+down_revision: str | None = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""Subscriptions: what they are, and one machine of what becomes of them."""
