@@ -9,3 +9,17 @@ class RecordingRunMetrics:
 
     def run_died(self, error_code: str) -> None:
         self.deaths.append(error_code)
+
+
+class RecordingLimitMetrics:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.states: list[bool] = []
+        self.refusals: list[str] = []
+
+    def alone(self, alone: bool) -> None:
+        self.states.append(alone)
+
+    def refused(self, policy: str) -> None:
+        self.refusals.append(policy)

@@ -20,7 +20,7 @@ from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
 from domain.projects.run import LIVE, TERMINAL, Run, RunInProgress, RunNotLive, RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.events import EventType, RunEvent
-from domain.shared.ids import AgentTaskId, ProjectId, RunId, UserId
+from domain.shared.ids import AgentTaskId, ApiKeyId, ProjectId, RunId, UserId
 
 _LIVE = tuple(sorted(LIVE))
 
@@ -49,6 +49,8 @@ class PostgresRuns:
                         reuse=run.reuse,
                         retry_of=run.retry_of,
                         created_at=run.created_at,
+                        api_key_id=run.api_key_id,
+                        test=run.test,
                     )
                 )
         except IntegrityError as error:
@@ -270,6 +272,8 @@ def run_of(row: Row[Any]) -> Run:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        api_key_id=None if row.api_key_id is None else ApiKeyId(row.api_key_id),
+        test=row.test,
     )
 
 

@@ -12,6 +12,7 @@ from adapters.postgres.billing import PostgresLedger, PostgresModelCalls
 from adapters.postgres.engine import is_unavailable, with_retries
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
+from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
 from application.ports.persistence import DatabaseUnavailable, Transaction
@@ -33,6 +34,7 @@ class PostgresTransaction:
         self.calls = PostgresModelCalls(connection, user_id)
         self.ledger = PostgresLedger(connection, user_id)
         self.idempotency = PostgresIdempotencyKeys(connection, user_id)
+        self.keys = PostgresApiKeys(connection, user_id)
 
 
 class PostgresUnitOfWork:

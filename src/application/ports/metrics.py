@@ -9,3 +9,15 @@ class RunMetrics(Protocol):
     def run_died(self, error_code: str) -> None:
         """A run was set aside as dead; ``error_code`` is the public one."""
         ...
+
+
+class LimitMetrics(Protocol):
+    """Figures of rate limits. Never raises, never waits."""
+
+    def alone(self, alone: bool) -> None:
+        """This process limits by itself, because the shared counts are away, or does not."""
+        ...
+
+    def refused(self, policy: str) -> None:
+        """A request was refused under the policy of that name."""
+        ...

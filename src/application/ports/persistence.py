@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.keys import ApiKeyRepository
 from application.ports.language_model import StopReason
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import Balance, JournalEntry
@@ -375,6 +376,8 @@ class Transaction(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def keys(self) -> ApiKeyRepository: ...
 
 
 class UnitOfWork(Protocol):

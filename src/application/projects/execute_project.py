@@ -9,17 +9,22 @@ from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
 from application.projects.accept_run import accept_run
 from application.projects.show_project import owned_project
+from domain.keys.api_key import ActingKey
 from domain.projects.run import Run
 from domain.shared.ids import ProjectId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """Which project; ``reuse`` skips steps whose inputs did not change since."""
+    """Which project, and the key it is asked for with.
+
+    ``reuse`` skips steps whose inputs did not change since.
+    """
 
     user_id: UserId
     project_id: ProjectId
     reuse: bool = True
+    key: ActingKey | None = None
     once: Completion[Run] | None = None
 
 
@@ -38,11 +43,15 @@ class ExecuteProject:
         Raises:
             NotFound: no such project, or another person's.
             RunInProgress: it is being executed already; ``run_id`` says by which run.
+            ModeNotAllowed: the key is not for projects of this mode.
+            KeyCapReached: the key's credit cap is reached.
             KeyClaimLost: another request with the same key came first.
         """
         async with self.uow.begin(command.user_id) as tx:
             project = await owned_project(tx, command.project_id, lock=True)
-            run, alone = await accept_run(tx, project, self.clock, self.ids, reuse=command.reuse)
+            run, alone = await accept_run(
+                tx, project, self.clock, self.ids, reuse=command.reuse, key=command.key
+            )
             if command.once is not None:
                 await command.once.store(tx.idempotency, run)
             reach(Failpoint.EXECUTE_BEFORE_COMMIT)

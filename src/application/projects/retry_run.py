@@ -8,6 +8,7 @@ from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
 from application.projects.accept_run import accept_run
 from application.projects.show_project import owned_project
+from domain.keys.api_key import ActingKey
 from domain.projects.run import Run, RunInProgress, RunStatus, RunSucceeded
 from domain.shared.errors import NotFound
 from domain.shared.ids import RunId, UserId
@@ -23,14 +24,23 @@ class RetryRun:
     ids: IdMaker
 
     async def __call__(
-        self, user_id: UserId, run_id: RunId, *, once: Completion[Run] | None = None
+        self,
+        user_id: UserId,
+        run_id: RunId,
+        *,
+        key: ActingKey | None = None,
+        once: Completion[Run] | None = None,
     ) -> Run:
         """Keep the new run. Steps whose inputs have not changed are not made again.
+
+        A test run's retry is a test run, whoever asks for it.
 
         Raises:
             NotFound: no such run, or another person's.
             RunInProgress: the run, or another of its project, is live; ``run_id`` names it.
             RunSucceeded: there is nothing to retry.
+            ModeNotAllowed: the key is not for projects of this mode.
+            KeyCapReached: the key's credit cap is reached.
             KeyClaimLost: another request with the same key came first.
         """
         async with self.uow.begin(user_id) as tx:
@@ -49,7 +59,14 @@ class RetryRun:
                     "This run succeeded. Execute the project to make it anew.", run_id=str(run_id)
                 )
             run, alone = await accept_run(
-                tx, project, self.clock, self.ids, reuse=True, retry_of=run_id
+                tx,
+                project,
+                self.clock,
+                self.ids,
+                reuse=True,
+                retry_of=run_id,
+                key=key,
+                test=before.test,
             )
             if once is not None:
                 await once.store(tx.idempotency, run)

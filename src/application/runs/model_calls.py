@@ -105,6 +105,7 @@ class StepCalls:
             StepFailed: the provider gives none, for good.
             RetryLater: it may give one later.
             InsufficientCredits: the balance does not cover the call's dearest outcome.
+            KeyCapReached: the cap of the key the run was started with does not.
             LeaseLost: another worker has the run, or it has ended.
         """
         digest = self._digest(request)
@@ -179,8 +180,9 @@ class StepCalls:
         spare: int,
     ) -> ModelCall:
         bound = self.model.upper_bound(request, parts)
-        # What the house pays for is not held from the person's balance.
-        held = self.rate.credits_for(bound) if borne_by is BorneBy.USER else 0
+        # What the house pays for is not held from the person's balance, nor is a test run.
+        charged = borne_by is BorneBy.USER and not self.run.test
+        held = self.rate.credits_for(bound) if charged else 0
         call = ModelCall(
             id=ModelCallId(self.ids.new()),
             user_id=self.run.user_id,
@@ -203,6 +205,8 @@ class StepCalls:
                 )
                 await tx.ledger.book(entry)
                 await tx.ledger.hold(self.run.id, self.step, more)
+                if self.run.api_key_id is not None:
+                    await tx.keys.hold(self.run.id, more)
             await tx.calls.add(call)
         return call
 

@@ -32,7 +32,9 @@ from application.runs.artifact_store import ArtifactStore, canonical_json
 from application.runs.ask_agent import ask_agent
 from application.runs.call_pacing import CallPacing
 from application.runs.cancellation import stop
+from application.runs.circuit_policy import PROVIDER_CIRCUIT, Pace
 from application.runs.failures import RetryLater, StepFailed
+from application.runs.local_gate import LocalProviderGate
 from application.runs.model_calls import StepCalls
 from application.runs.publishing import Published, Publisher
 from application.runs.settlement import settle_step
@@ -77,7 +79,10 @@ _PROJECT_STATUS: Mapping[RunStatus, ProjectStatus] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class RunTools:
-    """What every run works with; made once per worker."""
+    """What every run works with; made once per worker.
+
+    ``rules`` stand in for the model in test runs.
+    """
 
     uow: UnitOfWork
     artifacts: ArtifactStore
@@ -89,6 +94,14 @@ class RunTools:
     ids: IdMaker
     rate: ExchangeRate
     gate: ProviderGate
+    rules: LanguageModel
+
+    def of(self, run: Run) -> "RunTools":
+        """The tools of this run: a test run asks rules, behind no provider's gate."""
+        if not run.test:
+            return self
+        gate = LocalProviderGate(PROVIDER_CIRCUIT, Pace())
+        return replace(self, model=self.rules, gate=gate)
 
 
 @dataclass(slots=True)

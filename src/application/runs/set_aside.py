@@ -39,6 +39,7 @@ async def set_aside(
             for entry in settle(user_id, run_id, step, held=held, used=0, house=0, key=key):
                 await tx.ledger.book(entry)
             await tx.ledger.close_hold(run_id, step)
+            await tx.keys.settle(run_id, held=held, used=0)
         await tx.runs.append_event(
             run_id,
             EventType.RUN_FINISHED,

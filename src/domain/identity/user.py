@@ -26,7 +26,9 @@ class Permission(StrEnum):
     PROJECTS_CREATE = "projects:create"
     PROJECTS_EXECUTE = "projects:execute"
     PROJECTS_DELETE = "projects:delete"
+    ACCOUNT_READ = "account:read"
     KEYS_ISSUE = "keys:issue"
+    KEYS_MANAGE = "keys:manage"
     USERS_READ = "users:read"
     RUNS_OPERATE = "runs:operate"
 
@@ -45,6 +47,8 @@ _MEMBER = frozenset(
         Permission.PROJECTS_CREATE,
         Permission.PROJECTS_EXECUTE,
         Permission.PROJECTS_DELETE,
+        Permission.ACCOUNT_READ,
+        Permission.KEYS_MANAGE,
     }
 )
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(

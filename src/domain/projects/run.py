@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from domain.agents.artifacts import Mode
 from domain.shared.errors import Conflict
-from domain.shared.ids import ProjectId, RunId, UserId
+from domain.shared.ids import ApiKeyId, ProjectId, RunId, UserId
 
 MAX_CLAIMS = 5
 """Claims of a run since its last finished step. More than that means that the run itself
@@ -62,7 +62,8 @@ class Run:
     """One execution. ``event_seq`` is the last number given out in its event log.
 
     ``cancel_requested`` is a wish the worker reads with each heartbeat; ``error`` is the
-    public code and sentence of what ended a failed run.
+    public code and sentence of what ended a failed run. ``api_key_id`` is the key it was
+    started with, if any; a ``test`` run is made by rules, and never charged.
     """
 
     id: RunId
@@ -83,6 +84,8 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    api_key_id: ApiKeyId | None = None
+    test: bool = False
 
     @property
     def live(self) -> bool:

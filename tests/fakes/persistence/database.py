@@ -19,13 +19,14 @@ from application.ports.idempotency import StoredReply
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from domain.billing.ledger import AccountKind, Balance, JournalEntry
 from domain.identity.user import User
+from domain.keys.api_key import ApiKey
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
-from domain.shared.ids import DocumentId, ModelCallId, ProjectId, RunId, UserId
+from domain.shared.ids import ApiKeyId, DocumentId, ModelCallId, ProjectId, RunId, UserId
 
 E = TypeVar("E", bound=Exception)
 
@@ -87,6 +88,7 @@ class Tables:
     entries: dict[str, JournalEntry] = field(default_factory=dict)
     holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
+    api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""

@@ -16,10 +16,12 @@ from application.ports.persistence import (
     UnitOfWork,
     UserRepository,
 )
+from application.ports.keys import ApiKeyRepository
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
+from tests.fakes.persistence.keys import InMemoryApiKeys
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
     InMemoryDocuments,
@@ -41,6 +43,7 @@ class InMemoryTransaction:
     calls: ModelCallRepository
     ledger: Ledger
     idempotency: IdempotencyKeys
+    keys: ApiKeyRepository
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -62,4 +65,5 @@ class InMemoryUnitOfWork(UnitOfWork):
                 calls=InMemoryModelCalls(session),
                 ledger=InMemoryLedger(session),
                 idempotency=InMemoryIdempotencyKeys(session),
+                keys=InMemoryApiKeys(session),
             )

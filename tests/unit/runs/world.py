@@ -117,6 +117,7 @@ class World:
     user_id: UserId
     gate: ProviderGate
     metrics: RecordingRunMetrics
+    rules: ScriptedLanguageModel
 
     def worker(self, *, lease: float = 30.0, heartbeat: float = 0.01) -> ExecuteRun:
         """Another worker on the same platform."""
@@ -132,6 +133,7 @@ class World:
             self.ids,
             RATE,
             self.gate,
+            self.rules,
         )
         return ExecuteRun(self.claims, tools, self.metrics, lease, heartbeat)
 
@@ -207,4 +209,5 @@ async def open_world(
         user_id=user.id,
         gate=LocalProviderGate(PROVIDER_CIRCUIT, pace, lambda: clock.now().timestamp()),
         metrics=RecordingRunMetrics(),
+        rules=model(),
     )
