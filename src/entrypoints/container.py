@@ -14,6 +14,7 @@ from dependency_injector import containers, providers
 from adapters.documents import TemplatedDocumentRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
+from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
@@ -21,14 +22,23 @@ from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.redis import (
+    RedisKeyChanges,
     RedisLiveUpdates,
     RedisProbe,
     RedisProviderGate,
+    RedisRateLimiter,
     RedisStreamTickets,
     open_redis,
 )
 from adapters.sandbox import BubblewrapSandbox
-from adapters.security import Argon2PasswordHasher, KeyRing, SignedAccessTokens
+from adapters.security import (
+    Argon2PasswordHasher,
+    KeyRing,
+    PepperedKeySecrets,
+    Peppers,
+    SignedAccessTokens,
+    UnusableKey,
+)
 from adapters.system import SystemClock, UuidMaker
 from application import failpoints
 from application.idempotency.answer_once import AnswerOnce
@@ -36,6 +46,14 @@ from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
+from application.keys.admit_request import AdmitRequest, LimitPolicies
+from application.keys.authenticate_key import AuthenticateKey
+from application.keys.edit_key import EditKey
+from application.keys.issue_key import IssueKey
+from application.keys.key_cache import KeyCache
+from application.keys.read_keys import ListKeys, ShowKey
+from application.keys.revoke_key import RevokeKey
+from application.keys.rotate_key import RotateKey
 from application.operations.check_health import CheckHealth
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
@@ -90,6 +108,31 @@ def access_tokens(settings: Settings) -> SignedAccessTokens:
     )
 
 
+def key_secrets(settings: Settings) -> PepperedKeySecrets:
+    """How API keys are made and hashed.
+
+    Raises:
+        SettingsInvalid: there is no pepper, or one does not fit.
+    """
+    if not settings.api_key_peppers:
+        raise SettingsInvalid("Not set: API_KEY_PEPPERS, e.g. 1: and 64 random hexadecimal digits.")
+    try:
+        return PepperedKeySecrets(Peppers.parse(settings.api_key_peppers))
+    except UnusableKey as error:
+        raise SettingsInvalid(f"API_KEY_PEPPERS: {error}") from error
+
+
+def limit_policies(settings: Settings) -> LimitPolicies:
+    """How much may be asked for, as the operator set it."""
+    return LimitPolicies(
+        address_per_minute=settings.address_per_minute,
+        unverified_per_minute=settings.unverified_per_minute,
+        user_per_minute=settings.user_per_minute,
+        key_per_minute=settings.key_per_minute,
+        key_per_day=settings.key_per_day,
+    )
+
+
 def open_gate(settings: Settings, model: LanguageModel, redis: Any) -> ProviderGate:
     """What stands before the provider; nobody shares the offline rules, and they cannot tire."""
     pace = Pace(
@@ -112,8 +155,11 @@ class Container(containers.DeclarativeContainer):
     objects: providers.Dependency[Any] = providers.Dependency()
     live: providers.Dependency[Any] = providers.Dependency()
     model: providers.Dependency[Any] = providers.Dependency()
+    rules: providers.Dependency[Any] = providers.Dependency()
+    key_changes: providers.Dependency[Any] = providers.Dependency()
 
     provider = providers.Callable(getattr, model, "provider")
+    rules_provider = providers.Callable(getattr, rules, "provider")
 
     tokens = providers.Singleton(access_tokens, settings)
     clock = providers.Singleton(SystemClock)
@@ -149,6 +195,26 @@ class Container(containers.DeclarativeContainer):
     download_document = providers.Singleton(DownloadDocument, uow, objects)
     read_archive = providers.Singleton(ReadArchive, uow, objects)
 
+    key_secrets = providers.Singleton(key_secrets, settings)
+    key_cache = providers.Singleton(KeyCache, key_changes)
+    authenticate_key = providers.Singleton(AuthenticateKey, uow, key_secrets, key_cache, clock)
+    limit_metrics = providers.Singleton(PrometheusLimitMetrics)
+    limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
+    admit_request = providers.Singleton(
+        AdmitRequest,
+        tokens,
+        authenticate_key,
+        limiter,
+        providers.Singleton(limit_policies, settings),
+        limit_metrics,
+    )
+    issue_key = providers.Singleton(IssueKey, uow, key_secrets, clock, ids)
+    list_keys = providers.Singleton(ListKeys, uow)
+    show_key = providers.Singleton(ShowKey, uow)
+    edit_key = providers.Singleton(EditKey, uow, clock, key_changes)
+    rotate_key = providers.Singleton(RotateKey, uow, key_secrets, clock, key_changes)
+    revoke_key = providers.Singleton(RevokeKey, uow, clock, key_changes)
+
     retry_run = providers.Singleton(RetryRun, uow, queue, clock, ids)
     oversight = providers.Singleton(PostgresRunOversight, dispatch_engine)
     oversee_runs = providers.Singleton(OverseeRuns, oversight)
@@ -176,7 +242,7 @@ class Container(containers.DeclarativeContainer):
     gate = providers.Singleton(open_gate, settings, model, redis)
     publisher = providers.Singleton(Publisher, artifacts, renderer, clock, ids)
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate
+        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, rate, gate, rules
     )
     execute_run = providers.Singleton(
         ExecuteRun,
@@ -234,6 +300,10 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         live = RedisLiveUpdates(redis)
         await live.start()
         stack.push_async_callback(live.close)
+        key_changes = RedisKeyChanges(redis)
+        if process == "http":  # nobody else remembers keys
+            await key_changes.start()
+            stack.push_async_callback(key_changes.close)
         model, close_model = open_model(settings)
         stack.push_async_callback(close_model)
         container = Container(
@@ -245,6 +315,8 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             objects=objects,
             live=live,
             model=model,
+            rules=open_rules(),
+            key_changes=key_changes,
         )
         yield container
 
@@ -255,9 +327,7 @@ def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitabl
     Each is imported only where it is used: the provider's SDK alone takes two seconds.
     """
     if settings.offline:
-        from adapters.offline import OfflineLanguageModel
-
-        return OfflineLanguageModel(), _nothing_to_close
+        return open_rules(), _nothing_to_close
     from adapters.claude import ClaudeLanguageModel, ClaudeSettings
 
     models = dict(ClaudeSettings(api_key=settings.anthropic_api_key).models)
@@ -277,6 +347,13 @@ def open_model(settings: Settings) -> tuple[LanguageModel, Callable[[], Awaitabl
         now=SystemClock().now,
     )
     return claude, claude.aclose
+
+
+def open_rules() -> LanguageModel:
+    """What composes artifacts by rules: for test runs, and where no provider is set."""
+    from adapters.offline import OfflineLanguageModel
+
+    return OfflineLanguageModel()
 
 
 async def _nothing_to_close() -> None:

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from application import failpoints
+from domain.keys.addresses import clean_networks
+from domain.shared.errors import InvalidValue
 from entrypoints.errors import OperatorError
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -28,7 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are seconds. ``starting_grant`` is in credits (₹0.01); ``usd_inr_paise`` is the
     house's own conversion rate, in paise a US dollar, which the operator chooses. Only the
-    HTTP process signs, so only it needs ``jwt_signing_key``.
+    HTTP process signs, so only it needs ``jwt_signing_key``; nor does another need
+    ``api_key_peppers``. Whatever ends in ``_per_minute`` or ``_per_day`` is a number of requests.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -50,12 +53,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_issuer: str = "bharatbuild"
     jwt_audience: str = "bharatbuild-api"
     access_token_seconds: Positive = 600
+    api_key_peppers: str = ""
 
     http_host: str = "127.0.0.1"
     http_port: Port = 8000
     http_server: Literal["granian", "uvicorn"] = "granian"
     http_max_body_bytes: Positive = 256 * 1024
     allowed_origins: str = ""
+    trusted_proxies: str = ""
+
+    address_per_minute: Positive = 600
+    unverified_per_minute: Positive = 60
+    user_per_minute: Positive = 1_200
+    key_per_minute: Positive = 600
+    key_per_day: Positive = 100_000
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     worker_concurrency: Positive = 4
@@ -83,6 +94,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Origins whose pages may call: those allowed, and our own address."""
         listed = [origin.strip().rstrip("/") for origin in self.allowed_origins.split(",")]
         return tuple(origin for origin in listed if origin)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Networks whose hosts are believed when they say on whose behalf they call."""
+        return tuple(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
 
     @property
     def offline(self) -> bool:
@@ -118,6 +134,10 @@ def load(environment: Mapping[str, str]) -> Settings:
         if urlsplit(getattr(settings, name)).scheme != "postgresql":
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
+    try:
+        clean_networks(settings.proxies)
+    except InvalidValue as error:
+        raise SettingsInvalid(f"TRUSTED_PROXIES: {error.message}") from error
     return settings
 
 

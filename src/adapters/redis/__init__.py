@@ -2,11 +2,11 @@
 rate limits' counts and the news that keys have changed.
 
 Nothing here is the truth. A lost nudge costs a watcher one poll of the log, a lost ticket one
-more request, a lost gate a burst of calls, lost counts a fresh quota, so errors are answered quickly rather than hidden
-behind long retries.
+more request, a lost gate a burst of calls, lost counts a fresh quota, so errors are answered
+quickly rather than hidden behind long retries.
 
-Live progress is followed over one connection per process, whatever the number of runs watched, owned
-by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
+Live progress is followed over one connection per process, whatever the number of runs watched,
+owned by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
 ``PubSub``, whose own silent reconnection would hide the very moment at which watchers must read
 the log again. News of keys has a second such connection, which finds a silent server sooner.
 Subscribing is a matter of comparing what is wanted with what was asked of this

@@ -23,7 +23,7 @@ The role in a token is what it was when the token was made: good for ten minutes
 looked up again where it matters.
 """
 
-from adapters.security.key_secrets import Peppers, PepperedKeySecrets, generate_pepper
+from adapters.security.key_secrets import PepperedKeySecrets, Peppers, generate_pepper
 from adapters.security.keys import KeyRing, UnusableKey, generate_signing_key
 from adapters.security.passwords import Argon2PasswordHasher, UnreadablePasswordHash
 from adapters.security.tokens import SignedAccessTokens

@@ -35,8 +35,8 @@ class KeyEdit:
     modes: frozenset[Mode] | None = None
     allowed_ips: tuple[str, ...] | None = None
     limits: tuple[RatePolicy, ...] | None = None
-    credit_cap: int | None | Kept = Kept.KEPT
-    expires_at: datetime | None | Kept = Kept.KEPT
+    credit_cap: int | Kept | None = Kept.KEPT
+    expires_at: datetime | Kept | None = Kept.KEPT
 
 
 @dataclass(frozen=True, slots=True)

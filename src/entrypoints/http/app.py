@@ -14,11 +14,12 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
-from entrypoints.container import access_tokens, open_container
-from entrypoints.http.access import provide_principal
+from entrypoints.container import access_tokens, key_secrets, open_container
+from entrypoints.http.access import KEY_HEADER, admitted, provide_principal
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
+from entrypoints.http.key_routes import KeyController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
@@ -52,6 +53,13 @@ USE_CASES = (
     "answer_once",
     "check_health",
     "provider",
+    "rules_provider",
+    "issue_key",
+    "list_keys",
+    "show_key",
+    "edit_key",
+    "rotate_key",
+    "revoke_key",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -60,11 +68,13 @@ def create_app(settings: Settings) -> Litestar:
     """The application for these settings. Nothing is opened before its lifespan begins.
 
     Raises:
-        SettingsInvalid: there is no signing key.
-        UnusableKey: the signing key is not one.
+        SettingsInvalid: there is no signing key, or no pepper.
+        UnusableKey: the signing key is not one, or the pepper.
     """
     configure_logging(settings.log_level, machine=settings.environment == "production")
-    access_tokens(settings)  # a missing or unusable key is found now, not at the first sign-in
+    # A missing or unusable key is found now, not at the first sign-in.
+    access_tokens(settings)
+    key_secrets(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -83,12 +93,14 @@ def create_app(settings: Settings) -> Litestar:
             DocumentController,
             RunController,
             AdminRunController,
+            KeyController,
             stream,
         ],
     )
     return Litestar(
         route_handlers=[api, HealthController, metrics],
         lifespan=[lifespan],
+        guards=[admitted],
         state=State({"settings": settings}),
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
@@ -103,11 +115,19 @@ def create_app(settings: Settings) -> Litestar:
         ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
-            allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+            allow_headers=[
+                "authorization",
+                KEY_HEADER.lower(),
+                "content-type",
+                "idempotency-key",
+                "x-request-id",
+            ],
             allow_methods=["GET", "POST", "PATCH", "DELETE", "OPTIONS"],
             expose_headers=[
                 "x-request-id",
                 "retry-after",
+                "ratelimit",
+                "ratelimit-policy",
                 "content-disposition",
                 HEADER_REPLAYED.lower(),
             ],
@@ -123,10 +143,13 @@ def create_app(settings: Settings) -> Litestar:
             use_handler_docstrings=True,
             components=Components(
                 security_schemes={
-                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                    "api_key": SecurityScheme(
+                        type="apiKey", name=KEY_HEADER, security_scheme_in="header"
+                    ),
                 }
             ),
-            security=[{"bearer": []}],
+            security=[{"bearer": []}, {"api_key": []}],
             render_plugins=[],
         ),
         debug=False,

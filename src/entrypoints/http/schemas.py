@@ -181,7 +181,7 @@ class TaskView(msgspec.Struct):
 
 
 class RunView(msgspec.Struct):
-    """A run without its steps."""
+    """A run without its steps. A ``test`` run was made by rules, and costs nothing."""
 
     id: UUID
     project_id: UUID
@@ -197,6 +197,7 @@ class RunView(msgspec.Struct):
     started_at: datetime | None
     finished_at: datetime | None
     retry_of: UUID | None
+    test: bool
 
     @classmethod
     def of(cls, run: Run) -> "RunView":
@@ -215,6 +216,7 @@ class RunView(msgspec.Struct):
             run.started_at,
             run.finished_at,
             run.retry_of,
+            run.test,
         )
 
 

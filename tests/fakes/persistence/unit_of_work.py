@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.keys import ApiKeyRepository
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -16,7 +17,6 @@ from application.ports.persistence import (
     UnitOfWork,
     UserRepository,
 )
-from application.ports.keys import ApiKeyRepository
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase

@@ -1,6 +1,6 @@
 """What holds for every route, the next one included."""
 
-from inspect import signature
+from inspect import getsource, signature
 from typing import Any, get_args
 
 import msgspec
@@ -63,6 +63,9 @@ EXEMPT = {
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 
+SHOWN_ONCE = {"issue": "secret", "rotate": "secret"}
+"""The POSTs whose first answer has a secret that the stored one lacks, and its field."""
+
 SECRETS = ("token", "secret", "password", "ticket", "key", "credential")
 
 
@@ -86,8 +89,16 @@ def test_no_stored_reply_has_a_field_for_a_secret(app: Litestar) -> None:
         if name in EXEMPT:
             continue
         (view,) = get_args(handler.return_annotation)
-        shown = {word for field in msgspec.structs.fields(view) for word in field.name.split("_")}
+        fields = [field.name for field in msgspec.structs.fields(view)]
+        if name in SHOWN_ONCE:
+            assert "first=" in getsource(_handler_function(app, name)), name
+            fields.remove(SHOWN_ONCE[name])
+        shown = {word for field in fields for word in field.split("_")}
         assert not shown & set(SECRETS), name
+
+
+def _handler_function(app: Litestar, name: str) -> Any:
+    return next(handler.fn for handler in _handlers(app) if handler.fn.__name__ == name)
 
 
 def test_every_operation_is_described(app: Litestar) -> None:

@@ -13,6 +13,7 @@ GOOD = {
     "S3_ENDPOINT": "http://localhost:1",
     "S3_ACCESS_KEY": "key",
     "S3_SECRET_KEY": "secret",
+    "API_KEY_PEPPERS": "1:" + "ab" * 32,
 }
 
 
