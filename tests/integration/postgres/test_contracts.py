@@ -10,6 +10,7 @@ from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import RunClaims, RunOversight, UnitOfWork
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
+from tests.contracts.keys_contract import ApiKeysContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -84,6 +85,10 @@ class TestModelCalls(ModelCallsContract):
 
 class TestLedger(LedgerContract):
     """The credit ledger."""
+
+
+class TestApiKeys(ApiKeysContract):
+    """API keys."""
 
 
 class TestIdempotency(IdempotencyContract):
