@@ -404,16 +404,18 @@ async def _write(
     for tick in range(ticks):
         await asyncio.sleep(max(0.0, began + tick * every - time.perf_counter()))
         group = groups[tick % len(groups)]
-        numbers = []
+        appended = []
         async with bench.container.uow().begin(bench.user_id) as tx:
             for place in group:
                 data = {"step": "idea", "agent": "idea", "title": "A step", "attempt": tick}
-                seq = await tx.runs.append_event(ids[place], EventType.STEP_STARTED, data)
-                numbers.append((place, seq))
+                entry = await tx.runs.append_event(ids[place], EventType.STEP_STARTED, data)
+                appended.append((place, entry))
         now = time.time()
-        published.update(dict.fromkeys(numbers, now))
+        published.update(dict.fromkeys(((place, entry.seq) for place, entry in appended), now))
         live = bench.container.live()
-        await asyncio.gather(*(live.publish(ids[place], Nudge(seq=seq)) for place, seq in numbers))
+        await asyncio.gather(
+            *(live.publish(ids[place], Nudge.of(entry)) for place, entry in appended)
+        )
     return published, time.perf_counter() - began
 
 

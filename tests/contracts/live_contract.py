@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 import pytest
 
 from application.ports.live import LiveUpdates, Nudge, StepProgress, StreamTickets
+from domain.shared.events import EventType, RunEvent
 from domain.shared.ids import RunId, UserId
 from tests.contracts.samples import new_id
 
@@ -34,6 +36,11 @@ def make_run_id() -> RunId:
     return RunId(new_id())
 
 
+def _entry(run: RunId, seq: int, data: dict[str, object]) -> RunEvent:
+    at = datetime(2026, 11, 24, 5, 30, 0, 123456, UTC)
+    return RunEvent(run_id=run, seq=seq, type=EventType.STEP_STARTED, data=data, at=at)
+
+
 class LiveUpdatesContract:
     """Subclasses provide ``live``."""
 
@@ -45,6 +52,25 @@ class LiveUpdatesContract:
 
             await live.publish(run, StepProgress(step="idea", output_tokens=42))
             assert await arriving(updates) == StepProgress(step="idea", output_tokens=42)
+
+    async def test_an_entry_arrives_as_it_was_appended(self, live: LiveUpdates) -> None:
+        run = make_run_id()
+        first, second = (_entry(run, seq, {"step": "idea", "attempt": seq}) for seq in (1, 2))
+        async with live.follow(run) as updates:
+            await live.publish(run, Nudge.of(first))
+            await live.publish(run, Nudge.of(second))
+            assert await arriving(updates) == Nudge.of(first)
+            assert await arriving(updates) == Nudge.of(second)
+
+    async def test_an_entry_too_long_to_carry_is_a_nudge_all_the_same(
+        self, live: LiveUpdates
+    ) -> None:
+        run = make_run_id()
+        async with live.follow(run) as updates:
+            await live.publish(run, Nudge.of(_entry(run, 9, {"error": "x" * 100_000})))
+            arrived = await arriving(updates)
+            assert isinstance(arrived, Nudge)
+            assert arrived.seq == 9
 
     async def test_every_follower_of_a_run_gets_it(self, live: LiveUpdates) -> None:
         run = make_run_id()

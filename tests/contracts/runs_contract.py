@@ -32,7 +32,7 @@ async def append(uow: UnitOfWork, run: Run, times: int = 1) -> list[int]:
     """Append entries in one block; their numbers."""
     async with uow.begin(run.user_id) as tx:
         return [
-            await tx.runs.append_event(run.id, EventType.STEP_STARTED, {"number": number})
+            (await tx.runs.append_event(run.id, EventType.STEP_STARTED, {"number": number})).seq
             for number in range(times)
         ]
 
@@ -335,7 +335,8 @@ class RunsContract:
         async def append_under_lock() -> int:
             async with uow.begin(claim.run.user_id) as tx:
                 await tx.runs.lock(claim.run.id, claim.fence)
-                return await tx.runs.append_event(claim.run.id, EventType.STEP_FINISHED, {})
+                appended = await tx.runs.append_event(claim.run.id, EventType.STEP_FINISHED, {})
+                return appended.seq
 
         numbers = await all_at_once(25, append_under_lock)
         assert sorted(numbers) == list(range(1, 26))
@@ -352,11 +353,12 @@ class RunsContract:
         run = await keep_run(uow)
         data = {"step": "idea", "title": "आशा", "progress": 9, "usage": {"input": [1, 2.5, None]}}
         async with uow.begin(run.user_id) as tx:
-            await tx.runs.append_event(run.id, EventType.STEP_FINISHED, data)
+            appended = await tx.runs.append_event(run.id, EventType.STEP_FINISHED, data)
         async with uow.begin(run.user_id) as tx:
             [event] = await tx.runs.events(run.id, 0, 10)
         assert (event.run_id, event.seq, event.type) == (run.id, 1, EventType.STEP_FINISHED)
         assert event.data == data
+        assert event == appended
         assert event.at.utcoffset() == timedelta()
 
     @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Self
 
 from application.ports.clock import Clock
 from application.ports.live import Nudge, StepProgress
+from domain.shared.events import RunEvent
 from domain.shared.ids import RunId, UserId
 
 
@@ -65,8 +66,12 @@ class InMemoryStreamTickets:
         return user_id if its_run == run_id and self._clock.now() < expires_at else None
 
 
+def _too_long(entry: RunEvent) -> bool:
+    return len(str(entry.data)) > 16_384
+
+
 class _Unread:
-    """The highest nudge, a call to read the log, and each step's latest figure."""
+    """The highest nudge, a call to read the log, each step's latest figure, and few entries."""
 
     def __init__(self) -> None:
         self._updates: dict[str, Nudge | StepProgress] = {}
@@ -75,7 +80,10 @@ class _Unread:
     def put(self, update: Nudge | StepProgress) -> None:
         if isinstance(update, StepProgress):
             self._updates[f"step {update.step}"] = update
+        elif update.entry is not None and len(self._updates) < 64 and not _too_long(update.entry):
+            self._updates[f"entry {update.seq}"] = update
         else:
+            update = Nudge(seq=update.seq)
             place = "log" if update.seq else "anew"
             held = self._updates.get(place)
             if not isinstance(held, Nudge) or held.seq < update.seq:

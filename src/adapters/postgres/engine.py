@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import asyncpg
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -26,15 +27,34 @@ with it the lock on its run's row: nobody could claim the run, however long ago 
 ended. Nothing but the database is waited for inside a transaction, so milliseconds are
 usual."""
 
+TRANSACTION_SECONDS = 15.0
+"""How long a transaction may last in all, where the server can hold it to that (PostgreSQL 17
+and newer). A process that stands still in the middle of several statements sent as one is not
+idle to the server but busy, and :data:`IDLE_SECONDS` never passes for it."""
+
 
 def open_engine(
-    url: str, *, pool_size: int, application: str, idle_seconds: float = IDLE_SECONDS
+    url: str,
+    *,
+    pool_size: int,
+    application: str,
+    idle_seconds: float = IDLE_SECONDS,
+    transaction_seconds: float = TRANSACTION_SECONDS,
 ) -> AsyncEngine:
     """An engine on asyncpg for a ``postgresql://`` address. Connects lazily.
 
-    ``application`` is what ``pg_stat_activity`` shows. A statement may take 30 s, and
-    ``idle_seconds`` may pass between two of one transaction.
+    ``application`` is what ``pg_stat_activity`` shows. A statement may take 30 s,
+    ``idle_seconds`` may pass between two of one transaction, and ``transaction_seconds`` in
+    all of it.
     """
+
+    async def connect(*args: Any, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
+        if connection.get_server_version() >= (17,):
+            milliseconds = int(transaction_seconds * 1000)
+            await connection.execute(f"SET transaction_timeout = {milliseconds}")
+        return connection
+
     return create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool_size,
@@ -44,6 +64,7 @@ def open_engine(
         json_serializer=lambda value: msgspec.json.encode(value).decode(),
         json_deserializer=msgspec.json.decode,
         connect_args={
+            "async_creator_fn": connect,
             "timeout": 5,
             "command_timeout": 30,
             "server_settings": {
@@ -64,8 +85,8 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None) or ""
         # Class 08 connection, 53 resources, 57P operator intervention, 25P03 idle for too
-        # long in a transaction (PostgreSQL documentation, appendix A).
-        return state.startswith(("08", "53", "57P", "25P03"))
+        # long in a transaction, 25P04 too long a one (PostgreSQL documentation, appendix A).
+        return state.startswith(("08", "53", "57P", "25P03", "25P04"))
     return isinstance(error, (ConnectionError, TimeoutError, OSError))
 
 

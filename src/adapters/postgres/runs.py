@@ -156,7 +156,7 @@ class PostgresRuns:
 
     async def append_event(
         self, run_id: RunId, type_: EventType, data: Mapping[str, object]
-    ) -> int:
+    ) -> RunEvent:
         # One statement: the number is taken from the run's row, whose lock keeps the
         # log free of gaps and repeats until the commit.
         numbered = (
@@ -178,12 +178,14 @@ class PostgresRuns:
                     literal(dict(data), run_events.c.data.type),
                 ),
             )
-            .returning(run_events.c.seq)
+            .returning(run_events.c.seq, run_events.c.at)
         )
-        seq = rows.scalar_one_or_none()
-        if seq is None:
+        appended = rows.one_or_none()
+        if appended is None:
             raise NotFound("run", run_id)
-        return int(seq)
+        return RunEvent(
+            run_id=run_id, seq=appended.seq, type=type_, data=dict(data), at=appended.at
+        )
 
     async def events(self, run_id: RunId, after: int, limit: int) -> Sequence[RunEvent]:
         rows = await self._connection.execute(

@@ -6,19 +6,21 @@ from typing import Self
 from application.ports.live import Nudge, StepProgress
 
 _MOST_STEPS = 64
+_MOST_ENTRIES = 64
 
 
 class Inbox:
     """A bounded queue that keeps the latest of each kind: an iterator of updates.
 
     Of the nudges it keeps the highest, for it says all that the lower ones say, and apart from
-    it ``Nudge(seq=0)``, which says something else: read the log whatever you know. Of each
-    step's progress it keeps the latest. So it holds two nudges and a figure per step at most,
-    for any number of updates; past 64 steps the oldest figure goes, for figures may be lost.
+    it ``Nudge(seq=0)``, which says something else: read the log whatever you know. Those that
+    carry an entry are kept in their order, until 64 wait: then the highest says it all again.
+    Of each step's progress it keeps the latest; past 64 steps the oldest figure goes, for
+    figures may be lost. So it is bounded for any number of updates.
     """
 
     def __init__(self) -> None:
-        self._pending: dict[str | tuple[str, str], Nudge | StepProgress] = {}
+        self._pending: dict[str | int | tuple[str, str], Nudge | StepProgress] = {}
         self._filled = asyncio.Event()
         self._ended = False
 
@@ -47,10 +49,21 @@ class Inbox:
         return self._pending.pop(next(iter(self._pending)))
 
     def _put_nudge(self, nudge: Nudge) -> None:
-        place = "log" if nudge.seq else "anew"
-        waiting = self._pending.get(place)
+        if nudge.entry is not None:
+            if self._entries() < _MOST_ENTRIES:
+                self._pending[nudge.seq] = nudge
+                return
+            carried = [place for place in self._pending if isinstance(place, int)]
+            for place in carried:
+                del self._pending[place]
+            nudge = Nudge(seq=max(nudge.seq, *carried))
+        kind = "log" if nudge.seq else "anew"
+        waiting = self._pending.get(kind)
         if not isinstance(waiting, Nudge) or waiting.seq < nudge.seq:
-            self._pending[place] = nudge
+            self._pending[kind] = nudge
+
+    def _entries(self) -> int:
+        return sum(isinstance(place, int) for place in self._pending)
 
     def _put_progress(self, progress: StepProgress) -> None:
         place = ("step", progress.step)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,12 +15,16 @@ from redis.exceptions import RedisError
 from adapters.redis.inbox import Inbox
 from adapters.redis.subscriber import Subscriber
 from application.ports.live import Nudge, StepProgress
+from domain.shared.events import EventType, RunEvent
 from domain.shared.ids import RunId
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("live_updates")
 
 _PUBLISH_SECONDS = 1.0
 _SUBSCRIBE_SECONDS = 1.0
+
+_MOST_BYTES = 16_384
+"""A longer entry is left to the log: every watching process would be sent it."""
 
 
 class RedisLiveUpdates:
@@ -86,7 +92,7 @@ class RedisLiveUpdates:
 
     def _received(self, channel: str, message: bytes) -> None:
         try:
-            update = _decoded(message)
+            update = _decoded(_run(channel), message)
         except msgspec.DecodeError as error:
             log.warning("live_update_not_understood", channel=channel, error=str(error))
             return
@@ -98,8 +104,15 @@ class RedisLiveUpdates:
             inbox.put(Nudge(seq=0))
 
 
+class _EntryMessage(msgspec.Struct, frozen=True):
+    kind: EventType
+    at: datetime
+    data: dict[str, Any]
+
+
 class _NudgeMessage(msgspec.Struct, frozen=True, tag_field="type", tag="nudge"):
     seq: int
+    entry: _EntryMessage | None = None
 
 
 class _StepProgressMessage(msgspec.Struct, frozen=True, tag_field="type", tag="step_progress"):
@@ -112,18 +125,39 @@ _DECODER = msgspec.json.Decoder(_NudgeMessage | _StepProgressMessage)
 
 def _encoded(update: Nudge | StepProgress) -> bytes:
     if isinstance(update, Nudge):
-        return msgspec.json.encode(_NudgeMessage(seq=update.seq))
+        entry = None
+        if update.entry is not None:
+            carried = update.entry
+            entry = _EntryMessage(carried.type, carried.at, dict(carried.data))
+        message = msgspec.json.encode(_NudgeMessage(update.seq, entry))
+        if len(message) > _MOST_BYTES:
+            message = msgspec.json.encode(_NudgeMessage(update.seq))
+        return message
     return msgspec.json.encode(
         _StepProgressMessage(step=update.step, output_tokens=update.output_tokens)
     )
 
 
-def _decoded(message: bytes) -> Nudge | StepProgress:
+def _decoded(run_id: RunId, message: bytes) -> Nudge | StepProgress:
     received = _DECODER.decode(message)
     if isinstance(received, _NudgeMessage):
-        return Nudge(seq=received.seq)
+        if received.entry is None:
+            return Nudge(seq=received.seq)
+        return Nudge.of(
+            RunEvent(
+                run_id=run_id,
+                seq=received.seq,
+                type=received.entry.kind,
+                data=received.entry.data,
+                at=received.entry.at,
+            )
+        )
     return StepProgress(step=received.step, output_tokens=received.output_tokens)
 
 
-def _channel(run_id: UUID) -> str:
+def _channel(run_id: RunId) -> str:
     return f"run:{run_id}"
+
+
+def _run(channel: str) -> RunId:
+    return RunId(UUID(channel.removeprefix("run:")))

@@ -5,14 +5,24 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from domain.shared.events import RunEvent
 from domain.shared.ids import RunId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nudge:
-    """The run's log has reached ``seq``."""
+    """The run's log has reached ``seq``. ``entry`` may spare the watchers a look at it.
+
+    What is carried has been committed: it is the log's own entry of that number.
+    """
 
     seq: int
+    entry: RunEvent | None = None
+
+    @classmethod
+    def of(cls, entry: RunEvent) -> "Nudge":
+        """A nudge that carries what was appended."""
+        return cls(seq=entry.seq, entry=entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,8 +192,8 @@ class RunRepository(Protocol):
 
     async def append_event(
         self, run_id: RunId, type_: EventType, data: Mapping[str, object]
-    ) -> int:
-        """Append to the run's log and return the entry's number."""
+    ) -> RunEvent:
+        """Append to the run's log and return the entry, with its number and time."""
         ...
 
     async def events(self, run_id: RunId, after: int, limit: int) -> Sequence[RunEvent]:

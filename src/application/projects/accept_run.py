@@ -65,7 +65,7 @@ async def accept_run(
         {"name": step.name, "title": step.agent.title, "after": list(step.after)}
         for step in pipeline.steps
     ]
-    seq = await tx.runs.append_event(
+    queued = await tx.runs.append_event(
         run.id,
         EventType.RUN_QUEUED,
         {"project_id": str(project.id), "mode": project.mode.value, "steps": steps},
@@ -73,6 +73,7 @@ async def accept_run(
     await tx.projects.save(
         replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())
     )
+<<<<<<< HEAD
     return replace(run, event_seq=seq), alone
 
 
@@ -83,3 +84,6 @@ async def _check_key(tx: Transaction, key: ActingKey, project: Project) -> None:
     kept = await tx.keys.get(key.id)
     if kept is not None and kept.exhausted:
         raise KeyCapReached
+=======
+    return replace(run, event_seq=queued.seq), alone
+>>>>>>> main

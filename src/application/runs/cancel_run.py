@@ -40,7 +40,7 @@ class CancelRun:
             if run.status is RunStatus.QUEUED and not begun:
                 # Nobody works on it, and the row's lock keeps workers off until the
                 # commit. One with a step begun is settled by the worker that claims it.
-                seq = await tx.runs.append_event(
+                entry = await tx.runs.append_event(
                     run_id,
                     EventType.RUN_FINISHED,
                     {"status": RunStatus.CANCELLED.value, "progress": run.progress},
@@ -54,11 +54,14 @@ class CancelRun:
                         )
                     )
                 run = replace(
-                    run, status=RunStatus.CANCELLED, event_seq=seq, finished_at=self.clock.now()
+                    run,
+                    status=RunStatus.CANCELLED,
+                    event_seq=entry.seq,
+                    finished_at=self.clock.now(),
                 )
             elif before is not None and not before.cancel_requested:
-                seq = await tx.runs.append_event(run_id, EventType.RUN_CANCEL_REQUESTED, {})
-                run = replace(run, event_seq=seq)
+                entry = await tx.runs.append_event(run_id, EventType.RUN_CANCEL_REQUESTED, {})
+                run = replace(run, event_seq=entry.seq)
             if once is not None:
                 await once.store(tx.idempotency, run)
         if run.live:

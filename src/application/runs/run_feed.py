@@ -1,8 +1,8 @@
 """One reader of a run's log for all who watch it in this process.
 
-However many watch, each entry is read once: the feed waits for nudges, reads what is new,
-and puts it into every watcher's bounded backlog. A watcher whose backlog is full is told
-to resume; it is never served a gap.
+However many watch, each entry is read once at most: the feed takes it from the nudge that
+carries it, or else reads the log, and puts it into every watcher's bounded backlog. A
+watcher whose backlog is full is told to resume; it is never served a gap.
 """
 
 import asyncio
@@ -156,6 +156,9 @@ class RunFeed:
                         if isinstance(update, StepProgress):
                             for watcher in self.watchers:
                                 watcher.show(update)
+                        elif update.entry is not None and update.seq == self.seq + 1:
+                            if self._hand_on([update.entry]):
+                                return
                         elif update.seq == 0 or update.seq > self.seq:
                             whole = False
                             break
@@ -173,15 +176,18 @@ class RunFeed:
             async with self.uow.begin(self.user_id) as tx:
                 run = await owned_run(tx, self.run_id) if whole else None
                 entries = await tx.runs.events(self.run_id, self.seq, BATCH)
-            if entries:
-                self.seq = entries[-1].seq
-                self._recent.extend(entries)
-                for watcher in self.watchers:
-                    watcher.tell(entries)
-                if entries[-1].type is EventType.RUN_FINISHED:
-                    return False
+            if entries and self._hand_on(entries):
+                return False
             if len(entries) < BATCH:
                 return run is None or run.live or run.event_seq > self.seq
+
+    def _hand_on(self, entries: Sequence[RunEvent]) -> bool:
+        """Give the next entries to every watcher; True when they are the log's last."""
+        self.seq = entries[-1].seq
+        self._recent.extend(entries)
+        for watcher in self.watchers:
+            watcher.tell(entries)
+        return entries[-1].type is EventType.RUN_FINISHED
 
     def _end(self, reason: Exception | None) -> None:
         for watcher in self.watchers:

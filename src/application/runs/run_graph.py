@@ -50,7 +50,7 @@ from domain.projects.document import Document
 from domain.projects.project import Project, ProjectStatus
 from domain.projects.run import Claim, Run, RunStatus
 from domain.shared.errors import DomainError
-from domain.shared.events import EventType
+from domain.shared.events import EventType, RunEvent
 from domain.shared.ids import AgentTaskId
 from domain.shared.money import ExchangeRate
 
@@ -222,7 +222,7 @@ class RunGraph:
                     )
             progress = 100 if status is RunStatus.SUCCEEDED else run.progress
             await tx.runs.set_progress(run.id, progress)
-            seq = await tx.runs.append_event(
+            entry = await tx.runs.append_event(
                 run.id,
                 EventType.RUN_FINISHED,
                 {
@@ -241,7 +241,7 @@ class RunGraph:
         reach(Failpoint.AFTER_RUN_END)
         self._cut.clear()
         log.info("run ended", status=status.value, error_code=error_code)
-        await self.tools.live.publish(self.run.id, Nudge(seq=seq))
+        await self.tools.live.publish(self.run.id, Nudge.of(entry))
 
     async def give_up(self) -> None:
         """Journal the calls that were cut off, at the house's cost: nobody asked for that.
@@ -270,13 +270,13 @@ class RunGraph:
             for document in await tx.documents.latest(run.project_id):
                 self._note_version(document)
             first = not self._tasks and run.event_seq <= 1
-            seq = await tx.runs.append_event(
+            entry = await tx.runs.append_event(
                 run.id,
                 EventType.RUN_STARTED if first else EventType.RUN_RESUMED,
                 {"attempt": run.attempts},
             )
         reach(Failpoint.AFTER_OPEN)
-        await self.tools.live.publish(self.run.id, Nudge(seq=seq))
+        await self.tools.live.publish(self.run.id, Nudge.of(entry))
 
     @property
     def project(self) -> Project:
@@ -408,10 +408,10 @@ class RunGraph:
                     documents = self.tools.publisher.republish(
                         run, step, await tx.documents.of_step(kept.run_id, step.name), latest
                     )
-                    seq = await self._conclude(tx, step, task, documents)
+                    entry = await self._conclude(tx, step, task, documents)
             if not task.finished:
                 await tx.tasks.put(task)
-                seq = await tx.runs.append_event(
+                entry = await tx.runs.append_event(
                     run.id,
                     EventType.STEP_STARTED,
                     {
@@ -423,7 +423,7 @@ class RunGraph:
                 )
         reach(Failpoint.AFTER_STEP_BEGUN)
         log.info("step begun", step=step.name, reused=task.finished)
-        await self.tools.live.publish(self.run.id, Nudge(seq=seq))
+        await self.tools.live.publish(self.run.id, Nudge.of(entry))
         return task
 
     async def _commit(
@@ -448,13 +448,13 @@ class RunGraph:
                 credits=credits,
                 finished_at=self.tools.clock.now(),
             )
-            seq = await self._conclude(tx, step, task, published.documents)
+            entry = await self._conclude(tx, step, task, published.documents)
             reach(Failpoint.BEFORE_STEP_COMMIT)
         reach(Failpoint.AFTER_STEP_COMMIT)
         if task.output is not None:
             self._made[task.output.sha256] = result.artifact
         log.info("step finished", step=step.name, summary=task.summary, credits=task.credits)
-        await self.tools.live.publish(self.run.id, Nudge(seq=seq))
+        await self.tools.live.publish(self.run.id, Nudge.of(entry))
         return task
 
     async def _fail(self, step: Step, task: AgentTask, code: str, message: str) -> AgentTask:
@@ -473,14 +473,14 @@ class RunGraph:
                 error=message,
                 finished_at=self.tools.clock.now(),
             )
-            seq = await self._conclude(tx, step, task, ())
+            entry = await self._conclude(tx, step, task, ())
         log.warning("step failed", step=step.name, code=code, error=message)
-        await self.tools.live.publish(self.run.id, Nudge(seq=seq))
+        await self.tools.live.publish(self.run.id, Nudge.of(entry))
         return task
 
     async def _conclude(
         self, tx: Transaction, step: Step, task: AgentTask, documents: Sequence[Document]
-    ) -> int:
+    ) -> RunEvent:
         await tx.tasks.put(task)
         await tx.documents.add(documents)
         for document in documents:

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import click
@@ -24,6 +25,8 @@ from domain.identity.user import Role
 from domain.projects.run import RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.ids import RunId
+from entrypoints.cli.platform import local_services
+from entrypoints.local_stack import LocalStack
 from entrypoints.settings import SettingsInvalid, read
 
 console = Console()
@@ -31,7 +34,7 @@ console = Console()
 
 @click.group()
 def runs() -> None:
-    """Look after runs. Reads DATABASE_URL and DATABASE_DISPATCH_URL."""
+    """Look after runs. Reads DATABASE_URL and DATABASE_DISPATCH_URL, or this folder's."""
 
 
 @runs.command()
@@ -83,7 +86,7 @@ def retry(run_id: UUID) -> None:
 
 @click.group()
 def users() -> None:
-    """Look after people. Reads DATABASE_OWNER_URL."""
+    """Look after people. Reads DATABASE_OWNER_URL, or this folder's."""
 
 
 @users.command("grant-role")
@@ -138,7 +141,16 @@ class _DispatcherFindsIt:
 
 
 def _required(name: str) -> str:
-    value = read(os.environ, name)
+    """A setting, from the environment or else of the local servers of this folder.
+
+    Raises:
+        SettingsInvalid: neither has it.
+    """
+    services = local_services(os.environ)
+    local = LocalStack(Path.cwd(), services=services, environment=os.environ).remembered()
+    value = read(os.environ, name) or (local.environment().get(name) if local else None)
     if value is None:
-        raise SettingsInvalid(f"Not set: {name}.")
+        raise SettingsInvalid(
+            f"Not set: {name}. Set it, or go to a folder whose platform is up (bharatbuild up)."
+        )
     return value

@@ -112,7 +112,7 @@ class InMemoryRuns(RunRepository):
 
     async def append_event(
         self, run_id: RunId, type_: EventType, data: Mapping[str, object]
-    ) -> int:
+    ) -> RunEvent:
         row = self._row(run_id)
         if row is None:
             raise NotFound("run", run_id)
@@ -121,7 +121,7 @@ class InMemoryRuns(RunRepository):
         kept = msgspec.json.decode(msgspec.json.encode(data))
         event = RunEvent(run_id=run_id, seq=seq, type=type_, data=kept, at=self._session.now)
         self._session.tables.events[run_id, seq] = event
-        return seq
+        return event
 
     async def events(self, run_id: RunId, after: int, limit: int) -> Sequence[RunEvent]:
         row = self._row(run_id)

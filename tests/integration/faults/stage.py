@@ -21,7 +21,7 @@ import httpx
 
 from adapters.postgres.migrate import upgrade
 from adapters.redis import open_redis
-from adapters.security import generate_signing_key
+from adapters.security import generate_pepper, generate_signing_key
 from application.failpoints import Failpoint
 from entrypoints.local_stack import ChildProcess, Command, LocalStack, RestartPolicy
 from entrypoints.local_stack.ports import choose_free_port
@@ -88,6 +88,7 @@ class Stage:
             "PYTHONUNBUFFERED": "1",
             **addresses.environment(),
             "JWT_SIGNING_KEY": generate_signing_key()[1],
+            "API_KEY_PEPPERS": generate_pepper(),
             "ACCESS_TOKEN_SECONDS": "3600",
             "ANTHROPIC_API_KEY": "stage",
             "ANTHROPIC_BASE_URL": self.model.url,
@@ -255,6 +256,18 @@ class Stage:
             return len(self.model.calls) - case.calls_before >= number
 
         await until(asked)
+
+    async def until_failed_calls(self, case: Case, number: int) -> None:
+        """Wait until so many of the run's model calls have failed."""
+
+        async def failed() -> bool:
+            found = await self.rows(
+                "SELECT count(*) AS n FROM model_calls WHERE run_id = $1 AND state = 'failed'",
+                case.run_id,
+            )
+            return int(found[0]["n"]) >= number
+
+        await until(failed)
 
     async def until_event(self, case: Case, type_: str, after: int = 0) -> int:
         """Wait for an entry of the run's log above ``after``; its number."""

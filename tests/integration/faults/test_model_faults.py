@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.integration.faults.exact import Undisturbed, assert_account, assert_exact
+from application.ports.language_model import FailureKind
+from application.runs.retry_policy import RULES
+from tests.integration.faults.exact import Undisturbed, assert_exact
 from tests.integration.faults.stage import LEASE_SECONDS, Stage
 from tests.servers.messages_api import Turn, overloaded, rate_limited
 
@@ -67,22 +69,21 @@ async def test_a_provider_that_is_away_for_a_moment_is_asked_again(
     await assert_exact(stage, case, expected, more_calls=2)
 
 
-async def test_a_provider_that_stays_away_ends_the_run_and_executing_again_goes_on(
+async def test_a_provider_that_stays_away_parks_the_run_and_spends_none_of_its_attempts(
     stage: Stage, expected: Undisturbed
 ) -> None:
     await stage.start("worker")
     case = await stage.execute()
     await stage.until_event(case, "step.finished")
+    under_way = await stage.in_flight(case)
     await stage.model.__aexit__()
     try:
-        detail = await case.finished()
+        # More than the tries of a question: only parking keeps the run from ending here.
+        await stage.until_failed_calls(case, RULES[FailureKind.TRANSIENT].tries + 1)
+        (run,) = await stage.rows("SELECT status, attempts FROM runs WHERE id = $1", case.run_id)
+        assert run["status"] in ("queued", "running")
+        assert run["attempts"] <= 1
     finally:
         await stage.model.__aenter__()
-    assert detail["run"]["error_code"] == "model_transient"
-    await assert_account(stage, case)
-    again = await case.person.post(f"/projects/{case.project_id}/execute", status=202)
-    second = await case.person.finished(again["id"])
-    assert second["run"]["status"] == "succeeded"
-    assert {task["step"] for task in second["tasks"]} == expected.steps
-    assert [task["status"] for task in second["tasks"] if task["step"] == "idea"] == ["reused"]
-    await assert_account(stage, case)
+    await case.finished()
+    await assert_exact(stage, case, expected, more_calls=max(2, under_way))

@@ -103,6 +103,19 @@ async def test_doctor_says_what_is_used_and_that_it_answers(
     assert ":" + "//bb_app" not in output  # no credentials
 
 
+async def test_an_operator_needs_no_address_in_the_folder_of_a_platform(
+    up: tuple[Path, asyncio.subprocess.Process, str], tmp_path: Path
+) -> None:
+    folder, _, url = up
+    async with Person(url) as person:
+        code, output = await _output(folder, "users", "grant-role", person.email, "admin")
+        assert (code, "is admin" in output) == (0, True), output
+    assert await _output(folder, "runs", "dead") == (0, "No run is dead.\n")
+    code, output = await _output(tmp_path, "runs", "dead")
+    assert code == 2
+    assert "DATABASE_DISPATCH_URL" in output
+
+
 async def test_doctor_knows_a_folder_that_was_never_started(tmp_path: Path) -> None:
     code, output = await _output(tmp_path, "doctor", COLUMNS="200")
     assert code == 0

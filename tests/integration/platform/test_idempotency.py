@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +33,18 @@ async def patient(http: httpx.AsyncClient, path: str, **more: Any) -> httpx.Resp
                 return answer
             assert answer.json()["retry_after_seconds"] == int(answer.headers["retry-after"]) == 1
             await asyncio.sleep(0.05)
+
+
+@contextmanager
+def stopped(platform: Platform, name: str) -> Iterator[None]:
+    """Have one of the platform's processes stand still meanwhile, not for long."""
+    (pid,) = [process.pid for process in platform.processes.processes if process.name == name]
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def titles(person: Person) -> list[str]:
@@ -185,11 +199,12 @@ async def test_without_a_key_two_requests_are_two_projects(person: Person) -> No
     assert one["id"] != two["id"]
 
 
-async def test_a_refusal_is_an_outcome_and_is_replayed(person: Person) -> None:
+async def test_a_refusal_is_an_outcome_and_is_replayed(person: Person, platform: Platform) -> None:
     project, headers = await person.project(), keyed()
     path = f"/projects/{project['id']}/execute"
-    run = await person.post(path, status=202)
-    refused = await person.http.post(path, headers=headers)
+    with stopped(platform, "worker"):
+        run = await person.post(path, status=202)
+        refused = await person.http.post(path, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "run_in_progress")
     await person.finished(run["id"])
     replay = await person.http.post(path, headers=headers)

@@ -30,6 +30,13 @@ def test_without_a_signing_key_there_is_no_application() -> None:
         create_app(load(GOOD))
 
 
+@pytest.mark.parametrize("peppers", ["", "1:abc", "nonsense"])
+def test_without_a_pepper_there_is_no_application(peppers: str) -> None:
+    signed = {**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}
+    with pytest.raises(SettingsInvalid, match="API_KEY_PEPPERS"):
+        create_app(load({**signed, "API_KEY_PEPPERS": peppers}))
+
+
 def _handlers(app: Litestar) -> list[BaseRouteHandler]:
     return [
         handler

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from application.ports.live import Nudge
 from application.ports.persistence import DatabaseUnavailable, Transaction, UnitOfWork
 from application.runs import run_feed
 from application.runs.follow_run import FollowRun
@@ -75,6 +76,28 @@ async def test_however_many_watch_each_entry_is_read_once() -> None:
     assert reading.begun - before <= 2 * len(whole)
     assert not follow.feeds
     assert run.id not in world.live.followed()
+
+
+async def test_entries_that_come_with_their_nudges_are_not_read_again() -> None:
+    world, run, follow, reading = await _following()
+    watching = asyncio.create_task(_seen(follow, run))
+    await _until_followed(world, run)
+    before = reading.begun
+    await world.worker()(run.id)
+    assert await watching == [event.seq for event in await world.events(run.id)]
+    assert reading.begun == before
+
+
+async def test_a_carried_entry_that_is_not_the_next_sends_the_feed_to_the_log() -> None:
+    world, run, follow, _ = await _following()
+    watching = asyncio.create_task(_seen(follow, run))
+    await _until_followed(world, run)
+    await _append(world, run, 3)
+    latest = (await world.events(run.id))[-1]
+    await world.live.publish(run.id, Nudge.of(latest))
+    await world.live.publish(run.id, Nudge.of(latest))
+    await world.worker()(run.id)
+    assert await watching == [event.seq for event in await world.events(run.id)]
 
 
 async def test_who_joins_late_gets_what_came_before_and_after() -> None:

@@ -1,12 +1,16 @@
 """What a slow watcher finds."""
 
 import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.redis.inbox import Inbox
 from application.ports.live import Nudge, StepProgress
+from domain.shared.events import EventType, RunEvent
+from domain.shared.ids import RunId
 
 
 async def drained(inbox: Inbox) -> list[Nudge | StepProgress]:
@@ -22,7 +26,30 @@ async def test_a_call_to_read_the_log_is_not_lost_in_a_nudge() -> None:
     assert await drained(inbox) == [Nudge(seq=7), Nudge(seq=0)]
 
 
-async def test_past_sixty_four_steps_the_oldest_figure_goes_and_no_nudge() -> None:
+def entry(seq: int) -> Nudge:
+    at = datetime(2026, 11, 24, tzinfo=UTC)
+    return Nudge.of(
+        RunEvent(run_id=RunId(UUID(int=1)), seq=seq, type=EventType.STEP_STARTED, data={}, at=at)
+    )
+
+
+async def test_entries_wait_in_their_order() -> None:
+    inbox = Inbox()
+    for seq in (3, 4, 5):
+        inbox.put(entry(seq))
+
+    assert await drained(inbox) == [entry(3), entry(4), entry(5)]
+
+
+async def test_past_sixty_four_entries_the_highest_number_says_it_all() -> None:
+    inbox = Inbox()
+    for seq in range(1, 66):
+        inbox.put(entry(seq))
+
+    assert await drained(inbox) == [Nudge(seq=65)]
+
+
+async def test_past_sixty_four_steps_steps_the_oldest_figure_goes_and_no_nudge() -> None:
     inbox = Inbox()
     inbox.put(Nudge(seq=1))
     for step in range(70):
