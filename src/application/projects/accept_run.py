@@ -73,8 +73,7 @@ async def accept_run(
     await tx.projects.save(
         replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())
     )
-<<<<<<< HEAD
-    return replace(run, event_seq=seq), alone
+    return replace(run, event_seq=queued.seq), alone
 
 
 async def _check_key(tx: Transaction, key: ActingKey, project: Project) -> None:
@@ -84,6 +83,3 @@ async def _check_key(tx: Transaction, key: ActingKey, project: Project) -> None:
     kept = await tx.keys.get(key.id)
     if kept is not None and kept.exhausted:
         raise KeyCapReached
-=======
-    return replace(run, event_seq=queued.seq), alone
->>>>>>> main
