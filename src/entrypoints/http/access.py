@@ -45,19 +45,33 @@ async def admitted(
 
 
 async def admission_of(scope: Scope, options: dict[str, Any]) -> Admission:
-    """What came of the request's credentials and of counting it; counted once a request."""
-    known = scope["state"].get(_ADMISSION)
-    if isinstance(known, Admission):
+    """What came of the request's credentials and of counting it; counted once a request.
+
+    Raises:
+        DatabaseUnavailable: a key had to be looked up and could not be.
+    """
+    known = _known(scope)
+    if known is not None:
         return known
-    state = scope["litestar_app"].state
-    admit: AdmitRequest = state.container.admit_request()
-    address = client_address(scope, state.settings.proxies)
+    admit, address = _counter(scope)
     if options.get(OPERATIONS):
         admission = await admit.to_operations(address)
     else:
         admission = await admit(_presented(scope, address), cost=options.get(COST, 1))
     scope["state"][_ADMISSION] = admission
     return admission
+
+
+async def counted(scope: Scope) -> Admission:
+    """What came of counting a request: by its address, where it met no guard or none got through.
+
+    No route was found for it, it asks what a page may do, or its key could not be looked up.
+    """
+    known = _known(scope)
+    if known is not None:
+        return known
+    admit, address = _counter(scope)
+    return await admit(Presented(address=address))
 
 
 def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -99,6 +113,18 @@ def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     return _authenticated(request)
 
 
+def _counter(scope: Scope) -> tuple[AdmitRequest, str]:
+    """What counts requests, and the address this one comes from."""
+    state = scope["litestar_app"].state
+    admit: AdmitRequest = state.container.admit_request()
+    return admit, client_address(scope, state.settings.proxies)
+
+
+def _known(scope: Scope) -> Admission | None:
+    admission = scope["state"].get(_ADMISSION)
+    return admission if isinstance(admission, Admission) else None
+
+
 def _presented(scope: Scope, address: str) -> Presented:
     token, key = None, None
     for name, value in scope["headers"]:
@@ -113,10 +139,9 @@ def _presented(scope: Scope, address: str) -> Presented:
 
 
 def _authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
-    admission = connection.scope["state"].get(_ADMISSION)
-    if not isinstance(admission, Admission) or admission.principal is None:
-        rejected = admission.rejected if isinstance(admission, Admission) else None
-        raise rejected or NotAuthenticated(
+    admission = _known(connection.scope)
+    if admission is None or admission.principal is None:
+        raise (admission and admission.rejected) or NotAuthenticated(
             f"Send an access token as 'Authorization: Bearer …', or an API key as '{KEY_HEADER}'."
         )
     return admission.principal

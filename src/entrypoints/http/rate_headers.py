@@ -12,7 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanScope, Message, Receive, Scope, Send
 
 from domain.keys.rate_limit import Standing
-from entrypoints.http.access import admission_of
+from entrypoints.http.access import counted
 
 
 class RateHeaders:
@@ -35,7 +35,7 @@ class RateHeaders:
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":
-                standings = (await admission_of(request, {})).verdict.standings
+                standings = (await counted(request)).verdict.standings
                 headers = MutableScopeHeaders.from_message(message)
                 headers["RateLimit-Policy"] = policy_field(standings)
                 headers["RateLimit"] = limit_field(standings)

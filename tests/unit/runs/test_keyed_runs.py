@@ -43,6 +43,8 @@ async def test_a_test_run_asks_rules_and_is_never_charged() -> None:
     # These rules have a price, which real ones do not: even so nothing is the person's.
     of_run = [each for each in world.database.tables.entries.values() if each.run_id == run.id]
     assert {posting.account for each in of_run for posting in each.postings}.isdisjoint(PERSONAL)
+    tasks = (await world.tasks(run.id)).values()
+    assert sum(task.credits + task.cost_nano_usd for task in tasks) == 0
     assert not world.database.tables.holds
     assert (await world.balance()).available == GRANT
     assert (await stored(world, key)).credits_used == 0
