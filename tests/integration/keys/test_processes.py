@@ -125,9 +125,11 @@ async def test_without_redis_callers_are_limited_and_never_let_in(
     fresh = await cluster.partner.issue(limits=[{"quota": 100, "window_seconds": DAY}])
     before = await over_all(cluster, used_up["secret"], 10)
     assert before == {200: 20, 429: 20}
+    # Each process has refused it once, and so knows.
+    assert await over_all(cluster, used_up["secret"], 1) == {429: 4}
     getattr(cluster.valkey, how)()
     try:
-        # A tenth of the quota in each process, and nothing for who had none left.
+        # A tenth of the quota in each process, and nothing for whom it had refused.
         assert await over_all(cluster, fresh["secret"], 40) == {200: 40, 429: 120}
         assert await over_all(cluster, used_up["secret"], 5) == {429: 20}
         for url in cluster.urls:
