@@ -117,7 +117,14 @@ runs = Table(
     _moment("created_at", default=True),
     _moment("started_at", nullable=True),
     _moment("finished_at", nullable=True),
+    Column("api_key_id", Uuid, nullable=True),
+    Column("test", Boolean, nullable=False, server_default=text("false")),
     _of("projects", "project_id", "runs"),
+    ForeignKeyConstraint(
+        ["api_key_id", "user_id"],
+        ["api_keys.id", "api_keys.user_id"],
+        name="runs_api_key_id_fkey",
+    ),
     UniqueConstraint("id", "user_id", name="runs_id_user_id_key"),
     CheckConstraint("progress BETWEEN 0 AND 100", name="runs_progress_check"),
     CheckConstraint("cap_credits > 0", name="runs_cap_credits_check"),
@@ -852,6 +859,48 @@ project_retention = Table(
     _of("projects", "project_id", "project_retention"),
 )
 
+# The seed's ``key`` holds the hash of the key's text: nothing holds the text.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("pepper", SmallInteger, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("last_four", Text, nullable=False),
+    Column("previous_key", Text, nullable=True),
+    Column("previous_pepper", SmallInteger, nullable=True),
+    Column("previous_prefix", Text, nullable=True),
+    Column("previous_last_four", Text, nullable=True),
+    _moment("previous_until", nullable=True),
+    Column("status", Text, nullable=False, server_default=text("'active'")),
+    Column("scopes", JSONB, nullable=False),
+    Column("modes", JSONB, nullable=False),
+    Column("allowed_ips", JSONB, nullable=False),
+    Column("limits", JSONB, nullable=False),
+    Column("credit_cap", BigInteger, nullable=True),
+    _count("credits_used"),
+    _count("credits_held"),
+    _moment("created_at", default=True),
+    _moment("expires_at", nullable=True),
+    _moment("rotated_at", nullable=True),
+    _moment("revoked_at", nullable=True),
+    _moment("last_used_at", nullable=True),
+    UniqueConstraint("key", name="api_keys_key_key"),
+    UniqueConstraint("previous_key", name="api_keys_previous_key_key"),
+    UniqueConstraint("id", "user_id", name="api_keys_id_user_id_key"),
+    CheckConstraint("environment IN ('live', 'test')", name="api_keys_environment_check"),
+    CheckConstraint(
+        "status IN ('active', 'revoked') AND (status = 'revoked') = (revoked_at IS NOT NULL)",
+        name="api_keys_status_check",
+    ),
+    CheckConstraint("credits_used >= 0 AND credits_held >= 0", name="api_keys_credits_check"),
+    Index("api_keys_of_user", "user_id", text("id DESC")),
+)
+
 TENANT_TABLES = (
     projects,
     runs,
@@ -881,5 +930,6 @@ TENANT_TABLES = (
     invoices,
     credit_notes,
     usage,
+    api_keys,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

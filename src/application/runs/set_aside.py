@@ -34,6 +34,7 @@ async def set_aside(
     async with uow.begin(user_id) as tx:
         await tx.runs.finish(run_id, RunStatus.DEAD, error_code=error_code, error=error)
         for step in await tx.ledger.held_steps(run_id):
+            held = await tx.ledger.held(run_id, step)
             await tx.ledger.settle(
                 Settlement(
                     user_id=user_id,
@@ -43,6 +44,7 @@ async def set_aside(
                     used=0,
                 )
             )
+            await tx.keys.settle(run_id, held=held, used=0)
         await tx.runs.append_event(
             run_id,
             EventType.RUN_FINISHED,

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from adapters.security import generate_signing_key
+from adapters.security import generate_pepper, generate_signing_key
 from entrypoints.local_stack import (
     ChildProcess,
     Command,
@@ -34,6 +34,7 @@ REPLACES: Mapping[str, str] = {
 """Which local server a variable replaces."""
 
 _READY_SECONDS = 30.0
+_OF_HTTP = ("JWT_SIGNING_KEY", "API_KEY_PEPPERS")
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
 
 
@@ -91,7 +92,10 @@ async def running_platform(
         settings = {
             **_own_settings(environment),
             **addresses.environment(),
-            "JWT_SIGNING_KEY": read(environment, "JWT_SIGNING_KEY") or _signing_key(root / FOLDER),
+            "JWT_SIGNING_KEY": read(environment, "JWT_SIGNING_KEY")
+            or _kept(root / FOLDER / "signing-key.pem", lambda: generate_signing_key()[1]),
+            "API_KEY_PEPPERS": read(environment, "API_KEY_PEPPERS")
+            or _kept(root / FOLDER / "api-key-peppers", generate_pepper),
             "HTTP_PORT": str(port),
         }
         owner_url = settings.get("DATABASE_OWNER_URL") or settings.get("DATABASE_URL", "")
@@ -179,12 +183,12 @@ def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def _child_environment(
     name: str, settings: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What one process gets: no role gets the owner's address, only HTTP signs tokens, and
+    """What one process gets: no role gets the owner's address, only HTTP knows who calls, and
     workers know nothing of the payment gateway. Only one may serve metrics on one port."""
     passed = {key: environment[key] for key in _PASSED_ON if key in environment}
     withheld = {"DATABASE_OWNER_URL"}
     if name != "http":
-        withheld.add("JWT_SIGNING_KEY")
+        withheld.update(_OF_HTTP)
     if name == "worker":
         withheld.update(key for key in settings if key.startswith(("RAZORPAY_", "PAYMENT_")))
     if name == "dispatcher":
@@ -193,14 +197,12 @@ def _child_environment(
     return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
 
 
-def _signing_key(folder: Path) -> str:
-    """The folder's own signing key, made at the first start, readable by its owner alone."""
-    path = folder / "signing-key.pem"
+def _kept(path: Path, generate: Callable[[], str]) -> str:
+    """The folder's own secret, made at the first start, readable by its owner alone."""
     if not path.exists():
-        _, pem = generate_signing_key()
-        temporary = folder / f".signing-key-{secrets.token_hex(4)}"
+        temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(pem)
+            file.write(generate())
         temporary.replace(path)
     return path.read_text()

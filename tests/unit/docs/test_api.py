@@ -6,7 +6,7 @@ from pathlib import Path
 
 from litestar.routes import WebSocketRoute
 
-from adapters.security import generate_signing_key
+from adapters.security import generate_pepper, generate_signing_key
 from domain.shared.events import EventType
 from entrypoints.http import run_routes
 from entrypoints.http.app import create_app
@@ -34,6 +34,7 @@ def test_every_route_is_listed_and_no_other() -> None:
             s3_access_key="none",
             s3_secret_key="none",
             jwt_signing_key=generate_signing_key()[1],
+            api_key_peppers=generate_pepper(),
         )
     )
     served = {
@@ -69,6 +70,6 @@ def test_every_close_code_is_listed() -> None:
 
 def test_the_shell_blocks_can_be_parsed() -> None:
     blocks = re.findall(r"^```bash\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     done = subprocess.run(["bash", "-n"], input="\n".join(blocks), text=True, check=False)
     assert done.returncode == 0

@@ -1,6 +1,6 @@
 """What holds for every route, the next one included."""
 
-from inspect import signature
+from inspect import getsource, signature
 from typing import Any, get_args
 
 import msgspec
@@ -28,6 +28,13 @@ def app() -> Litestar:
 def test_without_a_signing_key_there_is_no_application() -> None:
     with pytest.raises(SettingsInvalid, match="JWT_SIGNING_KEY"):
         create_app(load(GOOD))
+
+
+@pytest.mark.parametrize("peppers", ["", "1:abc", "nonsense"])
+def test_without_a_pepper_there_is_no_application(peppers: str) -> None:
+    signed = {**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}
+    with pytest.raises(SettingsInvalid, match="API_KEY_PEPPERS"):
+        create_app(load({**signed, "API_KEY_PEPPERS": peppers}))
 
 
 def _handlers(app: Litestar) -> list[BaseRouteHandler]:
@@ -72,6 +79,9 @@ EXEMPT = {
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 
+SHOWN_ONCE = {"issue": "secret", "rotate": "secret"}
+"""The POSTs whose first answer has a secret that the stored one lacks, and its field."""
+
 SECRETS = ("token", "secret", "password", "ticket", "key", "credential")
 
 
@@ -95,8 +105,16 @@ def test_no_stored_reply_has_a_field_for_a_secret(app: Litestar) -> None:
         if name in EXEMPT:
             continue
         (view,) = get_args(handler.return_annotation)
-        shown = {word for field in msgspec.structs.fields(view) for word in field.name.split("_")}
+        fields = [field.name for field in msgspec.structs.fields(view)]
+        if name in SHOWN_ONCE:
+            assert "first=" in getsource(_handler_function(app, name)), name
+            fields.remove(SHOWN_ONCE[name])
+        shown = {word for field in fields for word in field.split("_")}
         assert not shown & set(SECRETS), name
+
+
+def _handler_function(app: Litestar, name: str) -> Any:
+    return next(handler.fn for handler in _handlers(app) if handler.fn.__name__ == name)
 
 
 def test_every_operation_is_described(app: Litestar) -> None:
