@@ -1,5 +1,7 @@
 """Keys over HTTP: issued, used within their bounds, changed, rotated and revoked."""
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -320,6 +322,68 @@ async def test_a_test_keys_run_is_made_by_rules_and_costs_nothing(
     assert (detail["run"]["status"], detail["offline"], detail["credits"]) == ("succeeded", True, 0)
     after = await partner.get("/auth/me")
     assert after["credits_available"] == before["credits_available"]
+
+
+async def test_usage_says_which_key_asked_for_it_to_who_owns_the_key(
+    platform: Platform, owner_url: str, stranger: Person
+) -> None:
+    async with partner_of(platform.url, owner_url) as partner:
+        keys = [
+            await partner.issue(name="live one", environment="live"),
+            await partner.issue(name="tester", environment="test"),
+        ]
+        runs = []
+        for key in keys:
+            async with program(platform.url, key["secret"]) as client:
+                made = (await client.post("/projects", json={"idea": IDEA})).json()
+                run = await client.post(f"/projects/{made['id']}/execute", json={"reuse": False})
+                runs.append(await partner.finished(run.json()["id"]))
+        await partner.executed()
+        by_key = (await partner.get("/usage", params={"group_by": "key"}))["items"]
+        assert [(each["key"], each["title"], each["runs"], each["steps"]) for each in by_key] == [
+            ("", "", 1, 5),
+            *sorted((key["id"], key["name"], 1, 5) for key in keys),
+        ]
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = await partner.get(
+                "/usage", params={"group_by": "key", "limit": 1, "cursor": cursor}
+            )
+            seen += page["items"]
+            cursor = page["next_cursor"]
+        assert seen == by_key
+        export = await partner.http.get("/usage/export")
+        lines = list(csv.DictReader(io.StringIO(export.text)))
+        asked_with = {line["run_id"]: line["api_key_id"] for line in lines}
+        for key, run in zip(keys, runs, strict=True):
+            assert asked_with[run["run"]["id"]] == key["id"]
+    nothing = await stranger.get("/usage", params={"group_by": "key"})
+    assert keys[0]["id"] not in str(nothing)
+
+
+async def test_a_test_key_is_given_no_scope_that_moves_money(partner: Partner) -> None:
+    body = {"name": "buyer", "scopes": ["projects:read", "billing:buy"]}
+    refused = await partner.post("/api-keys", status=422, json={**body, "environment": "test"})
+    assert refused["errors"][0]["field"] == "scopes"
+    live = await partner.post("/api-keys", json={**body, "environment": "live"})
+    assert live["effective_scopes"] == sorted(body["scopes"])
+    beyond = {"name": "operator", "scopes": ["billing:operate"]}
+    refused = await partner.post("/api-keys", status=422, json=beyond)
+    assert refused["errors"][0]["field"] == "scopes"
+
+
+async def test_a_key_reads_and_buys_credits_as_it_is_scoped(
+    platform: Platform, partner: Partner
+) -> None:
+    reader = await partner.issue(scopes=["billing:read"])
+    async with program(platform.url, reader["secret"]) as client:
+        for path in ("/billing/balance", "/billing/ledger", "/billing/packs", "/billing/orders"):
+            answer = await client.get(path)
+            assert answer.status_code == 200, path
+            assert answer.headers["RateLimit-Policy"].startswith('"key-minute"')
+        refused = await client.post("/billing/orders", json={"pack": "starter"})
+        assert code(refused) == (403, "insufficient_scope")
+        assert code(await client.get("/usage")) == (403, "insufficient_scope")
 
 
 async def test_a_capped_key_that_is_used_up_starts_no_run(

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from litestar import Litestar, get
+from litestar import Litestar, get, post
 from litestar.datastructures import State
 
 from domain.identity.user import Permission
 from domain.keys.key_text import KeyText
-from entrypoints.http.access import COST, OPERATIONS, admitted, public, requires, signed_in
+from entrypoints.http.access import COST, GATEWAY, OPERATIONS, admitted, public, requires, signed_in
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.rate_headers import RateHeaders
 from tests.unit.keys.world import HERE, READ, World
@@ -46,6 +46,11 @@ async def health() -> str:
     return "healthy"
 
 
+@post("/events", guards=[public], opt={GATEWAY: True}, status_code=200)
+async def event() -> str:
+    return "kept"
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -54,7 +59,7 @@ def world() -> World:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     app = Litestar(
-        [open_to_all, persons, reading, managing, operating, health],
+        [open_to_all, persons, reading, managing, operating, health, event],
         guards=[admitted],
         exception_handlers=EXCEPTION_HANDLERS,
         state=State(
@@ -137,6 +142,13 @@ async def test_what_meets_no_route_is_counted_by_address(client: httpx.AsyncClie
 async def test_health_is_counted_apart(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health", headers={"X-API-Key": "nonsense"})
     assert answer.headers["RateLimit-Policy"].startswith('"operations-minute"')
+
+
+async def test_a_gateways_events_are_counted_apart(client: httpx.AsyncClient) -> None:
+    answers = [await client.post("/events") for _ in range(30)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[0].headers["RateLimit-Policy"] == '"gateway-minute";q=6000;w=60'
+    assert '"address-minute";r=19;' in (await client.get("/open")).headers["RateLimit"]
 
 
 async def test_when_a_key_cannot_be_looked_up_the_answer_says_so(

@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from adapters.security import generate_signing_key
 from application.ports.persistence import DatabaseUnavailable
 from domain.shared.errors import DomainError
+from entrypoints.http.access import GATEWAY
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
 from entrypoints.settings import SettingsInvalid, load
@@ -60,6 +61,20 @@ def test_every_route_names_its_guard(app: Litestar) -> None:
         ]
     ]
     assert not unguarded
+
+
+OF_THE_GATEWAY = {"receive_event", "pay_page", "approve_payment", "decline_payment"}
+
+
+def test_no_limit_of_persons_and_programs_holds_up_the_gateway(app: Litestar) -> None:
+    """And whatever takes its events, or is added to do so, is counted in its own way."""
+    apart = {handler.fn.__name__ for handler in _handlers(app) if handler.opt.get(GATEWAY)}
+    taking = {
+        handler.fn.__name__
+        for handler in _handlers(app)
+        if "ReceiveWebhook" in str(signature(handler.fn))
+    }
+    assert taking <= apart == OF_THE_GATEWAY
 
 
 EXEMPT = {

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.keys.admit_request import Admission, Presented
+from application.keys.admit_request import GATEWAY_PER_MINUTE, Admission, Presented
 from application.keys.key_cache import REMEMBERED_SECONDS, KnownKey
 from application.ports.security import Principal
 from domain.identity.user import Role
@@ -262,3 +262,18 @@ async def test_operations_are_counted_by_each_process_for_itself() -> None:
     other = await world.another_process().to_operations(HERE)
     assert left(one) == left(other)
     assert one.limited is None
+
+
+async def test_a_gateways_events_pass_at_any_pace_of_its_and_of_nobody_elses() -> None:
+    world = World()
+    # Whatever else came from there, and however often: the gateway has no credential of ours.
+    for _ in range(25):
+        await world.process(Presented(address=HERE))
+    events = [await world.process.from_gateway(HERE) for _ in range(GATEWAY_PER_MINUTE)]
+    assert all(event.limited is None for event in events)
+    assert world.metrics.refusals == ["address-minute"] * 5
+    beyond = await world.process.from_gateway(HERE)
+    assert beyond.limited is not None
+    assert world.metrics.refusals[5:] == ["gateway-minute"]
+    assert (await world.process.from_gateway("198.51.100.8")).limited is None
+    assert (await world.another_process().from_gateway(HERE)).limited is None
