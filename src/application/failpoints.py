@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """The places, in the order in which a run comes by them."""
+    """The places, in the order in which a run comes by them; then a webhook's."""
 
     EXECUTE_BEFORE_COMMIT = "execute-before-commit"
     EXECUTE_AFTER_COMMIT = "execute-after-commit"
@@ -29,6 +29,8 @@ class Failpoint(StrEnum):
     AFTER_STEP_COMMIT = "after-step-commit"
     BEFORE_RUN_END = "before-run-end"
     AFTER_RUN_END = "after-run-end"
+    WEBHOOK_BEFORE_SEND = "webhook-before-send"
+    WEBHOOK_AFTER_SEND = "webhook-sent-before-mark"
 
 
 @dataclass(frozen=True, slots=True)

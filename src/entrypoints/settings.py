@@ -28,7 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are seconds. ``starting_grant`` is in credits (₹0.01); ``usd_inr_paise`` is the
     house's own conversion rate, in paise a US dollar, which the operator chooses. Only the
-    HTTP process signs, so only it needs ``jwt_signing_key``.
+    HTTP process signs, so only it needs ``jwt_signing_key``; HTTP and workers open secrets, so
+    they need ``secret_box_keys``.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -50,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_issuer: str = "bharatbuild"
     jwt_audience: str = "bharatbuild-api"
     access_token_seconds: Positive = 600
+
+    secret_box_keys: str = ""
+    webhook_private_addresses: bool = False
 
     http_host: str = "127.0.0.1"
     http_port: Port = 8000
@@ -118,6 +122,11 @@ def load(environment: Mapping[str, str]) -> Settings:
         if urlsplit(getattr(settings, name)).scheme != "postgresql":
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
+    if settings.webhook_private_addresses and settings.environment != "local":
+        raise SettingsInvalid(
+            "WEBHOOK_PRIVATE_ADDRESSES opens the inside of the network to whoever names it: it is "
+            "for laptops alone."
+        )
     return settings
 
 

@@ -14,6 +14,7 @@ from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.webhooks import PostgresWebhooks
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
 
@@ -33,6 +34,7 @@ class PostgresTransaction:
         self.calls = PostgresModelCalls(connection, user_id)
         self.ledger = PostgresLedger(connection, user_id)
         self.idempotency = PostgresIdempotencyKeys(connection, user_id)
+        self.webhooks = PostgresWebhooks(connection, user_id)
 
 
 class PostgresUnitOfWork:

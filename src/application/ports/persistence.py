@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
-from uuid import UUID
 
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.language_model import StopReason
+from application.ports.paging import Page as Page
+from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import Balance, JournalEntry
 from domain.billing.usage import NO_USAGE, TokenUsage
@@ -66,14 +67,6 @@ class RunUnreadable(Exception):
         self.user_id = user_id
         self.fence = fence
         self.attempts = attempts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Where a listing starts and how long it may be. ``after`` is exclusive."""
-
-    limit: int
-    after: UUID | None = None
 
 
 class UserRepository(Protocol):
@@ -375,6 +368,8 @@ class Transaction(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
 
 
 class UnitOfWork(Protocol):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import Transaction
+from application.runs.tell_of_run import tell_of_run
 from domain.agents.pipelines import pipeline_for
 from domain.projects.project import Project, ProjectStatus
 from domain.projects.run import Run, RunStatus
@@ -60,6 +61,7 @@ async def accept_run(
         EventType.RUN_QUEUED,
         {"project_id": str(project.id), "mode": project.mode.value, "steps": steps},
     )
+    await tell_of_run(tx, project.id, queued)
     await tx.projects.save(
         replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import structlog
 
 from application.ports.persistence import Transaction, UnitOfWork
+from application.runs.tell_of_run import tell_of_run
 from domain.billing.ledger import settle
 from domain.projects.project import ProjectStatus
 from domain.projects.run import RunStatus
@@ -39,11 +40,12 @@ async def set_aside(
             for entry in settle(user_id, run_id, step, held=held, used=0, house=0, key=key):
                 await tx.ledger.book(entry)
             await tx.ledger.close_hold(run_id, step)
-        await tx.runs.append_event(
+        ended = await tx.runs.append_event(
             run_id,
             EventType.RUN_FINISHED,
             {"status": RunStatus.DEAD.value, "error_code": error_code, "error": error},
         )
+        await tell_of_run(tx, project_id, ended)
         await _fail_project(tx, project_id)
 
 

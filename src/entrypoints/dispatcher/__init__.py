@@ -1,14 +1,13 @@
-"""The dispatcher process: announces due rows and deletes expired ones, once a second."""
+"""The dispatcher process: announces due rows and deletes what is old, once a second."""
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
 from adapters.observability.logging import configure_logging
-from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.ports.persistence import DatabaseUnavailable
-from application.runs.dispatch_runs import DispatchRuns
 from entrypoints.container import open_container
 from entrypoints.settings import Settings
 
@@ -30,23 +29,25 @@ async def _dispatch(settings: Settings) -> None:
         log.info("dispatcher open", every=settings.dispatch_seconds)
         await _until(
             stopping,
-            container.dispatch_runs(),
-            container.delete_expired_keys(),
+            {
+                "runs announced": container.dispatch_runs(),
+                "webhook endpoints announced": container.dispatch_webhooks(),
+                "expired idempotency keys deleted": container.delete_expired_keys(),
+                "old webhook events deleted": container.forget_webhooks(),
+            },
             settings.dispatch_seconds,
         )
 
 
 async def _until(
-    stopping: asyncio.Event, look: DispatchRuns, sweep: DeleteExpiredKeys, every: float
+    stopping: asyncio.Event, chores: Mapping[str, Callable[[], Awaitable[int]]], every: float
 ) -> None:
     while not stopping.is_set():
         try:
-            announced = await look()
-            if announced:
-                log.info("runs announced", count=announced)
-            deleted = await sweep()
-            if deleted:
-                log.info("expired idempotency keys deleted", count=deleted)
+            for done, chore in chores.items():
+                count = await chore()
+                if count:
+                    log.info(done, count=count)
         except DatabaseUnavailable as error:
             log.warning("cannot look for due rows", error=str(error))
         try:

@@ -14,7 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
-from entrypoints.container import access_tokens, open_container
+from entrypoints.container import access_tokens, open_container, secret_box
 from entrypoints.http.access import provide_principal
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
@@ -23,6 +23,7 @@ from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.run_routes import RunController, stream
+from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
 from entrypoints.version import VERSION
 
@@ -49,6 +50,17 @@ USE_CASES = (
     "examine_run",
     "retry_any_run",
     "issue_stream_ticket",
+    "add_endpoint",
+    "list_endpoints",
+    "show_endpoint",
+    "edit_endpoint",
+    "rotate_secret",
+    "delete_endpoint",
+    "send_test",
+    "list_deliveries",
+    "show_delivery",
+    "replay_delivery",
+    "replay_failed",
     "answer_once",
     "check_health",
     "provider",
@@ -60,11 +72,12 @@ def create_app(settings: Settings) -> Litestar:
     """The application for these settings. Nothing is opened before its lifespan begins.
 
     Raises:
-        SettingsInvalid: there is no signing key.
+        SettingsInvalid: there is no signing key, or no key for secrets.
         UnusableKey: the signing key is not one.
     """
     configure_logging(settings.log_level, machine=settings.environment == "production")
     access_tokens(settings)  # a missing or unusable key is found now, not at the first sign-in
+    secret_box(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -83,6 +96,7 @@ def create_app(settings: Settings) -> Litestar:
             DocumentController,
             RunController,
             AdminRunController,
+            WebhookEndpointController,
             stream,
         ],
     )

@@ -10,6 +10,7 @@ from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefuse
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.oversight import InMemoryRunOversight
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
+from tests.fakes.persistence.webhooks import InMemoryWebhookClaims
 
 __all__ = [
     "InMemoryDatabase",
@@ -17,5 +18,6 @@ __all__ = [
     "InMemoryRunClaims",
     "InMemoryRunOversight",
     "InMemoryUnitOfWork",
+    "InMemoryWebhookClaims",
     "TransactionRefused",
 ]

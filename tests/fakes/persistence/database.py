@@ -25,9 +25,22 @@ from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
-from domain.shared.ids import DocumentId, ModelCallId, ProjectId, RunId, UserId
+from domain.shared.ids import (
+    DocumentId,
+    ModelCallId,
+    ProjectId,
+    RunId,
+    UserId,
+    WebhookEndpointId,
+    WebhookEventId,
+)
+from domain.webhooks.delivery import Attempt, Delivery, DeliveryState
+from domain.webhooks.endpoint import WebhookEndpoint
+from domain.webhooks.event import WebhookEvent
 
 E = TypeVar("E", bound=Exception)
+
+DeliveryKey = tuple[WebhookEndpointId, WebhookEventId]
 
 LOCK_SECONDS = 5.0
 """Real seconds a transaction waits for its turn; past that, some block is held open."""
@@ -71,6 +84,39 @@ class KeyRow:
         return self.expires_at <= now or (self.reply is None and self.lease_until <= now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """A webhook endpoint, and when the dispatcher may name it again."""
+
+    endpoint: WebhookEndpoint
+    announce_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """A webhook event with what only the database knows of it."""
+
+    event: WebhookEvent
+    user_id: UserId
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """A delivery with what only the database knows of it."""
+
+    delivery: Delivery
+    user_id: UserId
+    due_at: datetime
+    fence: int = 0
+    lease_until: datetime | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether an attempt is still to be made."""
+        return self.delivery.state is DeliveryState.PENDING
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
@@ -87,6 +133,10 @@ class Tables:
     entries: dict[str, JournalEntry] = field(default_factory=dict)
     holds: dict[tuple[UserId, RunId, str], int] = field(default_factory=dict)
     keys: dict[tuple[UserId, IdempotencyKey], KeyRow] = field(default_factory=dict)
+    webhook_endpoints: dict[WebhookEndpointId, EndpointRow] = field(default_factory=dict)
+    webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
+    webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
+    webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""

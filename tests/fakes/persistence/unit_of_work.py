@@ -16,6 +16,7 @@ from application.ports.persistence import (
     UnitOfWork,
     UserRepository,
 )
+from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
@@ -27,6 +28,7 @@ from tests.fakes.persistence.projects import (
 )
 from tests.fakes.persistence.runs import InMemoryRuns
 from tests.fakes.persistence.users import InMemoryUsers
+from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class InMemoryTransaction:
     calls: ModelCallRepository
     ledger: Ledger
     idempotency: IdempotencyKeys
+    webhooks: Webhooks
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -62,4 +65,5 @@ class InMemoryUnitOfWork(UnitOfWork):
                 calls=InMemoryModelCalls(session),
                 ledger=InMemoryLedger(session),
                 idempotency=InMemoryIdempotencyKeys(session),
+                webhooks=InMemoryWebhooks(session),
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from litestar.routes import WebSocketRoute
 
-from adapters.security import generate_signing_key
+from adapters.security import generate_box_key, generate_signing_key
 from domain.shared.events import EventType
 from entrypoints.http import run_routes
 from entrypoints.http.app import create_app
@@ -34,6 +34,7 @@ def test_every_route_is_listed_and_no_other() -> None:
             s3_access_key="none",
             s3_secret_key="none",
             jwt_signing_key=generate_signing_key()[1],
+            secret_box_keys=generate_box_key(),
         )
     )
     served = {
