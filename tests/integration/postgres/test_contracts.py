@@ -6,8 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.oversight import PostgresRunOversight
+from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import RunClaims, RunOversight, UnitOfWork
+from application.ports.webhooks import WebhookClaims
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.ledger_contract import LedgerContract
@@ -19,6 +21,7 @@ from tests.contracts.runs_contract import RunsContract
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.users_contract import UsersContract
+from tests.contracts.webhooks_contract import WebhooksContract
 
 
 @pytest.fixture
@@ -44,6 +47,11 @@ def limited(dispatch_engine: AsyncEngine) -> Limited:
 @pytest.fixture
 def oversight(dispatch_engine: AsyncEngine) -> RunOversight:
     return PostgresRunOversight(dispatch_engine)
+
+
+@pytest.fixture
+def webhook_claims(dispatch_engine: AsyncEngine) -> WebhookClaims:
+    return PostgresWebhookClaims(dispatch_engine)
 
 
 class TestRunOversight(RunOversightContract):
@@ -88,3 +96,7 @@ class TestLedger(LedgerContract):
 
 class TestIdempotency(IdempotencyContract):
     """Idempotency keys."""
+
+
+class TestWebhooks(WebhooksContract):
+    """Webhook endpoints, events and deliveries."""

@@ -7,6 +7,7 @@ import pytest
 
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.persistence import DatabaseUnavailable, RunClaims, RunOversight, UnitOfWork
+from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
@@ -31,6 +32,7 @@ from tests.contracts.samples import (
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.users_contract import UsersContract
+from tests.contracts.webhooks_contract import WebhooksContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
@@ -38,6 +40,7 @@ from tests.fakes.persistence import (
     InMemoryRunClaims,
     InMemoryRunOversight,
     InMemoryUnitOfWork,
+    InMemoryWebhookClaims,
     TransactionRefused,
 )
 
@@ -83,6 +86,15 @@ def wait(clock: MovableClock) -> Wait:
 @pytest.fixture
 def oversight(database: InMemoryDatabase) -> RunOversight:
     return InMemoryRunOversight(database)
+
+
+@pytest.fixture
+def webhook_claims(database: InMemoryDatabase) -> WebhookClaims:
+    return InMemoryWebhookClaims(database)
+
+
+class TestWebhooks(WebhooksContract):
+    """Webhook endpoints, events and deliveries."""
 
 
 class TestRunOversight(RunOversightContract):
