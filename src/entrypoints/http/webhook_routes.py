@@ -189,12 +189,12 @@ class WebhookEndpointController(Controller):
         list_deliveries: NamedDependency[ListDeliveries],
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
-        state: FromQuery[DeliveryState | None] = None,
+        status: FromQuery[DeliveryState | None] = None,
         type: Annotated[str, QueryParameter(description="One type of event.")] = "",
         since: FromQuery[datetime | None] = None,
         until: FromQuery[datetime | None] = None,
     ) -> DeliveryPageView:
-        """Newest event first; of one state or type, or within a time, if asked."""
+        """Newest event first; of one status or type, or within a time, if asked."""
         page = page_from(cursor, limit)
         found = await list_deliveries(
             principal.user_id,
@@ -202,7 +202,7 @@ class WebhookEndpointController(Controller):
             DeliveryFilter(
                 limit=page.limit,
                 after=None if page.after is None else WebhookEventId(page.after),
-                state=state,
+                state=status,
                 type=type,
                 since=_moment("since", since),
                 until=_moment("until", until),

@@ -112,11 +112,11 @@ class DeliveryView(msgspec.Struct):
     event_id: UUID
     endpoint_id: UUID
     type: str
-    state: str
+    status: str
     attempts: int
     replays: int
     next_attempt_at: datetime | None
-    last_status: int | None
+    last_http_status: int | None
     error: str
     created_at: datetime
     finished_at: datetime | None
@@ -127,11 +127,11 @@ class DeliveryView(msgspec.Struct):
             event_id=delivery.event_id,
             endpoint_id=delivery.endpoint_id,
             type=delivery.type,
-            state=delivery.state.value,
+            status=delivery.state.value,
             attempts=delivery.attempts,
             replays=delivery.replays,
             next_attempt_at=delivery.next_attempt_at,
-            last_status=delivery.last_status,
+            last_http_status=delivery.last_status,
             error=delivery.error,
             created_at=delivery.created_at,
             finished_at=delivery.finished_at,
@@ -146,7 +146,7 @@ class DeliveryPageView(msgspec.Struct):
 
 
 class AttemptView(msgspec.Struct):
-    """One request: ``status`` is the answer's, or null and ``error`` says what failed.
+    """One request: ``http_status`` is the answer's, or null and ``error`` says what failed.
 
     ``excerpt`` is the beginning of the answer, ``address`` what was connected to.
     """
@@ -154,7 +154,7 @@ class AttemptView(msgspec.Struct):
     number: int
     at: datetime
     duration_ms: int
-    status: int | None
+    http_status: int | None
     error: str
     excerpt: str
     address: str

@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 
-from adapters.dramatiq import DramatiqJobQueue, RunWorker, open_broker
-from adapters.dramatiq.worker import Handler
-from domain.shared.ids import RunId
+from adapters.dramatiq import DramatiqJobQueue, Handlers, RunWorker, open_broker
+from domain.shared.ids import RunId, WebhookEndpointId
 from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
 from tests.contracts.job_queue_contract import JobQueueContract, Received
@@ -21,14 +20,15 @@ class Works:
 
     def __init__(self) -> None:
         self.got: list[RunId] = []
+        self.endpoints: list[WebhookEndpointId] = []
         self.handed_back: list[RunId] = []
         self.slow = False
         self.events: list[str] = []
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Handler]:
+    async def open(self) -> AsyncIterator[Handlers]:
         self.events.append("opened")
-        yield self.handle
+        yield Handlers(run=self.handle, webhooks=self.endpoints.append)
         self.events.append("closed")
 
     async def handle(self, run_id: RunId) -> None:
@@ -91,13 +91,39 @@ async def test_a_worker_that_stops_lets_its_runs_be_handed_back_first(
     assert works.events == ["opened", "closed"]
 
 
+async def test_runs_that_take_their_time_do_not_hold_up_webhooks(
+    stack: StackAddresses, queue: DramatiqJobQueue
+) -> None:
+    works = Works()
+    works.slow = True
+    worker = RunWorker(open_broker(stack.redis_url or ""), works.open, concurrency=2)
+    await asyncio.to_thread(worker.start)
+    try:
+        for _ in range(5):
+            await queue.announce_run(RunId(new_id()))
+        await _wait(works, 2)
+        hinted = [WebhookEndpointId(new_id()) for _ in range(10)]
+        for endpoint_id in hinted:
+            await queue.announce_webhooks(endpoint_id)
+        async with asyncio.timeout(10):
+            while len(works.endpoints) < len(hinted):
+                await asyncio.sleep(0.01)
+        assert sorted(works.endpoints) == sorted(hinted)
+        assert len(works.got) == 2
+    finally:
+        await asyncio.to_thread(worker.stop)
+    broker = open_broker(stack.redis_url or "")
+    broker.flush_all()  # what is left in the queue is for nobody
+    broker.client.close()
+
+
 async def test_a_handler_that_cannot_be_opened_is_no_silent_worker(
     stack: StackAddresses,
 ) -> None:
     @asynccontextmanager
-    async def broken() -> AsyncIterator[Handler]:
+    async def broken() -> AsyncIterator[Handlers]:
         raise ConnectionRefusedError("no database")
-        yield _never
+        yield Handlers(run=_never, webhooks=lambda _: None)
 
     worker = RunWorker(open_broker(stack.redis_url or ""), broken, concurrency=1)
     with pytest.raises(ConnectionRefusedError):
