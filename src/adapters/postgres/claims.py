@@ -64,8 +64,16 @@ class PostgresRunClaims:
         # The moment of each statement, not of the transaction: it may have waited between.
         now = func.statement_timestamp()
         until = now + func.make_interval(0, 0, 0, 0, 0, 0, lease_seconds)
+        # Whoever holds the row's lock is at work on it. Waiting for it would be worse than no
+        # claim: the lease would be counted from before the wait, and be over at its end.
+        mine = (
+            select(runs.c.id)
+            .where(runs.c.id == run_id)
+            .with_for_update(skip_locked=True)
+            .cte("mine")
+        )
         claimable = and_(
-            runs.c.id == run_id,
+            runs.c.id == mine.c.id,
             runs.c.status.in_(_LIVE),
             runs.c.not_before <= now,
             runs.c.lease_until.is_(None) | (runs.c.lease_until <= now),

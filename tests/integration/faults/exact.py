@@ -54,7 +54,26 @@ async def assert_exact(
     if more_calls is not None:
         asked = len(stage.model.calls) - case.calls_before
         assert expected.calls <= asked + more_calls
-        assert asked <= expected.calls + more_calls, f"{asked} calls, not {expected.calls}"
+        assert asked <= expected.calls + more_calls, await _evidence(stage, case, asked)
+
+
+async def _evidence(stage: Stage, case: Case, asked: int) -> str:
+    """What was asked, with the claims and the journal that led to it."""
+    events = await stage.rows(
+        "SELECT at, type, data FROM run_events WHERE run_id = $1 AND type LIKE 'run.%'"
+        " ORDER BY seq",
+        case.run_id,
+    )
+    calls = await stage.rows(
+        "SELECT created_at, concluded_at, step, request_hash, part, purpose, state, borne_by,"
+        " failure FROM model_calls WHERE run_id = $1 ORDER BY created_at",
+        case.run_id,
+    )
+    lines = [f"{event['at']:%T.%f} {event['type']} {event['data']}" for event in events]
+    for call in calls:
+        call["request_hash"] = call["request_hash"][:6]
+        lines.append(" ".join(str(value) for value in call.values()))
+    return f"{asked} calls:\n" + "\n".join(lines)
 
 
 async def assert_ended_once(stage: Stage, case: Case, expected: Undisturbed) -> None:
