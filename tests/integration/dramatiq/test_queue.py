@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from adapters.dramatiq import DramatiqJobQueue, Handlers, RunWorker, open_broker
+from adapters.dramatiq.queue import QUEUE
 from domain.shared.ids import RunId, WebhookEndpointId
 from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
@@ -113,7 +114,7 @@ async def test_runs_that_take_their_time_do_not_hold_up_webhooks(
     finally:
         await asyncio.to_thread(worker.stop)
     broker = open_broker(stack.redis_url or "")
-    broker.flush_all()  # what is left in the queue is for nobody
+    broker.flush(QUEUE)  # what is left is for nobody
     broker.client.close()
 
 
