@@ -6,9 +6,12 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
+    LargeBinary,
     Text,
+    Uuid,
+    bindparam,
     case,
-    cast,
     delete,
     func,
     insert,
@@ -106,50 +109,20 @@ class PostgresWebhooks:
     async def emit(
         self, type_: str, data: Mapping[str, object], *, at: datetime | None = None
     ) -> int:
-        listens = or_(
-            func.cardinality(_endpoints.events) == 0,
-            _endpoints.events.overlap(cast(list(listened_as(type_)), ARRAY(Text))),
-        )
-        return await self._tell(_event(type_, data, at), listens)
+        event = _event(type_, data, at)
+        return await self._tell(event, _TELL_LISTENERS, heard=list(listened_as(type_)))
 
     async def emit_to(
         self, endpoint_id: WebhookEndpointId, type_: str, data: Mapping[str, object]
     ) -> WebhookEventId | None:
         event = _event(type_, data, None)
-        return event.id if await self._tell(event, _endpoints.id == endpoint_id) else None
+        told = await self._tell(event, _TELL_ONE, endpoint_id=endpoint_id)
+        return event.id if told else None
 
-    async def _tell(self, event: WebhookEvent, listens: ColumnElement[bool]) -> int:
-        # One statement. The keys' locks make it wait for whoever deletes an endpoint, so that
-        # a delivery to one that is gone cannot break the transaction this happens in.
-        chosen = (
-            select(_endpoints.id)
-            .where(self._mine, _endpoints.disabled_reason == DisabledReason.NONE.value, listens)
-            .with_for_update(read=True, key_share=True)
-            .cte("chosen")
-        )
-        kept = (
-            insert(webhook_events)
-            .from_select(
-                ["id", "user_id", "type", "body"],
-                select(
-                    literal(event.id, webhook_events.c.id.type),
-                    literal(self._user_id, webhook_events.c.user_id.type),
-                    literal(event.type),
-                    literal(event.body, webhook_events.c.body.type),
-                ).where(select(chosen.c.id).exists()),
-            )
-            .returning(webhook_events.c.id, webhook_events.c.user_id, webhook_events.c.type)
-            .cte("kept")
-        )
-        told = await self._connection.execute(
-            insert(webhook_deliveries).from_select(
-                ["endpoint_id", "event_id", "user_id", "type"],
-                select(chosen.c.id, kept.c.id, kept.c.user_id, kept.c.type).join_from(
-                    chosen, kept, literal(True)
-                ),
-            )
-        )
-        return told.rowcount
+    async def _tell(self, event: WebhookEvent, statement: Executable, **whom: object) -> int:
+        said = {"event_id": event.id, "type": event.type, "body": event.body}
+        told = await self._connection.execute(statement, {"user_id": self._user_id, **said, **whom})
+        return int(told.rowcount)
 
     async def deliveries(
         self, endpoint_id: WebhookEndpointId, filter_: DeliveryFilter
@@ -332,6 +305,52 @@ class PostgresWebhooks:
     def _of(self, endpoint_id: WebhookEndpointId) -> ColumnElement[bool]:
         return (_deliveries.endpoint_id == endpoint_id) & (_deliveries.user_id == self._user_id)
 
+
+def _telling(listens: ColumnElement[bool]) -> Executable:
+    """The one statement that keeps an event and its deliveries, if anybody is to have it.
+
+    The keys' locks make it wait for whoever deletes an endpoint, so that a delivery to one that
+    is gone cannot break the transaction this happens in.
+    """
+    user_id = bindparam("user_id", type_=Uuid)
+    chosen = (
+        select(_endpoints.id)
+        .where(
+            _endpoints.user_id == user_id,
+            _endpoints.disabled_reason == DisabledReason.NONE.value,
+            listens,
+        )
+        .with_for_update(read=True, key_share=True)
+        .cte("chosen")
+    )
+    event = {
+        "id": bindparam("event_id", type_=Uuid),
+        "user_id": user_id,
+        "type": bindparam("type", type_=Text),
+        "body": bindparam("body", type_=LargeBinary),
+    }
+    kept = (
+        insert(webhook_events)
+        .from_select(list(event), select(*event.values()).where(select(chosen.c.id).exists()))
+        .returning(webhook_events.c.id, webhook_events.c.user_id, webhook_events.c.type)
+        .cte("kept")
+    )
+    return insert(webhook_deliveries).from_select(
+        ["endpoint_id", "event_id", "user_id", "type"],
+        select(chosen.c.id, kept.c.id, kept.c.user_id, kept.c.type).join_from(
+            chosen, kept, literal(True)
+        ),
+    )
+
+
+# Built once: every run's beginning and end sends one, whether anybody listens or not.
+_TELL_LISTENERS = _telling(
+    or_(
+        func.cardinality(_endpoints.events) == 0,
+        _endpoints.events.overlap(bindparam("heard", type_=ARRAY(Text))),
+    )
+)
+_TELL_ONE = _telling(_endpoints.id == bindparam("endpoint_id", type_=Uuid))
 
 _ANEW: Mapping[str, Any] = {
     "state": _PENDING,

@@ -16,8 +16,8 @@ verification key everywhere; sign with the new key everywhere, keeping the old o
 for verification; drop it once the last token signed with it has ended.
 
 Secrets that must be had back (those of webhooks): AES-256-GCM under versioned keys
-(:class:`AesGcmSecretBox`). To rotate: add a key with a higher version everywhere; drop the old one
-once nothing that it sealed is left.
+(:class:`AesGcmSecretBox`). A key added with a higher version seals from
+then on; the older ones stay for what they sealed.
 
 The role in a token is what it was when the token was made: good for ten minutes of reads, and
 looked up again where it matters.

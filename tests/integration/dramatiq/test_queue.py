@@ -1,7 +1,7 @@
 """Hints over a real server, to a real worker: threads, an event loop, and its end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,7 +12,7 @@ from adapters.dramatiq.queue import QUEUE
 from domain.shared.ids import RunId, WebhookEndpointId
 from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
-from tests.contracts.job_queue_contract import JobQueueContract, Received
+from tests.contracts.job_queue_contract import Hinted, JobQueueContract, Received
 from tests.contracts.samples import new_id
 
 
@@ -47,15 +47,19 @@ class Works:
 @pytest.fixture
 async def works(stack: StackAddresses) -> AsyncIterator[Works]:
     handler = Works()
-    worker = RunWorker(open_broker(stack.redis_url or ""), handler.open, concurrency=4)
+    broker = open_broker(stack.redis_url or "")
+    worker = RunWorker(broker, handler.open, concurrency=4)
     await asyncio.to_thread(worker.start)
     yield handler
     await asyncio.to_thread(worker.stop)
+    broker.client.close()
 
 
 @pytest.fixture
-def queue(stack: StackAddresses) -> DramatiqJobQueue:
-    return DramatiqJobQueue(open_broker(stack.redis_url or ""))
+def queue(stack: StackAddresses) -> Iterator[DramatiqJobQueue]:
+    broker = open_broker(stack.redis_url or "")
+    yield DramatiqJobQueue(broker)
+    broker.client.close()
 
 
 async def _wait(works: Works, count: int) -> list[RunId]:
@@ -65,6 +69,13 @@ async def _wait(works: Works, count: int) -> list[RunId]:
     return list(works.got)
 
 
+async def _wait_for_endpoints(works: Works, count: int) -> list[WebhookEndpointId]:
+    async with asyncio.timeout(10):
+        while len(works.endpoints) < count:
+            await asyncio.sleep(0.01)
+    return list(works.endpoints)
+
+
 class TestDramatiq(JobQueueContract):
     """The contract, end to end."""
 
@@ -72,6 +83,13 @@ class TestDramatiq(JobQueueContract):
     def received(self, works: Works) -> Received:
         async def wait(count: int) -> list[RunId]:
             return await _wait(works, count)
+
+        return wait
+
+    @pytest.fixture
+    def hinted(self, works: Works) -> Hinted:
+        async def wait(count: int) -> list[WebhookEndpointId]:
+            return await _wait_for_endpoints(works, count)
 
         return wait
 
@@ -97,7 +115,8 @@ async def test_runs_that_take_their_time_do_not_hold_up_webhooks(
 ) -> None:
     works = Works()
     works.slow = True
-    worker = RunWorker(open_broker(stack.redis_url or ""), works.open, concurrency=2)
+    broker = open_broker(stack.redis_url or "")
+    worker = RunWorker(broker, works.open, concurrency=2)
     await asyncio.to_thread(worker.start)
     try:
         for _ in range(5):
@@ -106,14 +125,10 @@ async def test_runs_that_take_their_time_do_not_hold_up_webhooks(
         hinted = [WebhookEndpointId(new_id()) for _ in range(10)]
         for endpoint_id in hinted:
             await queue.announce_webhooks(endpoint_id)
-        async with asyncio.timeout(10):
-            while len(works.endpoints) < len(hinted):
-                await asyncio.sleep(0.01)
-        assert sorted(works.endpoints) == sorted(hinted)
+        assert sorted(await _wait_for_endpoints(works, len(hinted))) == sorted(hinted)
         assert len(works.got) == 2
     finally:
         await asyncio.to_thread(worker.stop)
-    broker = open_broker(stack.redis_url or "")
     broker.flush(QUEUE)  # what is left is for nobody
     broker.client.close()
 

@@ -20,10 +20,10 @@ from application.webhooks.add_endpoint import AddEndpoint, EndpointWithSecret, N
 from application.webhooks.attempt_delivery import AttemptDelivery
 from application.webhooks.delete_endpoint import DeleteEndpoint
 from application.webhooks.deliver_webhooks import DeliverWebhooks
-from application.webhooks.dispatch_webhooks import DispatchWebhooks
+from application.webhooks.dispatch_webhooks import DispatchWebhooks, ForgetWebhooks
 from application.webhooks.edit_endpoint import EditEndpoint, EndpointEdit
 from application.webhooks.read_deliveries import ShowDelivery
-from application.webhooks.replay_deliveries import ReplayDelivery, ReplayFailed
+from application.webhooks.replay_deliveries import KEEP, ReplayDelivery, ReplayFailed
 from application.webhooks.rotate_secret import RotateSecret, SecretRotation
 from application.webhooks.send_test import SendTest, TestPending
 from domain.shared.errors import InvalidValue, NotFound
@@ -389,6 +389,23 @@ async def test_those_that_fail_share_a_part_of_the_places(post: Post) -> None:
     assert len(waiting) == 2
     stuck.set()
     await worker.close()
+
+
+async def test_what_is_old_and_done_is_forgotten(post: Post) -> None:
+    added = await post.endpoint()
+    post.sender.on(URL, OK)
+    await post.emit(n=1)
+    await post.deliver()
+    forget = ForgetWebhooks(post.claims)
+    post.clock.move(KEEP)
+    assert await forget() == 0
+    await post.emit(n=2)
+    post.clock.move(timedelta(seconds=1))
+    assert await forget() == 1
+    post.clock.move(KEEP)
+    assert await forget() == 0
+    (left,) = await post.deliveries(added.endpoint.id)
+    assert left.state is DeliveryState.PENDING
 
 
 async def test_an_attempt_that_breaks_is_left_to_its_lease(post: Post) -> None:
