@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import structlog
+from dramatiq.brokers.redis import RedisBroker
 
 from adapters.dramatiq import DramatiqJobQueue, Handlers, RunWorker, open_broker
 from adapters.dramatiq.queue import QUEUE
@@ -45,21 +46,28 @@ class Works:
 
 
 @pytest.fixture
-async def works(stack: StackAddresses) -> AsyncIterator[Works]:
+def broker(stack: StackAddresses) -> Iterator[RedisBroker]:
+    """A worker's own connections; closed, because a later test is blamed for what is left open."""
+    opened = open_broker(stack.redis_url or "")
+    yield opened
+    opened.client.close()
+    opened.client.connection_pool.disconnect()
+
+
+@pytest.fixture
+async def works(broker: RedisBroker) -> AsyncIterator[Works]:
     handler = Works()
-    broker = open_broker(stack.redis_url or "")
     worker = RunWorker(broker, handler.open, concurrency=4)
     await asyncio.to_thread(worker.start)
     yield handler
     await asyncio.to_thread(worker.stop)
-    broker.client.close()
 
 
 @pytest.fixture
 def queue(stack: StackAddresses) -> Iterator[DramatiqJobQueue]:
-    broker = open_broker(stack.redis_url or "")
-    yield DramatiqJobQueue(broker)
-    broker.client.close()
+    sending = open_broker(stack.redis_url or "")
+    yield DramatiqJobQueue(sending)
+    sending.client.close()
 
 
 async def _wait(works: Works, count: int) -> list[RunId]:
@@ -95,11 +103,11 @@ class TestDramatiq(JobQueueContract):
 
 
 async def test_a_worker_that_stops_lets_its_runs_be_handed_back_first(
-    stack: StackAddresses, queue: DramatiqJobQueue
+    broker: RedisBroker, queue: DramatiqJobQueue
 ) -> None:
     works = Works()
     works.slow = True
-    worker = RunWorker(open_broker(stack.redis_url or ""), works.open, concurrency=2)
+    worker = RunWorker(broker, works.open, concurrency=2)
     await asyncio.to_thread(worker.start)
     run_ids = [RunId(new_id()), RunId(new_id())]
     for run_id in run_ids:
@@ -111,11 +119,10 @@ async def test_a_worker_that_stops_lets_its_runs_be_handed_back_first(
 
 
 async def test_runs_that_take_their_time_do_not_hold_up_webhooks(
-    stack: StackAddresses, queue: DramatiqJobQueue
+    broker: RedisBroker, queue: DramatiqJobQueue
 ) -> None:
     works = Works()
     works.slow = True
-    broker = open_broker(stack.redis_url or "")
     worker = RunWorker(broker, works.open, concurrency=2)
     await asyncio.to_thread(worker.start)
     try:
@@ -130,18 +137,17 @@ async def test_runs_that_take_their_time_do_not_hold_up_webhooks(
     finally:
         await asyncio.to_thread(worker.stop)
     broker.flush(QUEUE)  # what is left is for nobody
-    broker.client.close()
 
 
 async def test_a_handler_that_cannot_be_opened_is_no_silent_worker(
-    stack: StackAddresses,
+    broker: RedisBroker,
 ) -> None:
     @asynccontextmanager
     async def broken() -> AsyncIterator[Handlers]:
         raise ConnectionRefusedError("no database")
         yield Handlers(run=_never, webhooks=lambda _: None)
 
-    worker = RunWorker(open_broker(stack.redis_url or ""), broken, concurrency=1)
+    worker = RunWorker(broker, broken, concurrency=1)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.to_thread(worker.start)
 
