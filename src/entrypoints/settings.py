@@ -37,7 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an operator can set.
 
     Times are seconds. ``starting_grant`` is in credits (₹0.01). Only the HTTP process signs,
-    so only it needs ``jwt_signing_key``. ``supplier_…`` is who sells, as invoices name it.
+    so only it needs ``jwt_signing_key``; HTTP and workers open secrets,
+    so they need ``secret_box_keys``. ``supplier_…`` is who sells, as invoices name it.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -59,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_issuer: str = "bharatbuild"
     jwt_audience: str = "bharatbuild-api"
     access_token_seconds: Positive = 600
+
+    secret_box_keys: str = ""
+    webhook_private_addresses: bool = False
 
     http_host: str = "127.0.0.1"
     http_port: Port = 8000
@@ -157,6 +161,11 @@ def load(environment: Mapping[str, str]) -> Settings:
     # What does not fit is found at the start, not at a payment.
     if selling_terms(settings).supplier.sample and settings.environment != "local":
         _check_nothing_is_sold(settings)
+    if settings.webhook_private_addresses and settings.environment != "local":
+        raise SettingsInvalid(
+            "WEBHOOK_PRIVATE_ADDRESSES opens the inside of the network to whoever names it: it is "
+            "for laptops alone."
+        )
     return settings
 
 

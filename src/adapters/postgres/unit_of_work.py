@@ -27,6 +27,7 @@ from adapters.postgres.subscriptions import (
     PostgresSubscriptions,
 )
 from adapters.postgres.usage import PostgresUsage
+from adapters.postgres.webhooks import PostgresWebhooks
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
 
@@ -59,6 +60,7 @@ class PostgresTransaction:
         self.entitlements = PostgresEntitlements(connection, user_id)
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
+        self.webhooks = PostgresWebhooks(connection, user_id)
 
 
 class PostgresUnitOfWork:

@@ -15,19 +15,27 @@ mistyped and a PEM file is all there is to deploy. To rotate: add the new key's 
 verification key everywhere; sign with the new key everywhere, keeping the old one's public half
 for verification; drop it once the last token signed with it has ended.
 
+Secrets that must be had back (those of webhooks): AES-256-GCM under versioned keys
+(:class:`AesGcmSecretBox`). A key added with a higher version seals from
+then on; the older ones stay for what they sealed.
+
 The role in a token is what it was when the token was made: good for ten minutes of reads, and
 looked up again where it matters.
 """
 
 from adapters.security.keys import KeyRing, UnusableKey, generate_signing_key
 from adapters.security.passwords import Argon2PasswordHasher, UnreadablePasswordHash
+from adapters.security.secret_box import AesGcmSecretBox, BoxKeys, generate_box_key
 from adapters.security.tokens import SignedAccessTokens
 
 __all__ = [
+    "AesGcmSecretBox",
     "Argon2PasswordHasher",
+    "BoxKeys",
     "KeyRing",
     "SignedAccessTokens",
     "UnreadablePasswordHash",
     "UnusableKey",
+    "generate_box_key",
     "generate_signing_key",
 ]

@@ -27,6 +27,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
     AccountKind,
@@ -509,6 +510,8 @@ class Transaction(Protocol):
     def notices(self) -> NoticeRepository: ...
     @property
     def retention(self) -> RetentionRepository: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
 
 
 class UnitOfWork(Protocol):

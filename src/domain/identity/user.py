@@ -27,6 +27,7 @@ class Permission(StrEnum):
     PROJECTS_EXECUTE = "projects:execute"
     PROJECTS_DELETE = "projects:delete"
     KEYS_ISSUE = "keys:issue"
+    WEBHOOKS_MANAGE = "webhooks:manage"
     USERS_READ = "users:read"
     RUNS_OPERATE = "runs:operate"
     BILLING_READ = "billing:read"
@@ -56,7 +57,7 @@ _MEMBER = frozenset(
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.MEMBER: _MEMBER,
-        Role.PARTNER: _MEMBER | {Permission.KEYS_ISSUE},
+        Role.PARTNER: _MEMBER | {Permission.KEYS_ISSUE, Permission.WEBHOOKS_MANAGE},
         Role.ADMIN: frozenset(Permission),
     }
 )

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from adapters.security import generate_signing_key
+from adapters.security import generate_box_key, generate_signing_key
 from entrypoints.local_stack import (
     ChildProcess,
     Command,
@@ -91,7 +91,10 @@ async def running_platform(
         settings = {
             **_own_settings(environment),
             **addresses.environment(),
-            "JWT_SIGNING_KEY": read(environment, "JWT_SIGNING_KEY") or _signing_key(root / FOLDER),
+            "JWT_SIGNING_KEY": read(environment, "JWT_SIGNING_KEY")
+            or _kept(root / FOLDER / "signing-key.pem", lambda: generate_signing_key()[1]),
+            "SECRET_BOX_KEYS": read(environment, "SECRET_BOX_KEYS")
+            or _kept(root / FOLDER / "secret-box-keys", generate_box_key),
             "HTTP_PORT": str(port),
         }
         owner_url = settings.get("DATABASE_OWNER_URL") or settings.get("DATABASE_URL", "")
@@ -179,8 +182,10 @@ def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def _child_environment(
     name: str, settings: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What one process gets: no role gets the owner's address, only HTTP signs tokens, and
-    workers know nothing of the payment gateway. Only one may serve metrics on one port."""
+    """What one process gets: no role gets the owner's address, only HTTP signs tokens,
+    only HTTP and workers open secrets, and workers know nothing of the payment gateway. Only one
+    may serve metrics on one port.
+    """
     passed = {key: environment[key] for key in _PASSED_ON if key in environment}
     withheld = {"DATABASE_OWNER_URL"}
     if name != "http":
@@ -188,19 +193,17 @@ def _child_environment(
     if name == "worker":
         withheld.update(key for key in settings if key.startswith(("RAZORPAY_", "PAYMENT_")))
     if name == "dispatcher":
-        withheld.add("METRICS_PORT")
+        withheld.update(("METRICS_PORT", "SECRET_BOX_KEYS"))
     kept = {key: value for key, value in settings.items() if key not in withheld}
     return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
 
 
-def _signing_key(folder: Path) -> str:
-    """The folder's own signing key, made at the first start, readable by its owner alone."""
-    path = folder / "signing-key.pem"
+def _kept(path: Path, generate: Callable[[], str]) -> str:
+    """The folder's own secret, made at the first start, readable by its owner alone."""
     if not path.exists():
-        _, pem = generate_signing_key()
-        temporary = folder / f".signing-key-{secrets.token_hex(4)}"
+        temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(pem)
+            file.write(generate())
         temporary.replace(path)
     return path.read_text()

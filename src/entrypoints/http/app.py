@@ -14,7 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
-from entrypoints.container import access_tokens, open_container
+from entrypoints.container import access_tokens, open_container, secret_box
 from entrypoints.http.access import provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
@@ -41,6 +41,7 @@ from entrypoints.http.project_routes import DocumentController, ProjectControlle
 from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.run_routes import RunController, stream
 from entrypoints.http.usage_routes import UsageController
+from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
 from entrypoints.version import VERSION
 
@@ -82,6 +83,17 @@ USE_CASES = (
     "show_usage",
     "export_usage",
     "make_quote",
+    "add_endpoint",
+    "list_endpoints",
+    "show_endpoint",
+    "edit_endpoint",
+    "rotate_secret",
+    "delete_endpoint",
+    "send_test",
+    "list_deliveries",
+    "show_delivery",
+    "replay_delivery",
+    "replay_failed",
     "answer_once",
     "buy_credits",
     "cancel_order",
@@ -113,11 +125,12 @@ def create_app(settings: Settings) -> Litestar:
     """The application for these settings. Nothing is opened before its lifespan begins.
 
     Raises:
-        SettingsInvalid: there is no signing key.
+        SettingsInvalid: there is no signing key, or no key for secrets.
         UnusableKey: the signing key is not one.
     """
     configure_logging(settings.log_level, machine=settings.environment == "production")
     access_tokens(settings)  # a missing or unusable key is found now, not at the first sign-in
+    secret_box(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -152,6 +165,7 @@ def create_app(settings: Settings) -> Litestar:
             AdminExchangeRateController,
             UsageController,
             QuoteController,
+            WebhookEndpointController,
             stream,
         ],
     )

@@ -30,7 +30,8 @@ _JSON = "application/json"
 class OncePerKey:
     """Has a handler's effect once per key; without a key, every time.
 
-    What the view shows is kept for a day, so it must not show a secret.
+    What the view shows is kept for a day, so it must not show a secret. A secret that is
+    shown once is shown by ``first``, whose answer is not kept: a repeat gets the view.
     """
 
     request: Request[Any, Any, Any]
@@ -39,7 +40,11 @@ class OncePerKey:
     key: IdempotencyKey | None
 
     async def __call__(
-        self, effect: Callable[[Completion[R] | None], Awaitable[R]], view: Callable[[R], V]
+        self,
+        effect: Callable[[Completion[R] | None], Awaitable[R]],
+        view: Callable[[R], V],
+        *,
+        first: Callable[[R], V] | None = None,
     ) -> Response[V]:
         """The answer that shows the effect's result, its own or the first one's.
 
@@ -48,7 +53,7 @@ class OncePerKey:
             IdempotencyInFlight: the first request with it is still being worked on.
         """
         if self.key is None:
-            return Response(view(await effect(None)))
+            return Response((first or view)(await effect(None)))
         status: int = self.request.route_handler.status_code
 
         def render(result: R) -> StoredReply:
@@ -58,16 +63,24 @@ class OncePerKey:
                 body=msgspec.json.encode(view(result)),
             )
 
+        results: list[R] = []
+
+        async def noted(completion: Completion[R]) -> R:
+            results.append(await effect(completion))
+            return results[-1]
+
         answer = await self.answer_once(
             KeyedRequest(
                 user_id=self.principal.user_id,
                 key=self.key,
                 request_hash=await _fingerprint(self.request),
             ),
-            effect,
+            noted,
             render=render,
             refusal=self._refusal,
         )
+        if first is not None and results:
+            return Response(first(results[-1]))
         headers = dict(answer.reply.headers)
         if answer.replayed:
             headers[HEADER_REPLAYED] = "true"

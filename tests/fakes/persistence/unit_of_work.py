@@ -28,6 +28,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
@@ -55,6 +56,7 @@ from tests.fakes.persistence.subscriptions import (
 )
 from tests.fakes.persistence.usage import InMemoryUsage
 from tests.fakes.persistence.users import InMemoryUsers
+from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class InMemoryTransaction:
     entitlements: EntitlementRepository
     notices: NoticeRepository
     retention: RetentionRepository
+    webhooks: Webhooks
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -116,4 +119,5 @@ class InMemoryUnitOfWork(UnitOfWork):
                 entitlements=InMemoryEntitlements(session),
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
+                webhooks=InMemoryWebhooks(session),
             )

@@ -1,6 +1,6 @@
 """What holds for every route, the next one included."""
 
-from inspect import signature
+from inspect import getsource, signature
 from typing import Any, get_args
 
 import msgspec
@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
 
-from adapters.security import generate_signing_key
+from adapters.security import generate_box_key, generate_signing_key
 from application.ports.persistence import DatabaseUnavailable
 from domain.shared.errors import DomainError
 from entrypoints.http.app import create_app
@@ -22,12 +22,18 @@ _GENERATED = "/api/v1/schema"
 
 @pytest.fixture(scope="module")
 def app() -> Litestar:
-    return create_app(load({**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}))
+    keys = {"JWT_SIGNING_KEY": generate_signing_key()[1], "SECRET_BOX_KEYS": generate_box_key()}
+    return create_app(load({**GOOD, **keys}))
 
 
 def test_without_a_signing_key_there_is_no_application() -> None:
     with pytest.raises(SettingsInvalid, match="JWT_SIGNING_KEY"):
         create_app(load(GOOD))
+
+
+def test_without_a_key_for_secrets_there_is_no_application() -> None:
+    with pytest.raises(SettingsInvalid, match="SECRET_BOX_KEYS"):
+        create_app(load({**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}))
 
 
 def _handlers(app: Litestar) -> list[BaseRouteHandler]:
@@ -72,6 +78,9 @@ EXEMPT = {
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 
+SHOWN_ONCE = {"add_endpoint": "secret", "rotate_secret": "secret"}
+"""The POSTs whose first answer has a secret that the stored one lacks, and its field."""
+
 SECRETS = ("token", "secret", "password", "ticket", "key", "credential")
 
 
@@ -95,8 +104,16 @@ def test_no_stored_reply_has_a_field_for_a_secret(app: Litestar) -> None:
         if name in EXEMPT:
             continue
         (view,) = get_args(handler.return_annotation)
-        shown = {word for field in msgspec.structs.fields(view) for word in field.name.split("_")}
+        fields = [field.name for field in msgspec.structs.fields(view)]
+        if name in SHOWN_ONCE:
+            assert "first=" in getsource(_handler_function(app, name)), name
+            fields.remove(SHOWN_ONCE[name])
+        shown = {word for field in fields for word in field.split("_")}
         assert not shown & set(SECRETS), name
+
+
+def _handler_function(app: Litestar, name: str) -> Any:
+    return next(handler.fn for handler in _handlers(app) if handler.fn.__name__ == name)
 
 
 def test_every_operation_is_described(app: Litestar) -> None:
