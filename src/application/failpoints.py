@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """The places, in the order in which a run, and then a gateway's event, comes by them."""
+    """The places, in the order in which a run, a gateway's event, and a webhook come by them."""
 
     EXECUTE_BEFORE_COMMIT = "execute-before-commit"
     EXECUTE_AFTER_COMMIT = "execute-after-commit"
@@ -31,6 +31,8 @@ class Failpoint(StrEnum):
     AFTER_RUN_END = "after-run-end"
     EVENT_TAKEN = "event-taken"
     EVENT_ACTED_ON = "event-acted-on"
+    WEBHOOK_BEFORE_SEND = "webhook-before-send"
+    WEBHOOK_AFTER_SEND = "webhook-sent-before-mark"
 
 
 @dataclass(frozen=True, slots=True)

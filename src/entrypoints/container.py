@@ -19,6 +19,7 @@ from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
+from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
@@ -33,6 +34,7 @@ from adapters.postgres.payment_work import (
 )
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
     RedisLiveUpdates,
@@ -44,7 +46,9 @@ from adapters.redis import (
 )
 from adapters.sandbox import BubblewrapSandbox
 from adapters.security import (
+    AesGcmSecretBox,
     Argon2PasswordHasher,
+    BoxKeys,
     KeyRing,
     PepperedKeySecrets,
     Peppers,
@@ -52,6 +56,7 @@ from adapters.security import (
     UnusableKey,
 )
 from adapters.system import SystemClock, UuidMaker
+from adapters.webhooks import SocketWebhookSender
 from application import failpoints
 from application.billing.billing_profile import SaveBillingProfile, ShowBillingProfile
 from application.billing.buy_credits import BuyCredits, CancelOrder
@@ -137,8 +142,20 @@ from application.subscriptions.oversee_subscriptions import OverseeSubscriptions
 from application.subscriptions.plans import ListPlans, WritePlanVersion
 from application.subscriptions.retention import KeepRetention
 from application.subscriptions.seats import ManageSeats
+from application.webhooks.add_endpoint import AddEndpoint
+from application.webhooks.attempt_delivery import AttemptDelivery
+from application.webhooks.delete_endpoint import DeleteEndpoint
+from application.webhooks.deliver_webhooks import DeliverWebhooks
+from application.webhooks.dispatch_webhooks import DispatchWebhooks, ForgetWebhooks
+from application.webhooks.edit_endpoint import EditEndpoint
+from application.webhooks.read_deliveries import ListDeliveries, ShowDelivery
+from application.webhooks.read_endpoints import ListEndpoints, ShowEndpoint
+from application.webhooks.replay_deliveries import ReplayDelivery, ReplayFailed
+from application.webhooks.rotate_secret import RotateSecret
+from application.webhooks.send_test import SendTest
 from domain.agents.pipelines import ModelTier
 from domain.billing.orders import OrderPurpose
+from domain.webhooks.destination import DestinationRules, is_address, is_public
 from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 
 
@@ -188,6 +205,28 @@ def limit_policies(settings: Settings) -> LimitPolicies:
         user_per_minute=settings.user_per_minute,
         key_per_minute=settings.key_per_minute,
         key_per_day=settings.key_per_day,
+    )
+
+
+def secret_box(settings: Settings) -> AesGcmSecretBox:
+    """What keeps secrets that must be had back.
+
+    Raises:
+        SettingsInvalid: there is no key, or one does not fit.
+    """
+    if not settings.secret_box_keys:
+        raise SettingsInvalid("Not set: SECRET_BOX_KEYS, e.g. 1: and 64 random hexadecimal digits.")
+    try:
+        return AesGcmSecretBox(BoxKeys.parse(settings.secret_box_keys))
+    except UnusableKey as error:
+        raise SettingsInvalid(f"SECRET_BOX_KEYS: {error}") from error
+
+
+def webhook_destinations(settings: Settings) -> DestinationRules:
+    """Where webhooks may go: the public Internet over TLS, and on a laptop what it says."""
+    return DestinationRules(
+        plain=settings.environment == "local",
+        permits=is_address if settings.webhook_private_addresses else is_public,
     )
 
 
@@ -329,6 +368,29 @@ class Container(containers.DeclarativeContainer):
 
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
+
+    box = providers.Singleton(secret_box, settings)
+    destinations = providers.Singleton(webhook_destinations, settings)
+    webhook_claims = providers.Singleton(PostgresWebhookClaims, dispatch_engine)
+    webhook_metrics = providers.Singleton(PrometheusWebhookMetrics)
+    add_endpoint = providers.Singleton(AddEndpoint, uow, box, destinations, clock, ids)
+    list_endpoints = providers.Singleton(ListEndpoints, uow)
+    show_endpoint = providers.Singleton(ShowEndpoint, uow)
+    edit_endpoint = providers.Singleton(EditEndpoint, uow, destinations, clock)
+    rotate_secret = providers.Singleton(RotateSecret, uow, box, clock)
+    delete_endpoint = providers.Singleton(DeleteEndpoint, uow)
+    send_test = providers.Singleton(SendTest, uow)
+    list_deliveries = providers.Singleton(ListDeliveries, uow)
+    show_delivery = providers.Singleton(ShowDelivery, uow)
+    replay_delivery = providers.Singleton(ReplayDelivery, uow)
+    replay_failed = providers.Singleton(ReplayFailed, uow, clock)
+    dispatch_webhooks = providers.Singleton(DispatchWebhooks, webhook_claims, queue)
+    forget_webhooks = providers.Singleton(ForgetWebhooks, webhook_claims)
+    webhook_sender = providers.Singleton(SocketWebhookSender, destinations.provided.permits)
+    attempt_delivery = providers.Singleton(
+        AttemptDelivery, uow, box, webhook_sender, clock, webhook_metrics
+    )
+    deliver_webhooks = providers.Singleton(DeliverWebhooks, webhook_claims, attempt_delivery)
 
     terms = providers.Singleton(selling_terms, settings)
     invoice_renderer = providers.Singleton(TypstInvoiceRenderer)

@@ -38,9 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an operator can set.
 
     Times are seconds. ``starting_grant`` is in credits (₹0.01). Only the HTTP process signs,
-    so only it needs ``jwt_signing_key``; nor does another need ``api_key_peppers``. Whatever
-    ends in ``_per_minute`` or ``_per_day`` is a number of requests, unless it says tokens.
-    ``supplier_…`` is who sells, as invoices name it.
+    so only it needs ``jwt_signing_key``; nor does another need ``api_key_peppers``. HTTP and
+    workers open secrets, so they need ``secret_box_keys``. Whatever ends in ``_per_minute`` or
+    ``_per_day`` is a number of requests, unless it says tokens. ``supplier_…`` is who sells, as
+    invoices name it.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -63,6 +64,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_audience: str = "bharatbuild-api"
     access_token_seconds: Positive = 600
     api_key_peppers: str = ""
+
+    secret_box_keys: str = ""
+    webhook_private_addresses: bool = False
 
     http_host: str = "127.0.0.1"
     http_port: Port = 8000
@@ -177,6 +181,11 @@ def load(environment: Mapping[str, str]) -> Settings:
         clean_networks(settings.proxies)
     except InvalidValue as error:
         raise SettingsInvalid(f"TRUSTED_PROXIES: {error.message}") from error
+    if settings.webhook_private_addresses and settings.environment != "local":
+        raise SettingsInvalid(
+            "WEBHOOK_PRIVATE_ADDRESSES opens the inside of the network to whoever names it: it is "
+            "for laptops alone."
+        )
     return settings
 
 

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from application.ports.queue import JobQueue
-from domain.shared.ids import RunId
+from domain.shared.ids import RunId, WebhookEndpointId
 from tests.contracts.samples import new_id
 
 Received = Callable[[int], Awaitable[list[RunId]]]
 """Wait for that many hints and return all that came."""
 
+Hinted = Callable[[int], Awaitable[list[WebhookEndpointId]]]
+"""The same for hints at webhook endpoints."""
+
 
 class JobQueueContract:
-    """Fixtures: ``queue``, and ``received`` for what comes out at the other end."""
+    """Fixtures: ``queue``, ``received`` and ``hinted`` for what comes out at the other end."""
 
     async def test_a_hint_arrives(self, queue: JobQueue, received: Received) -> None:
         run_id = RunId(new_id())
@@ -33,3 +36,14 @@ class JobQueueContract:
         await queue.announce_run(run_id)
         await queue.announce_run(run_id)
         assert (await received(2)).count(run_id) == 2
+
+    async def test_a_hint_at_an_endpoint_arrives_as_such(
+        self, queue: JobQueue, received: Received, hinted: Hinted
+    ) -> None:
+        endpoint_id, run_id = WebhookEndpointId(new_id()), RunId(new_id())
+        await queue.announce_webhooks(endpoint_id)
+        await queue.announce_run(run_id)
+        assert endpoint_id in await hinted(1)
+        runs = await received(1)
+        assert run_id in runs
+        assert endpoint_id not in runs

@@ -1,4 +1,4 @@
-"""What every ``PasswordHasher`` and every ``AccessTokens`` keeps."""
+"""What every ``PasswordHasher``, every ``AccessTokens`` and every ``SecretBox`` keeps."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from application.ports.security import AccessTokens, PasswordHasher, Principal
+from application.ports.security import (
+    AccessTokens,
+    PasswordHasher,
+    Principal,
+    SecretBox,
+    SecretUnreadable,
+)
 from domain.identity.user import NotAuthenticated, Role
 from tests.contracts.samples import make_user
 from tests.fakes.clock import MovableClock
@@ -134,3 +140,24 @@ class AccessTokensContract:
             messages.add((refusal.value.message, *refusal.value.params))
 
         assert len(messages) == 1
+
+
+class SecretBoxContract:
+    """Subclasses provide ``box``."""
+
+    @pytest.mark.parametrize("secret", [b"", b"\x00" * 32, b"whsec", bytes(range(256)) * 8])
+    def test_a_secret_is_had_back(self, box: SecretBox, secret: bytes) -> None:
+        sealed = box.seal(secret, "endpoint:1")
+        assert box.open(sealed, "endpoint:1") == secret
+        assert len(secret) < 4 or secret not in sealed or len(set(secret)) == 1
+
+    def test_it_opens_for_its_use_alone(self, box: SecretBox) -> None:
+        sealed = box.seal(b"secret", "endpoint:1")
+        for use in ("endpoint:2", "endpoint:", ""):
+            with pytest.raises(SecretUnreadable):
+                box.open(sealed, use)
+
+    def test_what_was_never_sealed_does_not_open(self, box: SecretBox) -> None:
+        for sealed in (b"", b"\x00", b"\x00\x01" + b"x" * 40):
+            with pytest.raises(SecretUnreadable):
+                box.open(sealed, "endpoint:1")

@@ -4,7 +4,7 @@ import itertools
 from datetime import timedelta
 
 from application.ports.clock import Clock
-from application.ports.security import AccessToken, Principal
+from application.ports.security import AccessToken, Principal, SecretUnreadable
 from domain.identity.user import NotAuthenticated, User
 
 
@@ -52,6 +52,26 @@ class OpaqueAccessTokens:
         if principal is None or issued is None or issued.expires_at <= self._clock.now():
             raise NotAuthenticated("Sign in again: the access token is not valid.")
         return principal
+
+
+class TransparentSecretBox:
+    """Writes the use before the secret, and hides nothing."""
+
+    def __init__(self) -> None:
+        self._key = b"key"
+
+    def seal(self, secret: bytes, use: str) -> bytes:
+        return self._key + use.encode() + b"\x00" + secret[::-1]
+
+    def open(self, sealed: bytes, use: str) -> bytes:
+        head = self._key + use.encode() + b"\x00"
+        if not sealed.startswith(head):
+            raise SecretUnreadable("a secret was altered, or is for another use")
+        return sealed[len(head) :][::-1]
+
+    def lose_key(self) -> None:
+        """Have another key from now on: nothing that was sealed opens any more."""
+        self._key += b"'"
 
 
 def _parts(password_hash: str) -> list[str]:

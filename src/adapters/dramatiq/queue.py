@@ -8,12 +8,14 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerConnectionError
 
-from domain.shared.ids import RunId
+from domain.shared.ids import RunId, WebhookEndpointId
 
 log = structlog.get_logger(__name__)
 
 QUEUE = "runs"
 ACTOR = "execute_run"
+WEBHOOK_QUEUE = "webhooks"
+WEBHOOK_ACTOR = "deliver_webhooks"
 
 _HEARTBEAT_MS = 5_000
 """After this silence a worker process counts as gone, and its messages go back."""
@@ -41,14 +43,22 @@ class DramatiqJobQueue:
 
     def __init__(self, broker: RedisBroker) -> None:
         self._broker = broker
-        self._broker.declare_queue(QUEUE)
+        for queue in (QUEUE, WEBHOOK_QUEUE):
+            self._broker.declare_queue(queue)
 
     async def announce_run(self, run_id: RunId) -> None:
         """Send the hint; when it cannot be sent, say so in the log and go on."""
+        await self._send(QUEUE, ACTOR, run_id=str(run_id))
+
+    async def announce_webhooks(self, endpoint_id: WebhookEndpointId) -> None:
+        """Send the hint; when it cannot be sent, say so in the log and go on."""
+        await self._send(WEBHOOK_QUEUE, WEBHOOK_ACTOR, endpoint_id=str(endpoint_id))
+
+    async def _send(self, queue: str, actor: str, **about: str) -> None:
         message: Message[None] = Message(
-            queue_name=QUEUE, actor_name=ACTOR, args=(str(run_id),), kwargs={}, options={}
+            queue_name=queue, actor_name=actor, args=tuple(about.values()), kwargs={}, options={}
         )
         try:
             await asyncio.to_thread(self._broker.enqueue, message)
         except (redis.RedisError, BrokerConnectionError, OSError) as error:
-            log.warning("hint not sent", run_id=str(run_id), error=type(error).__name__)
+            log.warning("hint not sent", error=type(error).__name__, **about)

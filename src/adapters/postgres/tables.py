@@ -25,7 +25,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 
@@ -901,6 +901,90 @@ api_keys = Table(
     Index("api_keys_of_user", "user_id", text("id DESC")),
 )
 
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    _text("description"),
+    Column("events", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    _text("disabled_reason"),
+    _moment("disabled_at", nullable=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("previous_secret", LargeBinary, nullable=True),
+    _moment("previous_until", nullable=True),
+    _moment("failing_since", nullable=True),
+    Column("failed_events", Integer, nullable=False, server_default=text("0")),
+    _moment("announce_at", default=True),
+    _moment("created_at", default=True),
+    _moment("updated_at", default=True),
+    UniqueConstraint("id", "user_id", name="webhook_endpoints_id_user_id_key"),
+    Index("webhook_endpoints_of_user", "user_id", text("id DESC")),
+)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _moment("created_at", default=True),
+    UniqueConstraint("id", "user_id", name="webhook_events_id_user_id_key"),
+    Index("webhook_events_old", "created_at"),
+)
+
+_PENDING = "state = 'pending'"
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("endpoint_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("replays", Integer, nullable=False, server_default=text("0")),
+    _count("fence"),
+    _moment("due_at", default=True),
+    _moment("lease_until", nullable=True),
+    Column("last_status", Integer, nullable=True),
+    _text("error"),
+    _moment("created_at", default=True),
+    _moment("finished_at", nullable=True),
+    PrimaryKeyConstraint("endpoint_id", "event_id", name="webhook_deliveries_pkey"),
+    UniqueConstraint("endpoint_id", "event_id", "user_id", name="webhook_deliveries_key"),
+    _of("webhook_endpoints", "endpoint_id", "webhook_deliveries"),
+    _of("webhook_events", "event_id", "webhook_deliveries"),
+    Index("webhook_deliveries_of_event", "event_id", "user_id"),
+    Index("webhook_deliveries_due", "due_at", "endpoint_id", postgresql_where=text(_PENDING)),
+    Index("webhook_deliveries_pending", "endpoint_id", "due_at", postgresql_where=text(_PENDING)),
+)
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("endpoint_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    _moment("at"),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer, nullable=True),
+    _text("error"),
+    _text("excerpt"),
+    _text("address"),
+    PrimaryKeyConstraint("endpoint_id", "event_id", "number", name="webhook_attempts_pkey"),
+    ForeignKeyConstraint(
+        ["endpoint_id", "event_id", "user_id"],
+        [f"webhook_deliveries.{column}" for column in ("endpoint_id", "event_id", "user_id")],
+        name="webhook_attempts_delivery_fkey",
+        ondelete="CASCADE",
+    ),
+)
+
 TENANT_TABLES = (
     projects,
     runs,
@@ -931,5 +1015,9 @@ TENANT_TABLES = (
     credit_notes,
     usage,
     api_keys,
+    webhook_endpoints,
+    webhook_events,
+    webhook_deliveries,
+    webhook_attempts,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

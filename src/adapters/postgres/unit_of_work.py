@@ -28,6 +28,7 @@ from adapters.postgres.subscriptions import (
     PostgresSubscriptions,
 )
 from adapters.postgres.usage import PostgresUsage
+from adapters.postgres.webhooks import PostgresWebhooks
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
 
@@ -61,6 +62,7 @@ class PostgresTransaction:
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
+        self.webhooks = PostgresWebhooks(connection, user_id)
 
 
 class PostgresUnitOfWork:

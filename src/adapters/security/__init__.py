@@ -19,6 +19,10 @@ API keys: HMAC-SHA-256 under versioned peppers (:class:`PepperedKeySecrets`). To
 add one with a higher version everywhere, and drop the old one once no key that was sealed with it
 is in use; rotating a key seals it anew.
 
+Secrets that must be had back (those of webhooks): AES-256-GCM under versioned keys
+(:class:`AesGcmSecretBox`). A key added with a higher version seals from
+then on; the older ones stay for what they sealed.
+
 The role in a token is what it was when the token was made: good for ten minutes of reads, and
 looked up again where it matters.
 """
@@ -26,16 +30,20 @@ looked up again where it matters.
 from adapters.security.key_secrets import PepperedKeySecrets, Peppers, generate_pepper
 from adapters.security.keys import KeyRing, UnusableKey, generate_signing_key
 from adapters.security.passwords import Argon2PasswordHasher, UnreadablePasswordHash
+from adapters.security.secret_box import AesGcmSecretBox, BoxKeys, generate_box_key
 from adapters.security.tokens import SignedAccessTokens
 
 __all__ = [
+    "AesGcmSecretBox",
     "Argon2PasswordHasher",
+    "BoxKeys",
     "KeyRing",
     "PepperedKeySecrets",
     "Peppers",
     "SignedAccessTokens",
     "UnreadablePasswordHash",
     "UnusableKey",
+    "generate_box_key",
     "generate_pepper",
     "generate_signing_key",
 ]

@@ -51,6 +51,26 @@ class Principal:
         return PERMISSIONS[self.role] if self.key is None else self.key.scopes
 
 
+class SecretUnreadable(Exception):
+    """A sealed secret was not sealed here, for another use, or under a key that is gone."""
+
+
+class SecretBox(Protocol):
+    """Keeps secrets that must be had back, encrypted and bound to what they are for."""
+
+    def seal(self, secret: bytes, use: str) -> bytes:
+        """The secret, encrypted; it opens for the same ``use`` alone."""
+        ...
+
+    def open(self, sealed: bytes, use: str) -> bytes:
+        """The secret.
+
+        Raises:
+            SecretUnreadable: it was altered, is for another use, or its key is gone.
+        """
+        ...
+
+
 class AccessTokens(Protocol):
     """Short-lived signed tokens."""
 

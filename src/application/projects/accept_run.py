@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import Transaction
+from application.runs.tell_of_run import tell_of_run
 from domain.agents.pipelines import pipeline_for
 from domain.billing.ledger import CreditsOwed
 from domain.keys.api_key import ActingKey, KeyCapReached
@@ -88,6 +89,7 @@ async def accept_run(
             "cap_credits": run.cap_credits,
         },
     )
+    await tell_of_run(tx, project.id, queued)
     await tx.projects.save(
         replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())
     )

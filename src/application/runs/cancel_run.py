@@ -7,6 +7,7 @@ from application.ports.idempotency import Completion
 from application.ports.live import LiveUpdates, Nudge
 from application.ports.persistence import Transaction, UnitOfWork
 from application.ports.queue import JobQueue
+from application.runs.tell_of_run import tell_of_run
 from domain.projects.agent_task import AgentTaskStatus
 from domain.projects.project import ProjectStatus
 from domain.projects.run import Run, RunStatus
@@ -46,6 +47,7 @@ class CancelRun:
                     {"status": RunStatus.CANCELLED.value, "progress": run.progress},
                 )
                 await tx.runs.finish(run_id, RunStatus.CANCELLED)
+                await tell_of_run(tx, run.project_id, entry)
                 project = await tx.projects.get(run.project_id)
                 if project is not None:
                     await tx.projects.save(

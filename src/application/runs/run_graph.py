@@ -42,6 +42,7 @@ from application.runs.model_calls import StepCalls
 from application.runs.publishing import Published, Publisher
 from application.runs.settlement import settle_step
 from application.runs.step_work import StepResult, StepWork
+from application.runs.tell_of_run import tell_of_run
 from application.runs.verify_codebase import verify_codebase
 from application.runs.write_codebase import write_codebase
 from domain.agents.artifacts import Artifact
@@ -242,6 +243,7 @@ class RunGraph:
                 },
             )
             await tx.runs.finish(run.id, status, error_code=error_code, error=error)
+            await tell_of_run(tx, run.project_id, entry)
             await self._save_project(tx, _PROJECT_STATUS[status], progress)
             reach(Failpoint.BEFORE_RUN_END)
         reach(Failpoint.AFTER_RUN_END)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import structlog
 
 from application.ports.persistence import Transaction, UnitOfWork
+from application.runs.tell_of_run import tell_of_run
 from domain.billing.ledger import Settlement
 from domain.projects.project import ProjectStatus
 from domain.projects.run import RunStatus
@@ -45,11 +46,12 @@ async def set_aside(
                 )
             )
             await tx.keys.settle(run_id, held=held, used=0)
-        await tx.runs.append_event(
+        ended = await tx.runs.append_event(
             run_id,
             EventType.RUN_FINISHED,
             {"status": RunStatus.DEAD.value, "error_code": error_code, "error": error},
         )
+        await tell_of_run(tx, project_id, ended)
         await _fail_project(tx, project_id)
 
 

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     ACCOUNT_READ = "account:read"
     KEYS_ISSUE = "keys:issue"
     KEYS_MANAGE = "keys:manage"
+    WEBHOOKS_MANAGE = "webhooks:manage"
     USERS_READ = "users:read"
     RUNS_OPERATE = "runs:operate"
     BILLING_READ = "billing:read"
@@ -60,7 +61,7 @@ _MEMBER = frozenset(
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.MEMBER: _MEMBER,
-        Role.PARTNER: _MEMBER | {Permission.KEYS_ISSUE},
+        Role.PARTNER: _MEMBER | {Permission.KEYS_ISSUE, Permission.WEBHOOKS_MANAGE},
         Role.ADMIN: frozenset(Permission),
     }
 )

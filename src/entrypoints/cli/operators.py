@@ -24,7 +24,7 @@ from application.projects.retry_run import RetryRun
 from domain.identity.user import Role
 from domain.projects.run import RunStatus
 from domain.shared.errors import NotFound
-from domain.shared.ids import RunId
+from domain.shared.ids import RunId, WebhookEndpointId
 from entrypoints.cli.platform import local_services
 from entrypoints.local_stack import LocalStack
 from entrypoints.settings import SettingsInvalid, read
@@ -138,6 +138,9 @@ class _DispatcherFindsIt:
     """No hint is sent: the dispatcher announces what is due, once a second."""
 
     async def announce_run(self, run_id: RunId) -> None:
+        """Nothing."""
+
+    async def announce_webhooks(self, endpoint_id: WebhookEndpointId) -> None:
         """Nothing."""
 
 

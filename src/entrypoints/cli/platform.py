@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from adapters.security import generate_pepper, generate_signing_key
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from entrypoints.local_stack import (
     ChildProcess,
     Command,
@@ -96,6 +96,8 @@ async def running_platform(
             or _kept(root / FOLDER / "signing-key.pem", lambda: generate_signing_key()[1]),
             "API_KEY_PEPPERS": read(environment, "API_KEY_PEPPERS")
             or _kept(root / FOLDER / "api-key-peppers", generate_pepper),
+            "SECRET_BOX_KEYS": read(environment, "SECRET_BOX_KEYS")
+            or _kept(root / FOLDER / "secret-box-keys", generate_box_key),
             "HTTP_PORT": str(port),
         }
         owner_url = settings.get("DATABASE_OWNER_URL") or settings.get("DATABASE_URL", "")
@@ -183,8 +185,10 @@ def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def _child_environment(
     name: str, settings: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What one process gets: no role gets the owner's address, only HTTP knows who calls, and
-    workers know nothing of the payment gateway. Only one may serve metrics on one port."""
+    """What one process gets: no role gets the owner's address, only HTTP knows who calls, only
+    HTTP and workers open secrets, and workers know nothing of the payment gateway. Only one may
+    serve metrics on one port.
+    """
     passed = {key: environment[key] for key in _PASSED_ON if key in environment}
     withheld = {"DATABASE_OWNER_URL"}
     if name != "http":
@@ -192,7 +196,7 @@ def _child_environment(
     if name == "worker":
         withheld.update(key for key in settings if key.startswith(("RAZORPAY_", "PAYMENT_")))
     if name == "dispatcher":
-        withheld.add("METRICS_PORT")
+        withheld.update(("METRICS_PORT", "SECRET_BOX_KEYS"))
     kept = {key: value for key, value in settings.items() if key not in withheld}
     return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
 

@@ -1,7 +1,7 @@
 """The dispatcher process: announces due rows and books what has expired, once a second.
 
 What it does about payments and subscriptions itself waits for the gateway, so that has a loop
-of its own."""
+of its own, and so have webhooks, which nobody's payment may hold up."""
 
 import asyncio
 import signal
@@ -47,6 +47,10 @@ async def _dispatch(settings: Settings) -> None:
             "subscriptions advanced": container.advance_subscriptions(),
             "old projects looked at": _seldom(container.keep_retention(), RETENTION_SECONDS),
         }
+        webhooks: dict[str, Callable[[], Awaitable[int]]] = {
+            "webhook endpoints announced": container.dispatch_webhooks(),
+            "old webhook events deleted": container.forget_webhooks(),
+        }
         async with asyncio.TaskGroup() as loops:
             loops.create_task(
                 _until(
@@ -58,6 +62,7 @@ async def _dispatch(settings: Settings) -> None:
                 )
             )
             loops.create_task(_look_after(payments, stopping, settings.dispatch_seconds))
+            loops.create_task(_look_after(webhooks, stopping, settings.dispatch_seconds))
 
 
 async def _until(

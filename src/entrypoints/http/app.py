@@ -14,7 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
-from entrypoints.container import access_tokens, key_secrets, open_container
+from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
 from entrypoints.http.access import KEY_HEADER, admitted, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
@@ -42,6 +42,7 @@ from entrypoints.http.project_routes import DocumentController, ProjectControlle
 from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.run_routes import RunController, stream
 from entrypoints.http.usage_routes import UsageController
+from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
 from entrypoints.version import VERSION
 
@@ -83,6 +84,17 @@ USE_CASES = (
     "show_usage",
     "export_usage",
     "make_quote",
+    "add_endpoint",
+    "list_endpoints",
+    "show_endpoint",
+    "edit_endpoint",
+    "rotate_secret",
+    "delete_endpoint",
+    "send_test",
+    "list_deliveries",
+    "show_delivery",
+    "replay_delivery",
+    "replay_failed",
     "answer_once",
     "buy_credits",
     "cancel_order",
@@ -121,13 +133,14 @@ def create_app(settings: Settings) -> Litestar:
     """The application for these settings. Nothing is opened before its lifespan begins.
 
     Raises:
-        SettingsInvalid: there is no signing key, or no pepper.
+        SettingsInvalid: there is no signing key, no pepper, or no key for secrets.
         UnusableKey: the signing key is not one, or the pepper.
     """
     configure_logging(settings.log_level, machine=settings.environment == "production")
     # A missing or unusable key is found now, not at the first sign-in.
     access_tokens(settings)
     key_secrets(settings)
+    secret_box(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -163,6 +176,7 @@ def create_app(settings: Settings) -> Litestar:
             UsageController,
             QuoteController,
             KeyController,
+            WebhookEndpointController,
             stream,
         ],
     )

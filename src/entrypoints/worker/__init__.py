@@ -1,4 +1,4 @@
-"""The worker process: takes hints and executes runs."""
+"""The worker process: takes hints, executes runs and delivers webhooks."""
 
 import signal
 import threading
@@ -9,8 +9,7 @@ from types import FrameType
 import structlog
 from prometheus_client import start_http_server
 
-from adapters.dramatiq import RunWorker, open_broker
-from adapters.dramatiq.worker import Handler
+from adapters.dramatiq import Handlers, RunWorker, open_broker
 from adapters.observability.logging import configure_logging
 from entrypoints.container import open_container
 from entrypoints.settings import Settings
@@ -23,7 +22,7 @@ def work(settings: Settings) -> None:
     configure_logging(settings.log_level, machine=settings.environment == "production")
 
     @asynccontextmanager
-    async def open_handler() -> AsyncIterator[Handler]:
+    async def open_handlers() -> AsyncIterator[Handlers]:
         async with open_container(settings, process="worker") as container:
             # Probed before the first run, so that no run waits for it.
             availability = await container.sandbox().availability()
@@ -33,12 +32,16 @@ def work(settings: Settings) -> None:
                 reason=availability.reason,
                 provider=container.model().provider.name,
             )
-            yield container.execute_run()
+            deliver = container.deliver_webhooks()
+            try:
+                yield Handlers(run=container.execute_run(), webhooks=deliver.hint)
+            finally:
+                await deliver.close()
 
     if settings.metrics_port:
         start_http_server(settings.metrics_port)
     worker = RunWorker(
-        open_broker(settings.redis_url), open_handler, concurrency=settings.worker_concurrency
+        open_broker(settings.redis_url), open_handlers, concurrency=settings.worker_concurrency
     )
     stopping = threading.Event()
 

@@ -52,10 +52,17 @@ from domain.shared.ids import (
     SubscriptionId,
     TransactionId,
     UserId,
+    WebhookEndpointId,
+    WebhookEventId,
 )
+from domain.webhooks.delivery import Attempt, Delivery, DeliveryState
+from domain.webhooks.endpoint import WebhookEndpoint
+from domain.webhooks.event import WebhookEvent
 from tests.fakes.prices import FIRST_RATE, PUBLISHED
 
 E = TypeVar("E", bound=Exception)
+
+DeliveryKey = tuple[WebhookEndpointId, WebhookEventId]
 
 LOCK_SECONDS = 5.0
 """Real seconds a transaction waits for its turn; past that, some block is held open."""
@@ -171,6 +178,39 @@ class FreeMonths:
     due_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """A webhook endpoint, and when the dispatcher may name it again."""
+
+    endpoint: WebhookEndpoint
+    announce_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """A webhook event with what only the database knows of it."""
+
+    event: WebhookEvent
+    user_id: UserId
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """A delivery with what only the database knows of it."""
+
+    delivery: Delivery
+    user_id: UserId
+    due_at: datetime
+    fence: int = 0
+    lease_until: datetime | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether an attempt is still to be made."""
+        return self.delivery.state is DeliveryState.PENDING
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
@@ -212,6 +252,10 @@ class Tables:
     retention: dict[tuple[UserId, ProjectId], datetime] = field(default_factory=dict)
     retention_looks: dict[ProjectId, datetime] = field(default_factory=dict)
     api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
+    webhook_endpoints: dict[WebhookEndpointId, EndpointRow] = field(default_factory=dict)
+    webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
+    webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
+    webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""

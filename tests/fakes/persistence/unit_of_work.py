@@ -29,6 +29,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
@@ -57,6 +58,7 @@ from tests.fakes.persistence.subscriptions import (
 )
 from tests.fakes.persistence.usage import InMemoryUsage
 from tests.fakes.persistence.users import InMemoryUsers
+from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class InMemoryTransaction:
     notices: NoticeRepository
     retention: RetentionRepository
     keys: ApiKeyRepository
+    webhooks: Webhooks
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -120,4 +123,5 @@ class InMemoryUnitOfWork(UnitOfWork):
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
+                webhooks=InMemoryWebhooks(session),
             )

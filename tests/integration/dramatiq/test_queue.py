@@ -1,18 +1,19 @@
 """Hints over a real server, to a real worker: threads, an event loop, and its end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 import structlog
+from dramatiq.brokers.redis import RedisBroker
 
-from adapters.dramatiq import DramatiqJobQueue, RunWorker, open_broker
-from adapters.dramatiq.worker import Handler
-from domain.shared.ids import RunId
+from adapters.dramatiq import DramatiqJobQueue, Handlers, RunWorker, open_broker
+from adapters.dramatiq.queue import QUEUE
+from domain.shared.ids import RunId, WebhookEndpointId
 from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
-from tests.contracts.job_queue_contract import JobQueueContract, Received
+from tests.contracts.job_queue_contract import Hinted, JobQueueContract, Received
 from tests.contracts.samples import new_id
 
 
@@ -21,14 +22,15 @@ class Works:
 
     def __init__(self) -> None:
         self.got: list[RunId] = []
+        self.endpoints: list[WebhookEndpointId] = []
         self.handed_back: list[RunId] = []
         self.slow = False
         self.events: list[str] = []
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Handler]:
+    async def open(self) -> AsyncIterator[Handlers]:
         self.events.append("opened")
-        yield self.handle
+        yield Handlers(run=self.handle, webhooks=self.endpoints.append)
         self.events.append("closed")
 
     async def handle(self, run_id: RunId) -> None:
@@ -44,17 +46,28 @@ class Works:
 
 
 @pytest.fixture
-async def works(stack: StackAddresses) -> AsyncIterator[Works]:
+def broker(stack: StackAddresses) -> Iterator[RedisBroker]:
+    """A worker's own connections; closed, because a later test is blamed for what is left open."""
+    opened = open_broker(stack.redis_url or "")
+    yield opened
+    opened.client.close()
+    opened.client.connection_pool.disconnect()
+
+
+@pytest.fixture
+async def works(broker: RedisBroker) -> AsyncIterator[Works]:
     handler = Works()
-    worker = RunWorker(open_broker(stack.redis_url or ""), handler.open, concurrency=4)
+    worker = RunWorker(broker, handler.open, concurrency=4)
     await asyncio.to_thread(worker.start)
     yield handler
     await asyncio.to_thread(worker.stop)
 
 
 @pytest.fixture
-def queue(stack: StackAddresses) -> DramatiqJobQueue:
-    return DramatiqJobQueue(open_broker(stack.redis_url or ""))
+def queue(stack: StackAddresses) -> Iterator[DramatiqJobQueue]:
+    sending = open_broker(stack.redis_url or "")
+    yield DramatiqJobQueue(sending)
+    sending.client.close()
 
 
 async def _wait(works: Works, count: int) -> list[RunId]:
@@ -62,6 +75,13 @@ async def _wait(works: Works, count: int) -> list[RunId]:
         while len(works.got) < count:
             await asyncio.sleep(0.01)
     return list(works.got)
+
+
+async def _wait_for_endpoints(works: Works, count: int) -> list[WebhookEndpointId]:
+    async with asyncio.timeout(10):
+        while len(works.endpoints) < count:
+            await asyncio.sleep(0.01)
+    return list(works.endpoints)
 
 
 class TestDramatiq(JobQueueContract):
@@ -74,13 +94,20 @@ class TestDramatiq(JobQueueContract):
 
         return wait
 
+    @pytest.fixture
+    def hinted(self, works: Works) -> Hinted:
+        async def wait(count: int) -> list[WebhookEndpointId]:
+            return await _wait_for_endpoints(works, count)
+
+        return wait
+
 
 async def test_a_worker_that_stops_lets_its_runs_be_handed_back_first(
-    stack: StackAddresses, queue: DramatiqJobQueue
+    broker: RedisBroker, queue: DramatiqJobQueue
 ) -> None:
     works = Works()
     works.slow = True
-    worker = RunWorker(open_broker(stack.redis_url or ""), works.open, concurrency=2)
+    worker = RunWorker(broker, works.open, concurrency=2)
     await asyncio.to_thread(worker.start)
     run_ids = [RunId(new_id()), RunId(new_id())]
     for run_id in run_ids:
@@ -91,15 +118,36 @@ async def test_a_worker_that_stops_lets_its_runs_be_handed_back_first(
     assert works.events == ["opened", "closed"]
 
 
+async def test_runs_that_take_their_time_do_not_hold_up_webhooks(
+    broker: RedisBroker, queue: DramatiqJobQueue
+) -> None:
+    works = Works()
+    works.slow = True
+    worker = RunWorker(broker, works.open, concurrency=2)
+    await asyncio.to_thread(worker.start)
+    try:
+        for _ in range(5):
+            await queue.announce_run(RunId(new_id()))
+        await _wait(works, 2)
+        hinted = [WebhookEndpointId(new_id()) for _ in range(10)]
+        for endpoint_id in hinted:
+            await queue.announce_webhooks(endpoint_id)
+        assert sorted(await _wait_for_endpoints(works, len(hinted))) == sorted(hinted)
+        assert len(works.got) == 2
+    finally:
+        await asyncio.to_thread(worker.stop)
+    broker.flush(QUEUE)  # what is left is for nobody
+
+
 async def test_a_handler_that_cannot_be_opened_is_no_silent_worker(
-    stack: StackAddresses,
+    broker: RedisBroker,
 ) -> None:
     @asynccontextmanager
-    async def broken() -> AsyncIterator[Handler]:
+    async def broken() -> AsyncIterator[Handlers]:
         raise ConnectionRefusedError("no database")
-        yield _never
+        yield Handlers(run=_never, webhooks=lambda _: None)
 
-    worker = RunWorker(open_broker(stack.redis_url or ""), broken, concurrency=1)
+    worker = RunWorker(broker, broken, concurrency=1)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.to_thread(worker.start)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.security import generate_pepper, generate_signing_key
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
 from tests.integration.platform.partner import Partner, partner_of
@@ -40,6 +40,7 @@ async def cluster(stack: StackAddresses, tmp_path: Path) -> AsyncIterator[Cluste
         "REDIS_URL": valkey.url,
         "JWT_SIGNING_KEY": generate_signing_key()[1],
         "API_KEY_PEPPERS": generate_pepper(),
+        "SECRET_BOX_KEYS": generate_box_key(),
         "KEY_PER_MINUTE": "100000",
         "USER_PER_MINUTE": "100000",
     }

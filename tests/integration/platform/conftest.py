@@ -20,6 +20,7 @@ def environment() -> dict[str, str]:
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
         "ALLOWED_ORIGINS": "https://app.example.com",
+        "WEBHOOK_PRIVATE_ADDRESSES": "true",
     }
 
 

@@ -10,11 +10,13 @@ from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
+from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
 from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
 from application.ports.subscriptions import SubscriptionSchedule
+from application.ports.webhooks import WebhookClaims
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
@@ -42,6 +44,7 @@ from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
 from tests.contracts.users_contract import UsersContract
+from tests.contracts.webhooks_contract import WebhooksContract
 
 
 @pytest.fixture
@@ -92,6 +95,11 @@ def oversight(dispatch_engine: AsyncEngine) -> RunOversight:
 @pytest.fixture
 def register(dispatch_engine: AsyncEngine) -> InvoiceRegister:
     return PostgresInvoiceRegister(dispatch_engine)
+
+
+@pytest.fixture
+def webhook_claims(dispatch_engine: AsyncEngine) -> WebhookClaims:
+    return PostgresWebhookClaims(dispatch_engine)
 
 
 class TestRunOversight(RunOversightContract):
@@ -184,3 +192,7 @@ class TestSubscriptionSchedule(SubscriptionScheduleContract):
 
 class TestPlanLimits(PlanLimitsContract):
     """Runs at once, by plan."""
+
+
+class TestWebhooks(WebhooksContract):
+    """Webhook endpoints, events and deliveries."""

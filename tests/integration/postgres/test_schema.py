@@ -16,10 +16,12 @@ from adapters.postgres.constraints import violated
 from adapters.postgres.migrate import current_revision, downgrade, latest_revision, upgrade
 from adapters.postgres.tables import TENANT_TABLES, metadata
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from domain.shared.idempotency import IdempotencyInFlight, IdempotencyKey
 from entrypoints.local_stack import LocalStack, StackAddresses
 from tests.contracts.invoice_samples import keep_invoice
 from tests.contracts.samples import keep_user
+from tests.contracts.webhooks_contract import keep_endpoint, listed
 
 
 @pytest.fixture
@@ -129,6 +131,10 @@ async def test_without_a_person_the_app_role_sees_no_row(
         "UPDATE api_keys SET user_id = user_id",
         "UPDATE api_keys SET environment = 'live'",
         "TRUNCATE projects",
+        "UPDATE webhook_events SET body = ''",
+        "DELETE FROM webhook_events",
+        "UPDATE webhook_attempts SET status = 200",
+        "UPDATE webhook_deliveries SET fence = 0",
         "CREATE TABLE mine (id int)",
         "ALTER TABLE projects DISABLE ROW LEVEL SECURITY",
     ],
@@ -173,6 +179,11 @@ async def test_the_app_role_may_not(app_engine: AsyncEngine, statement: str) -> 
         "INSERT INTO model_prices SELECT * FROM model_prices",
         "DELETE FROM usage",
         "UPDATE idempotency_keys SET expires_at = now()",
+        "SELECT secret FROM webhook_endpoints",
+        "SELECT url FROM webhook_endpoints",
+        "SELECT body FROM webhook_events",
+        "SELECT * FROM webhook_attempts",
+        "UPDATE webhook_deliveries SET state = 'delivered'",
     ],
 )
 async def test_the_dispatch_role_may_not(dispatch_engine: AsyncEngine, statement: str) -> None:
@@ -244,6 +255,35 @@ async def test_the_dispatch_role_reaches_expired_keys_alone(
     with pytest.raises(IdempotencyInFlight):
         async with postgres_uow.begin(user.id) as tx:
             await tx.idempotency.claim(key, "h", lease_seconds=60, keep_seconds=60)
+
+
+async def test_old_webhook_events_are_forgotten_unless_something_is_pending(
+    postgres_uow: PostgresUnitOfWork, app_engine: AsyncEngine, dispatch_engine: AsyncEngine
+) -> None:
+    user = await keep_user(postgres_uow)
+    endpoint = await keep_endpoint(postgres_uow, user.id)
+    old = text(
+        "INSERT INTO webhook_events (id, user_id, type, body, created_at)"
+        " VALUES (:id, :user, 'run.failed', '', now() - interval '31 days')"
+    )
+    due = text(
+        "INSERT INTO webhook_deliveries (endpoint_id, event_id, user_id, type, state)"
+        " VALUES (:endpoint, :id, :user, 'run.failed', :state)"
+    )
+    events = {state: uuid4() for state in ("pending", "delivered", "failed")}
+    async with app_engine.begin() as connection:
+        await connection.execute(
+            text("SELECT set_config('app.user_id', :user, true)"), {"user": str(user.id)}
+        )
+        for state, event_id in events.items():
+            of = {"id": event_id, "user": user.id, "endpoint": endpoint.id, "state": state}
+            await connection.execute(old, of)
+            await connection.execute(due, of)
+    claims = PostgresWebhookClaims(dispatch_engine)
+    while await claims.forget(30 * 24 * 3600, 100):
+        pass
+    left = await listed(postgres_uow, endpoint)
+    assert [delivery.event_id for delivery in left] == [events["pending"]]
 
 
 async def test_an_entry_that_does_not_balance_cannot_be_committed(

@@ -2,12 +2,27 @@
 
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from litestar.routes import WebSocketRoute
 
-from adapters.security import generate_pepper, generate_signing_key
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
+from application.webhooks.replay_deliveries import KEEP, MOST_AT_ONCE
 from domain.shared.events import EventType
+from domain.shared.ids import WebhookEventId
+from domain.webhooks.endpoint import MAX_ENDPOINTS
+from domain.webhooks.event import EVENT_TYPES
+from domain.webhooks.schedule import (
+    GIVE_UP_AFTER,
+    GIVE_UP_EVENTS,
+    JITTER,
+    MAX_ATTEMPTS,
+    RETRY_SECONDS,
+)
+from domain.webhooks.signature import secret_text, signed_headers
 from entrypoints.http import run_routes
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
@@ -35,6 +50,7 @@ def test_every_route_is_listed_and_no_other() -> None:
             s3_secret_key="none",
             jwt_signing_key=generate_signing_key()[1],
             api_key_peppers=generate_pepper(),
+            secret_box_keys=generate_box_key(),
         )
     )
     served = {
@@ -73,3 +89,32 @@ def test_the_shell_blocks_can_be_parsed() -> None:
     assert len(blocks) == 9
     done = subprocess.run(["bash", "-n"], input="\n".join(blocks), text=True, check=False)
     assert done.returncode == 0
+
+
+def test_every_type_of_webhook_event_is_listed_with_what_it_says() -> None:
+    listed = re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", section("Webhooks"), re.MULTILINE)
+    assert {type_: says.partition(": `")[0] for type_, says in listed} == EVENT_TYPES
+
+
+def test_the_waits_between_attempts_are_the_codes() -> None:
+    assert "10 times in three days**: after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 21" in PAGE
+    hours = [2, 5, 10, 14, 20, 21]
+    assert list(RETRY_SECONDS) == [5, 300, 1800, *(hour * 3600 for hour in hours)]
+    assert (MAX_ATTEMPTS, JITTER, GIVE_UP_AFTER.days, GIVE_UP_EVENTS) == (10, 0.1, 5, 10)
+    assert (MAX_ENDPOINTS, KEEP.days, MOST_AT_ONCE) == (10, 30, 1000)
+
+
+def test_the_snippet_that_verifies_does() -> None:
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", section("Webhooks"), re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    verify = names["verify"]
+    event_id, now, body = WebhookEventId(uuid4()), datetime.now(UTC), '{"a":"₹"}'.encode()
+    headers = signed_headers([b"n" * 32, b"o" * 32], event_id, now, body)
+    assert verify(secret_text(b"n" * 32), headers, body)
+    assert verify(secret_text(b"o" * 32), headers, body)
+    assert not verify(secret_text(b"x" * 32), headers, body)
+    assert not verify(secret_text(b"n" * 32), headers, body + b" ")
+    assert not verify(secret_text(b"n" * 32), {**headers, "webhook-id": "another"}, body)
+    late = signed_headers([b"n" * 32], event_id, now - timedelta(seconds=301), body)
+    assert not verify(secret_text(b"n" * 32), late, body)

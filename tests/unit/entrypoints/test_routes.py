@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
 
-from adapters.security import generate_signing_key
+from adapters.security import generate_box_key, generate_signing_key
 from application.ports.persistence import DatabaseUnavailable
 from domain.shared.errors import DomainError
 from entrypoints.http.access import GATEWAY
@@ -23,7 +23,8 @@ _GENERATED = "/api/v1/schema"
 
 @pytest.fixture(scope="module")
 def app() -> Litestar:
-    return create_app(load({**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}))
+    keys = {"JWT_SIGNING_KEY": generate_signing_key()[1], "SECRET_BOX_KEYS": generate_box_key()}
+    return create_app(load({**GOOD, **keys}))
 
 
 def test_without_a_signing_key_there_is_no_application() -> None:
@@ -36,6 +37,11 @@ def test_without_a_pepper_there_is_no_application(peppers: str) -> None:
     signed = {**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}
     with pytest.raises(SettingsInvalid, match="API_KEY_PEPPERS"):
         create_app(load({**signed, "API_KEY_PEPPERS": peppers}))
+
+
+def test_without_a_key_for_secrets_there_is_no_application() -> None:
+    with pytest.raises(SettingsInvalid, match="SECRET_BOX_KEYS"):
+        create_app(load({**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}))
 
 
 def _handlers(app: Litestar) -> list[BaseRouteHandler]:
@@ -94,7 +100,7 @@ EXEMPT = {
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 
-SHOWN_ONCE = {"issue": "secret", "rotate": "secret"}
+SHOWN_ONCE = dict.fromkeys(("issue", "rotate", "add_endpoint", "rotate_secret"), "secret")
 """The POSTs whose first answer has a secret that the stored one lacks, and its field."""
 
 SECRETS = ("token", "secret", "password", "ticket", "key", "credential")

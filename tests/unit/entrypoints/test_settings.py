@@ -66,6 +66,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load({**rest, "REDIS_URL_FILE": str(tmp_path / "nothing")})
 
 
+def test_production_sends_no_webhooks_inside() -> None:
+    open_ = {**GOOD, "WEBHOOK_PRIVATE_ADDRESSES": "true"}
+    assert load(open_).webhook_private_addresses
+    with pytest.raises(SettingsInvalid, match="WEBHOOK_PRIVATE_ADDRESSES"):
+        load({**open_, "ENVIRONMENT": "production"})
+
+
 def test_without_a_providers_key_the_offline_model_is_used() -> None:
     assert load(GOOD).offline
     assert not load({**GOOD, "ANTHROPIC_API_KEY": "sk"}).offline

@@ -8,6 +8,7 @@ import pytest
 from application.ports.clock import Clock
 from application.ports.live import Nudge
 from application.ports.object_store import ObjectStoreUnavailable
+from application.ports.webhooks import WebhookAnswer
 from tests.contracts.id_maker_contract import IdMakerContract
 from tests.contracts.live_contract import (
     LiveUpdatesContract,
@@ -16,11 +17,17 @@ from tests.contracts.live_contract import (
     make_run_id,
 )
 from tests.contracts.object_store_contract import ObjectStoreContract, key_of
-from tests.contracts.security_contract import AccessTokensContract, PasswordHasherContract
+from tests.contracts.security_contract import (
+    AccessTokensContract,
+    PasswordHasherContract,
+    SecretBoxContract,
+)
+from tests.contracts.webhook_sender_contract import Answering, Heard, WebhookSenderContract
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.live import InMemoryLiveUpdates, InMemoryStreamTickets
 from tests.fakes.object_store import InMemoryObjectStore
-from tests.fakes.security import OpaqueAccessTokens, PlainPasswordHasher
+from tests.fakes.security import OpaqueAccessTokens, PlainPasswordHasher, TransparentSecretBox
+from tests.fakes.webhooks import ScriptedWebhookSender
 
 
 class TestInMemoryObjectStore(ObjectStoreContract):
@@ -51,6 +58,41 @@ class TestOpaqueAccessTokens(AccessTokensContract):
     @pytest.fixture
     def make_tokens(self) -> Callable[[Clock, timedelta], OpaqueAccessTokens]:
         return OpaqueAccessTokens
+
+
+class TestTransparentSecretBox(SecretBoxContract):
+    @pytest.fixture
+    def box(self) -> TransparentSecretBox:
+        return TransparentSecretBox()
+
+
+class TestScriptedWebhookSender(WebhookSenderContract):
+    @pytest.fixture
+    def sender(self) -> ScriptedWebhookSender:
+        return ScriptedWebhookSender()
+
+    @pytest.fixture
+    def answering(self, sender: ScriptedWebhookSender) -> Answering:
+        def chosen(status: int, body: bytes, headers: dict[str, str]) -> str:
+            retry = headers.get("retry-after")
+            answer = WebhookAnswer(
+                status=status,
+                excerpt=body.decode(),
+                retry_after=float(retry) if retry else None,
+                address="203.0.113.9",
+            )
+            sender.on("https://hooks.example.com/in", answer)
+            return "https://hooks.example.com/in"
+
+        return chosen
+
+    @pytest.fixture
+    def heard(self, sender: ScriptedWebhookSender) -> Heard:
+        return lambda: list(sender.sent)
+
+    @pytest.fixture
+    def nowhere(self) -> str:
+        return "https://nobody.example.com/"
 
 
 class TestCountingIds(IdMakerContract):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.shared.ids import RunId
-from tests.contracts.job_queue_contract import JobQueueContract, Received
+from domain.shared.ids import RunId, WebhookEndpointId
+from tests.contracts.job_queue_contract import Hinted, JobQueueContract, Received
 from tests.fakes.queue import RecordingJobQueue
 
 
@@ -19,5 +19,13 @@ class TestRecordingJobQueue(JobQueueContract):
         async def announced(count: int) -> list[RunId]:
             assert len(queue.announced) >= count
             return list(queue.announced)
+
+        return announced
+
+    @pytest.fixture
+    def hinted(self, queue: RecordingJobQueue) -> Hinted:
+        async def announced(count: int) -> list[WebhookEndpointId]:
+            assert len(queue.endpoints) >= count
+            return list(queue.endpoints)
 
         return announced

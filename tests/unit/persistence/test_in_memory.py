@@ -16,6 +16,7 @@ from application.ports.persistence import (
     UnitOfWork,
 )
 from application.ports.subscriptions import SubscriptionSchedule
+from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
@@ -55,6 +56,7 @@ from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
 from tests.contracts.users_contract import UsersContract
+from tests.contracts.webhooks_contract import WebhooksContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
@@ -66,6 +68,7 @@ from tests.fakes.persistence import (
     InMemoryStepHistory,
     InMemorySubscriptionSchedule,
     InMemoryUnitOfWork,
+    InMemoryWebhookClaims,
     TransactionRefused,
 )
 
@@ -156,6 +159,15 @@ class TestSubscriptionSchedule(SubscriptionScheduleContract):
 
 class TestPlanLimits(PlanLimitsContract):
     """Runs at once, by plan."""
+
+
+@pytest.fixture
+def webhook_claims(database: InMemoryDatabase) -> WebhookClaims:
+    return InMemoryWebhookClaims(database)
+
+
+class TestWebhooks(WebhooksContract):
+    """Webhook endpoints, events and deliveries."""
 
 
 class TestRunOversight(RunOversightContract):

@@ -277,6 +277,12 @@ def upgrade() -> None:
     for statement in _TABLES.split(";\n"):
         if statement.strip():
             op.execute(statement)
+    # Whoever is there already has their first month of Free a month from now. Before the policies:
+    # they bind the owner of the tables as well.
+    op.execute(
+        "INSERT INTO free_months (user_id, anchor, month, due_at)"
+        " SELECT id, now(), 1, now() + interval '1 month' FROM users"
+    )
     for table, (app, dispatch) in _TENANT_GRANTS.items():
         op.execute(f"GRANT {app} ON {table} TO bb_app")
         op.execute(f"GRANT {dispatch} ON {table} TO bb_dispatch")
@@ -295,11 +301,6 @@ def upgrade() -> None:
     )
     op.execute("CREATE POLICY retention ON projects TO bb_dispatch USING (true)")
     _seed()
-    # Whoever is there already has their first month of Free a month from now.
-    op.execute(
-        "INSERT INTO free_months (user_id, anchor, month, due_at)"
-        " SELECT id, now(), 1, now() + interval '1 month' FROM users"
-    )
 
 
 def downgrade() -> None:

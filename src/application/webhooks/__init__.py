@@ -1,0 +1,1 @@
+"""Webhooks: endpoints and their secrets, deliveries and their attempts."""

@@ -1,0 +1,1 @@
+"""Outbound webhooks: what is told, to whom, signed how, and tried how often."""
