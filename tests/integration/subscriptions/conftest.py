@@ -37,7 +37,7 @@ _MOVED = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def moved_urls(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, str]]:
     async with LocalStack(tmp_path_factory.mktemp("moved"), services={"postgres"}) as addresses:
         owner = addresses.database_owner_url or ""
@@ -54,7 +54,7 @@ async def moved_urls(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def moved_engines(
     moved_urls: dict[str, str],
 ) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:

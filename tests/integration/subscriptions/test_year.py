@@ -18,15 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.audit import CHECKS, LedgerAudit, open_audit
 from adapters.postgres.ledger import PostgresLapsedCredits
 from application.billing.expire_credits import ExpireCredits
+from application.billing.export_usage import ExportUsage
 from application.billing.refund_desk import RefundOrder
 from application.ports.persistence import EntryQuery
+from application.ports.usage import SettledStep, UsageFilter
 from application.subscriptions.manage_subscription import Change, NewSubscription
 from domain.billing.ledger import AccountKind, EntryKind, Reservation, Settlement
 from domain.billing.payments import NothingToRefund
 from domain.billing.plans import FREE
+from domain.billing.usage import TokenUsage
 from domain.identity.user import User
 from domain.shared.errors import Conflict, InvalidValue
-from domain.shared.ids import RunId
+from domain.shared.ids import ProjectId, RunId
 from tests.contracts.office import Office
 from tests.contracts.samples import new_id
 from tests.integration.subscriptions.conftest import ServersClock
@@ -174,7 +177,7 @@ class Year:
                 )
             )
         async with self.office.uow.begin(user.id) as tx:
-            self.spent[user.id] += await tx.ledger.settle(
+            charged = await tx.ledger.settle(
                 Settlement(
                     user_id=user.id,
                     key=f"settle:{run_id}",
@@ -183,6 +186,23 @@ class Year:
                     used=self.random.randint(0, held),
                 )
             )
+            await tx.usage.record(
+                SettledStep(
+                    user_id=user.id,
+                    project_id=ProjectId(new_id()),
+                    run_id=run_id,
+                    step="s",
+                    mode="developer",
+                    model="a-model",
+                    charged=True,
+                    usage=TokenUsage(output=charged),
+                    credits=charged,
+                    cost_nano_usd=charged,
+                    house_nano_usd=0,
+                    paise_per_usd=9_000,
+                )
+            )
+            self.spent[user.id] += charged
 
 
 async def test_a_year_in_which_every_day_balances(
@@ -206,11 +226,14 @@ async def test_a_year_in_which_every_day_balances(
         async with open_audit(moved_urls["owner"]) as audit:
             await _books_are_whole(audit, day)
         await _nobody_has_what_was_not_paid(year, dispatch)
+        somebody = year.random.choice(office.people)
+        assert await _exported(office, somebody) == await _charged(office, somebody)
     # The year was one: each of these happened, and often.
     assert office.metrics.alerts == []
     for deed in ("_start", "_pay", "_decline", "_change", "_cancel", "_pause", "refunded"):
         assert year.did[deed] >= 3, year.did
     for user in office.people:
+        assert await _exported(office, user) == year.spent[user.id]
         assert await _charged(office, user) == year.spent[user.id]
     kinds = await _kinds_told(dispatch, office.people)
     assert {
@@ -239,15 +262,17 @@ async def _books_are_whole(audit: LedgerAudit, day: int) -> None:
 
 async def _nobody_has_what_was_not_paid(year: Year, dispatch: AsyncEngine) -> None:
     """Entitlements end with their subscription; credits name a paid charge, or a trial."""
-    now = year.clock.now()
+    # Those of the year: other tests' people live by other clocks.
+    now, people = year.clock.now(), [user.id for user in year.office.people]
     async with dispatch.connect() as connection:
         unfounded = await connection.scalar(
             text(
                 "SELECT count(*) FROM entitlements e JOIN subscriptions s"
                 " ON s.id = e.subscription_id WHERE e.ends_at > :now"
                 " AND s.status IN ('pending', 'paused', 'cancelled', 'expired')"
+                " AND s.user_id = ANY(:people)"
             ),
-            {"now": now},
+            {"now": now, "people": people},
         )
     assert unfounded == 0
     user = year.random.choice(year.office.people)
@@ -263,8 +288,9 @@ async def _nobody_has_what_was_not_paid(year: Year, dispatch: AsyncEngine) -> No
                 "SELECT count(*) FROM allotments a LEFT JOIN subscription_charges c"
                 " ON c.reference = a.reference"
                 " WHERE a.granted_at IS NOT NULL AND a.reference !~ '[:]trial$'"
-                " AND c.status IS DISTINCT FROM 'paid'"
-            )
+                " AND c.status IS DISTINCT FROM 'paid' AND a.user_id = ANY(:people)"
+            ),
+            {"people": people},
         )
     assert unpaid == 0
 
@@ -276,6 +302,12 @@ async def _kinds_told(dispatch: AsyncEngine, people: list[User]) -> set[str]:
             {"people": [user.id for user in people]},
         )
         return set(kinds)
+
+
+async def _exported(office: Office, user: User) -> int:
+    """The credits of every line of somebody's usage export."""
+    lines = await ExportUsage(office.uow)(user.id, UsageFilter())
+    return sum([line.step.credits async for batch in lines for line in batch])
 
 
 async def _charged(office: Office, user: User) -> int:
