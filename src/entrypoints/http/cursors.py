@@ -12,6 +12,9 @@ from domain.shared.errors import InvalidValue
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 
+_KEY = "="
+"""Stands before a group's key, which may be empty, as no cursor but the first page's is."""
+
 Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
 Limit = Annotated[int, QueryParameter(description="Items a page, 1 to 100.")]
 
@@ -68,16 +71,19 @@ def key_of(cursor: str) -> str | None:
     if not cursor:
         return None
     try:
-        return _bytes_of(cursor).decode()
+        marked = _bytes_of(cursor).decode()
     except ValueError as error:
         raise _not_ours() from error
+    if not marked.startswith(_KEY):
+        raise _not_ours()
+    return marked.removeprefix(_KEY)
 
 
 def key_cursor_after(keys: list[str], limit: int) -> str | None:
     """The same as :func:`cursor_after`, of named groups."""
     if len(keys) <= limit:
         return None
-    return _encoded(keys[limit - 1].encode())
+    return _encoded((_KEY + keys[limit - 1]).encode())
 
 
 def _encoded(value: bytes) -> str:
