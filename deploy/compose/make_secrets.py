@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from adapters.security import generate_box_key, generate_signing_key
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 
 FOLDER = Path(__file__).parent / "secrets"
 
@@ -63,6 +63,7 @@ CHOSEN: Mapping[str, Callable[[], str]] = {
     "s3_secret_key": password,
     "s3_grpc.key": _transport_key,
     "jwt_signing_key": _signing_key,
+    "api_key_peppers": generate_pepper,
     "secret_box_keys": generate_box_key,
     # Empty: artifacts are composed by rules. Put the provider's key into it to use Claude.
     "anthropic_api_key": lambda: "",

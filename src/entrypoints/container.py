@@ -16,6 +16,7 @@ from dependency_injector import containers, providers
 from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
+from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
@@ -35,9 +36,11 @@ from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
+    RedisKeyChanges,
     RedisLiveUpdates,
     RedisProbe,
     RedisProviderGate,
+    RedisRateLimiter,
     RedisStreamTickets,
     open_redis,
 )
@@ -47,6 +50,8 @@ from adapters.security import (
     Argon2PasswordHasher,
     BoxKeys,
     KeyRing,
+    PepperedKeySecrets,
+    Peppers,
     SignedAccessTokens,
     UnusableKey,
 )
@@ -88,6 +93,14 @@ from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
+from application.keys.admit_request import AdmitRequest, LimitPolicies
+from application.keys.authenticate_key import AuthenticateKey
+from application.keys.edit_key import EditKey
+from application.keys.issue_key import IssueKey
+from application.keys.key_cache import KeyCache
+from application.keys.read_keys import ListKeys, ShowKey
+from application.keys.revoke_key import RevokeKey
+from application.keys.rotate_key import RotateKey
 from application.operations.check_health import CheckHealth
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
@@ -171,6 +184,31 @@ def access_tokens(settings: Settings) -> SignedAccessTokens:
     )
 
 
+def key_secrets(settings: Settings) -> PepperedKeySecrets:
+    """How API keys are made and hashed.
+
+    Raises:
+        SettingsInvalid: there is no pepper, or one does not fit.
+    """
+    if not settings.api_key_peppers:
+        raise SettingsInvalid("Not set: API_KEY_PEPPERS, e.g. 1: and 64 random hexadecimal digits.")
+    try:
+        return PepperedKeySecrets(Peppers.parse(settings.api_key_peppers))
+    except UnusableKey as error:
+        raise SettingsInvalid(f"API_KEY_PEPPERS: {error}") from error
+
+
+def limit_policies(settings: Settings) -> LimitPolicies:
+    """How much may be asked for, as the operator set it."""
+    return LimitPolicies(
+        address_per_minute=settings.address_per_minute,
+        unverified_per_minute=settings.unverified_per_minute,
+        user_per_minute=settings.user_per_minute,
+        key_per_minute=settings.key_per_minute,
+        key_per_day=settings.key_per_day,
+    )
+
+
 def secret_box(settings: Settings) -> AesGcmSecretBox:
     """What keeps secrets that must be had back.
 
@@ -235,8 +273,11 @@ class Container(containers.DeclarativeContainer):
     live: providers.Dependency[Any] = providers.Dependency()
     model: providers.Dependency[Any] = providers.Dependency()
     payment_gateway: providers.Dependency[Any] = providers.Dependency()
+    rules: providers.Dependency[Any] = providers.Dependency()
+    key_changes: providers.Dependency[Any] = providers.Dependency()
 
     provider = providers.Callable(getattr, model, "provider")
+    rules_provider = providers.Callable(getattr, rules, "provider")
 
     tokens = providers.Singleton(access_tokens, settings)
     clock = providers.Singleton(SystemClock)
@@ -292,6 +333,26 @@ class Container(containers.DeclarativeContainer):
     show_document = providers.Singleton(ShowDocument, uow)
     download_document = providers.Singleton(DownloadDocument, uow, objects, clock)
     read_archive = providers.Singleton(ReadArchive, uow, objects, clock)
+
+    key_secrets = providers.Singleton(key_secrets, settings)
+    key_cache = providers.Singleton(KeyCache, key_changes)
+    authenticate_key = providers.Singleton(AuthenticateKey, uow, key_secrets, key_cache, clock)
+    limit_metrics = providers.Singleton(PrometheusLimitMetrics)
+    limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
+    admit_request = providers.Singleton(
+        AdmitRequest,
+        tokens,
+        authenticate_key,
+        limiter,
+        providers.Singleton(limit_policies, settings),
+        limit_metrics,
+    )
+    issue_key = providers.Singleton(IssueKey, uow, key_secrets, clock, ids)
+    list_keys = providers.Singleton(ListKeys, uow)
+    show_key = providers.Singleton(ShowKey, uow)
+    edit_key = providers.Singleton(EditKey, uow, clock, key_changes)
+    rotate_key = providers.Singleton(RotateKey, uow, key_secrets, clock, key_changes)
+    revoke_key = providers.Singleton(RevokeKey, uow, clock, key_changes)
 
     retry_run = providers.Singleton(
         RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
@@ -422,7 +483,19 @@ class Container(containers.DeclarativeContainer):
         day_credits=settings.provided.mending_day_credits,
     )
     run_tools = providers.Singleton(
-        RunTools, uow, artifacts, publisher, model, sandbox, live, clock, ids, book, gate, mending
+        RunTools,
+        uow,
+        artifacts,
+        publisher,
+        model,
+        sandbox,
+        live,
+        clock,
+        ids,
+        book,
+        gate,
+        mending,
+        rules,
     )
     execute_run = providers.Singleton(
         ExecuteRun,
@@ -482,6 +555,10 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         stack.push_async_callback(live.close)
         uow = PostgresUnitOfWork(app_engine)
         book = PriceBook(uow, SystemClock())
+        key_changes = RedisKeyChanges(redis)
+        if process == "http":  # nobody else remembers keys
+            await key_changes.start()
+            stack.push_async_callback(key_changes.close)
         model, close_model = open_model(settings, book)
         stack.push_async_callback(close_model)
         gateway, close_gateway = open_payment_gateway(settings, redis)
@@ -498,6 +575,8 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             payment_gateway=gateway,
             uow=uow,
             book=book,
+            rules=open_rules(),
+            key_changes=key_changes,
         )
         yield container
 
@@ -510,9 +589,7 @@ def open_model(
     Each is imported only where it is used: the provider's SDK alone takes two seconds.
     """
     if settings.offline:
-        from adapters.offline import OfflineLanguageModel
-
-        return OfflineLanguageModel(), _nothing_to_close
+        return open_rules(), _nothing_to_close
     from adapters.claude import ClaudeLanguageModel, ClaudeSettings
 
     models = dict(ClaudeSettings(api_key=settings.anthropic_api_key).models)
@@ -561,6 +638,13 @@ def open_payment_gateway(
         ).digest()
         return SimulatedGateway(RedisGatewayStore(redis), secret), _nothing_to_close
     return NoGateway(), _nothing_to_close
+
+
+def open_rules() -> LanguageModel:
+    """What composes artifacts by rules: for test runs, and where no provider is set."""
+    from adapters.offline import OfflineLanguageModel
+
+    return OfflineLanguageModel()
 
 
 async def _nothing_to_close() -> None:

@@ -17,6 +17,7 @@ from application.billing.gstin import checked_gstin
 from application.billing.issue_invoice import Terms
 from domain.billing.parties import Supplier, check_state, clean_address, clean_party_name
 from domain.billing.serials import check_prefix
+from domain.keys.addresses import clean_networks
 from domain.projects.run import DEFAULT_CAP_CREDITS
 from domain.shared.errors import InvalidValue
 from entrypoints.errors import OperatorError
@@ -37,8 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an operator can set.
 
     Times are seconds. ``starting_grant`` is in credits (₹0.01). Only the HTTP process signs,
-    so only it needs ``jwt_signing_key``; HTTP and workers open secrets,
-    so they need ``secret_box_keys``. ``supplier_…`` is who sells, as invoices name it.
+    so only it needs ``jwt_signing_key``; nor does another need ``api_key_peppers``. HTTP and
+    workers open secrets, so they need ``secret_box_keys``. Whatever ends in ``_per_minute`` or
+    ``_per_day`` is a number of requests, unless it says tokens. ``supplier_…`` is who sells, as
+    invoices name it.
     """
 
     environment: Literal["local", "production"] = "local"
@@ -60,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_issuer: str = "bharatbuild"
     jwt_audience: str = "bharatbuild-api"
     access_token_seconds: Positive = 600
+    api_key_peppers: str = ""
 
     secret_box_keys: str = ""
     webhook_private_addresses: bool = False
@@ -69,6 +73,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_server: Literal["granian", "uvicorn"] = "granian"
     http_max_body_bytes: Positive = 256 * 1024
     allowed_origins: str = ""
+    trusted_proxies: str = ""
+
+    address_per_minute: Positive = 600
+    unverified_per_minute: Positive = 60
+    user_per_minute: Positive = 1_200
+    key_per_minute: Positive = 600
+    key_per_day: Positive = 100_000
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     worker_concurrency: Positive = 4
@@ -113,6 +124,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Origins whose pages may call: those allowed, and our own address."""
         listed = [origin.strip().rstrip("/") for origin in self.allowed_origins.split(",")]
         return tuple(origin for origin in listed if origin)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Networks whose hosts are believed when they say on whose behalf they call."""
+        return tuple(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
 
     @property
     def offline(self) -> bool:
@@ -161,6 +177,10 @@ def load(environment: Mapping[str, str]) -> Settings:
     # What does not fit is found at the start, not at a payment.
     if selling_terms(settings).supplier.sample and settings.environment != "local":
         _check_nothing_is_sold(settings)
+    try:
+        clean_networks(settings.proxies)
+    except InvalidValue as error:
+        raise SettingsInvalid(f"TRUSTED_PROXIES: {error.message}") from error
     if settings.webhook_private_addresses and settings.environment != "local":
         raise SettingsInvalid(
             "WEBHOOK_PRIVATE_ADDRESSES opens the inside of the network to whoever names it: it is "

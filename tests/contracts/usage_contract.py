@@ -16,7 +16,8 @@ from application.ports.usage import (
 from domain.billing.days import day_of
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.projects.project import Project
-from domain.shared.ids import ProjectId, RunId
+from domain.shared.ids import ApiKeyId, ProjectId, RunId
+from tests.contracts.keys_contract import keep_key
 from tests.contracts.samples import all_at_once, keep_project, keep_user, new_id
 
 USAGE = TokenUsage(input=900, output=400, cache_write=20, cache_read=10, cache_write_1h=5)
@@ -38,7 +39,7 @@ def make_step(project: Project, **changes: object) -> SettledStep:
         cost_nano_usd=5_800_000,
         house_nano_usd=70_000,
         paise_per_usd=9_000,
-        api_key_id=new_id(),
+        api_key_id=ApiKeyId(new_id()),
     )
     return replace(step, **changes)  # type: ignore[arg-type]  # checked by use
 
@@ -130,6 +131,42 @@ class UsageContract:
         assert {ProjectId(UUID(one.key)): one.title for one in found} == {
             project.id: project.title for project in projects
         }
+
+    async def test_usage_is_summed_by_key_and_what_none_asked_for_comes_first(
+        self, uow: UnitOfWork
+    ) -> None:
+        owner = await keep_user(uow)
+        project = await keep_project(uow, owner)
+        keys = [await keep_key(uow, owner, name=f"Program {n}") for n in range(2)]
+        gone = ApiKeyId(new_id())
+        for key_id, credits in ((None, 5), (keys[0].id, 7), (keys[1].id, 11), (gone, 13)):
+            await record(
+                uow,
+                make_step(project, api_key_id=key_id, credits=credits),
+                make_step(project, api_key_id=key_id, credits=100),
+            )
+        expected = [
+            ("", "", 105),
+            (str(keys[0].id), "Program 0", 107),
+            (str(keys[1].id), "Program 1", 111),
+            (str(gone), "", 113),
+        ]
+        expected[1:] = sorted(expected[1:])
+        seen: list[tuple[str, str, int]] = []
+        after = None
+        for _ in range(len(expected) + 1):
+            async with uow.begin(owner.id) as tx:
+                page = await tx.usage.sums(UsageGroup.KEY, EVERYTHING, after=after, limit=1)
+            seen.extend((group.key, group.title, group.credits) for group in page)
+            after = seen[-1][0]
+        assert seen == expected
+
+    async def test_nobody_learns_the_name_of_anothers_key(self, uow: UnitOfWork) -> None:
+        project, anothers = await keep_project(uow), await keep_key(uow)
+        await record(uow, make_step(project, api_key_id=anothers.id))
+        async with uow.begin(project.user_id) as tx:
+            (group,) = await tx.usage.sums(UsageGroup.KEY, EVERYTHING, after=None, limit=9)
+        assert (group.key, group.title) == (str(anothers.id), "")
 
     async def test_only_the_days_and_the_project_asked_for_count(self, uow: UnitOfWork) -> None:
         owner = await keep_user(uow)

@@ -19,3 +19,17 @@ class RecordingPaymentMetrics:
 
     def alert(self, kind: str) -> None:
         self.alerts.append(kind)
+
+
+class RecordingLimitMetrics:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.states: list[bool] = []
+        self.refusals: list[str] = []
+
+    def alone(self, alone: bool) -> None:
+        self.states.append(alone)
+
+    def refused(self, policy: str) -> None:
+        self.refusals.append(policy)

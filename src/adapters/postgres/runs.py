@@ -20,7 +20,7 @@ from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
 from domain.projects.run import LIVE, TERMINAL, Run, RunInProgress, RunNotLive, RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.events import EventType, RunEvent
-from domain.shared.ids import AgentTaskId, ProjectId, RunId, UserId
+from domain.shared.ids import AgentTaskId, ApiKeyId, ProjectId, RunId, UserId
 
 _LIVE = tuple(sorted(LIVE))
 
@@ -50,6 +50,8 @@ class PostgresRuns:
                         retry_of=run.retry_of,
                         cap_credits=run.cap_credits,
                         created_at=run.created_at,
+                        api_key_id=run.api_key_id,
+                        test=run.test,
                     )
                 )
         except IntegrityError as error:
@@ -275,6 +277,8 @@ def run_of(row: Row[Any]) -> Run:
         finished_at=row.finished_at,
         cap_credits=row.cap_credits,
         charged_credits=row.charged_credits,
+        api_key_id=None if row.api_key_id is None else ApiKeyId(row.api_key_id),
+        test=row.test,
     )
 
 

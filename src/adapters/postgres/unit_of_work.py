@@ -14,6 +14,7 @@ from adapters.postgres.engine import is_unavailable, with_retries
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
+from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
@@ -60,6 +61,7 @@ class PostgresTransaction:
         self.entitlements = PostgresEntitlements(connection, user_id)
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
+        self.keys = PostgresApiKeys(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
 
 

@@ -5,12 +5,25 @@ from datetime import UTC, date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Uuid, cast, func, literal, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Date,
+    Select,
+    Subquery,
+    Table,
+    Uuid,
+    cast,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.tables import projects, usage
+from adapters.postgres.tables import api_keys, projects, usage
 from application.ports.usage import (
     ExportPosition,
     SettledStep,
@@ -21,7 +34,7 @@ from application.ports.usage import (
 )
 from domain.billing.days import INDIA, beginning_of
 from domain.billing.usage import TokenUsage
-from domain.shared.ids import ProjectId, RunId, UserId
+from domain.shared.ids import ApiKeyId, ProjectId, RunId, UserId
 
 # The server's clock is in UTC; India's is ahead of it by the same at any time of year.
 _DAY = cast(func.timezone("UTC", usage.c.at) + literal(INDIA.utcoffset(None)), Date)
@@ -72,6 +85,7 @@ class PostgresUsage:
             UsageGroup.DAY: _DAY,
             UsageGroup.PROJECT: usage.c.project_id,
             UsageGroup.MODEL: usage.c.model,
+            UsageGroup.KEY: usage.c.api_key_id,
         }[by].label("key")
         query = select(key, *_SUMS).where(self._mine, *_within(only)).group_by(key).limit(limit)
         if by is UsageGroup.DAY:
@@ -79,18 +93,17 @@ class PostgresUsage:
             if after is not None:
                 query = query.where(date.fromisoformat(after) > _DAY)
         else:
-            query = query.order_by(key)
-            if after is not None and by is UsageGroup.PROJECT:
-                query = query.where(usage.c.project_id > literal(UUID(after), Uuid))
-            elif after is not None:
-                query = query.where(usage.c.model > after)
+            query = query.order_by(key.nulls_first())
+            if after is not None:
+                query = query.where(_behind(by, after))
         groups = query.subquery()
-        titled = select(groups, func.coalesce(projects.c.title, "").label("title"))
         if by is UsageGroup.PROJECT:
-            joined = titled.select_from(groups.outerjoin(projects, projects.c.id == groups.c.key))
+            joined = _titled(groups, projects, projects.c.title)
+        elif by is UsageGroup.KEY:
+            joined = _titled(groups, api_keys, api_keys.c.name)
         else:
             joined = select(groups, literal("").label("title"))
-        order = groups.c.key.desc() if by is UsageGroup.DAY else groups.c.key
+        order = groups.c.key.desc() if by is UsageGroup.DAY else groups.c.key.nulls_first()
         return [_sum(row) for row in await self._connection.execute(joined.order_by(order))]
 
     async def total(self, only: UsageFilter) -> UsageSum:
@@ -106,6 +119,22 @@ class PostgresUsage:
         if after is not None:
             query = query.where(tuple_(*place) > tuple_(after.at, after.run_id, after.step))
         return [_line(row) for row in await self._connection.execute(query)]
+
+
+def _behind(by: UsageGroup, after: str) -> ColumnElement[bool]:
+    """What comes after a group: of keys, the runs that none asked for are the first."""
+    if by is UsageGroup.MODEL:
+        return usage.c.model > after
+    if by is UsageGroup.KEY and not after:
+        return usage.c.api_key_id.is_not(None)
+    column = usage.c.api_key_id if by is UsageGroup.KEY else usage.c.project_id
+    return column > literal(UUID(after), Uuid)
+
+
+def _titled(groups: Subquery, named: Table, title: Column[str]) -> Select[Any]:
+    """The groups, each with the title of the tenant's row it is the sum of, if there is one."""
+    joined = groups.outerjoin(named, named.c.id == groups.c.key)
+    return select(groups, func.coalesce(title, "").label("title")).select_from(joined)
 
 
 def _within(only: UsageFilter) -> list[ColumnElement[bool]]:
@@ -125,7 +154,7 @@ def _tokens(row: Row[Any]) -> TokenUsage:
 
 def _sum(row: Row[Any]) -> UsageSum:
     return UsageSum(
-        key=str(row.key),
+        key="" if row.key is None else str(row.key),
         title=row.title,
         steps=row.steps,
         runs=row.runs,
@@ -151,6 +180,6 @@ def _line(row: Row[Any]) -> UsageLine:
             cost_nano_usd=row.cost_nano_usd,
             house_nano_usd=row.house_nano_usd,
             paise_per_usd=row.paise_per_usd,
-            api_key_id=row.api_key_id,
+            api_key_id=None if row.api_key_id is None else ApiKeyId(row.api_key_id),
         ),
     )

@@ -1,13 +1,15 @@
-"""What lives in Redis (or Valkey): tickets, the nudges of live progress, the provider's gate.
+"""What lives in Redis (or Valkey): tickets, the nudges of live progress, the provider's gate,
+rate limits' counts and the news that keys have changed.
 
 Nothing here is the truth. A lost nudge costs a watcher one poll of the log, a lost ticket one
-more request, a lost gate a burst of calls, so errors are answered quickly rather than hidden
-behind long retries.
+more request, a lost gate a burst of calls, lost counts a fresh quota, so errors are answered
+quickly rather than hidden behind long retries.
 
-Pub/sub is followed over one connection per process, whatever the number of runs watched, owned
-by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
+Live progress is followed over one connection per process, whatever the number of runs watched,
+owned by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
 ``PubSub``, whose own silent reconnection would hide the very moment at which watchers must read
-the log again. Subscribing is a matter of comparing what is wanted with what was asked of this
+the log again. News of keys has a second such connection, which finds a silent server sooner.
+Subscribing is a matter of comparing what is wanted with what was asked of this
 connection, so a new connection and a changed wish are the same case.
 
 A follower is told ``Nudge(seq=0)``, "read the log, whatever you know", whenever its channel's
@@ -18,15 +20,19 @@ which redis-py asks for under RESP3.
 """
 
 from adapters.redis.connection import open_redis
+from adapters.redis.key_changes import RedisKeyChanges
 from adapters.redis.live_updates import RedisLiveUpdates
 from adapters.redis.probe import RedisProbe
 from adapters.redis.provider_gate import RedisProviderGate
+from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.redis.stream_tickets import RedisStreamTickets
 
 __all__ = [
+    "RedisKeyChanges",
     "RedisLiveUpdates",
     "RedisProbe",
     "RedisProviderGate",
+    "RedisRateLimiter",
     "RedisStreamTickets",
     "open_redis",
 ]

@@ -16,9 +16,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("live_updates")
 _FIRST_BACKOFF_SECONDS = 0.05
 _LONGEST_BACKOFF_SECONDS = 2.0
 
-_QUIET_SECONDS = 10.0
-"""After this long without a word the server is pinged; after as long again without an answer
-the connection counts as dead. A peer that vanished without a packet is found in no other way."""
+QUIET_SECONDS = 10.0
 
 _CANCEL_AGAIN_SECONDS = 0.2
 
@@ -30,12 +28,20 @@ class Subscriber:
         redis: whose pool says how to connect; the connection itself is not of the pool.
         received: called with each message's channel and content.
         confirmed: called each time the server confirms a channel, so after every reconnection.
+        quiet_seconds: after this long without a word the server is pinged; after as long again
+            without an answer the connection counts as dead. A peer that vanished without a
+            packet is found in no other way.
     """
 
     def __init__(
-        self, redis: Redis, received: Callable[[str, bytes], None], confirmed: Callable[[str], None]
+        self,
+        redis: Redis,
+        received: Callable[[str, bytes], None],
+        confirmed: Callable[[str], None],
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self._redis = redis
+        self._quiet_seconds = quiet_seconds
         self._received = received
         self._confirmed_again = confirmed
         self._wishes: dict[str, _Wish] = {}
@@ -52,7 +58,7 @@ class Subscriber:
     def start(self) -> None:
         """Begin to supervise the connection. Harmless when repeated."""
         if self._supervision is None:
-            self._supervision = asyncio.create_task(self._supervise(), name="live updates")
+            self._supervision = asyncio.create_task(self._supervise(), name="subscriptions")
 
     async def close(self) -> None:
         """End the supervision and the connection. Harmless when repeated."""
@@ -84,6 +90,11 @@ class Subscriber:
         if wish.count == 0:
             del self._wishes[channel]
             self._changed.set()
+
+    def confirmed(self, channel: str) -> bool:
+        """Whether a wanted channel is subscribed now."""
+        wish = self._wishes.get(channel)
+        return wish is not None and wish.confirmed.is_set()
 
     async def confirmation(self, channel: str, timeout_seconds: float) -> bool:
         """Wait until a wanted channel is subscribed; False when that takes longer."""
@@ -154,7 +165,7 @@ class Subscriber:
         try:
             while True:
                 answer = await connection.read_response(
-                    timeout=_QUIET_SECONDS, disconnect_on_error=False
+                    timeout=self._quiet_seconds, disconnect_on_error=False
                 )
                 if answer is None and pinged:
                     raise RedisConnectionError("The server no longer answers.")

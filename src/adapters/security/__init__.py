@@ -1,4 +1,4 @@
-"""Passwords and access tokens.
+"""Passwords, access tokens and API keys' secrets.
 
 Passwords: argon2id (RFC 9106) with its second recommended parameters, hashed in a small pool of
 threads of our own. A semaphore around ``asyncio.to_thread`` would not do: when a caller is
@@ -15,6 +15,10 @@ mistyped and a PEM file is all there is to deploy. To rotate: add the new key's 
 verification key everywhere; sign with the new key everywhere, keeping the old one's public half
 for verification; drop it once the last token signed with it has ended.
 
+API keys: HMAC-SHA-256 under versioned peppers (:class:`PepperedKeySecrets`). To rotate the pepper:
+add one with a higher version everywhere, and drop the old one once no key that was sealed with it
+is in use; rotating a key seals it anew.
+
 Secrets that must be had back (those of webhooks): AES-256-GCM under versioned keys
 (:class:`AesGcmSecretBox`). A key added with a higher version seals from
 then on; the older ones stay for what they sealed.
@@ -23,6 +27,7 @@ The role in a token is what it was when the token was made: good for ten minutes
 looked up again where it matters.
 """
 
+from adapters.security.key_secrets import PepperedKeySecrets, Peppers, generate_pepper
 from adapters.security.keys import KeyRing, UnusableKey, generate_signing_key
 from adapters.security.passwords import Argon2PasswordHasher, UnreadablePasswordHash
 from adapters.security.secret_box import AesGcmSecretBox, BoxKeys, generate_box_key
@@ -33,9 +38,12 @@ __all__ = [
     "Argon2PasswordHasher",
     "BoxKeys",
     "KeyRing",
+    "PepperedKeySecrets",
+    "Peppers",
     "SignedAccessTokens",
     "UnreadablePasswordHash",
     "UnusableKey",
     "generate_box_key",
+    "generate_pepper",
     "generate_signing_key",
 ]

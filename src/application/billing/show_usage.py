@@ -1,4 +1,4 @@
-"""Show what was used, summed by day, project or model."""
+"""Show what was used, summed by day, project, model or API key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +59,9 @@ def _check_key(by: UsageGroup, key: str | None) -> None:
     try:
         if key is not None and by is UsageGroup.DAY:
             date.fromisoformat(key)
-        elif key is not None and by is UsageGroup.PROJECT:
+        elif key is not None and (
+            by is UsageGroup.PROJECT or (by is UsageGroup.KEY and key)  # no key: its own group
+        ):
             UUID(key)
     except ValueError as error:
         raise InvalidValue(

@@ -17,3 +17,15 @@ class PaymentMetrics(Protocol):
     def alert(self, kind: str) -> None:
         """Something was set aside or went wrong; ``kind`` is one of a few words."""
         ...
+
+
+class LimitMetrics(Protocol):
+    """Figures of rate limits. Never raises, never waits."""
+
+    def alone(self, alone: bool) -> None:
+        """This process limits by itself, because the shared counts are away, or does not."""
+        ...
+
+    def refused(self, policy: str) -> None:
+        """A request was refused under the policy of that name."""
+        ...

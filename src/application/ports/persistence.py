@@ -14,6 +14,7 @@ from typing import Protocol
 
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
+from application.ports.keys import ApiKeyRepository
 from application.ports.language_model import StopReason
 from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
@@ -510,6 +511,8 @@ class Transaction(Protocol):
     def notices(self) -> NoticeRepository: ...
     @property
     def retention(self) -> RetentionRepository: ...
+    @property
+    def keys(self) -> ApiKeyRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
 

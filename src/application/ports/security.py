@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from domain.identity.user import Role, User
+from domain.identity.user import PERMISSIONS, Permission, Role, User
+from domain.keys.api_key import ActingKey
 from domain.shared.ids import UserId
 
 
@@ -38,10 +39,16 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who a valid access token speaks for."""
+    """Who a valid access token or API key speaks for; ``key`` is the key, if it was one."""
 
     user_id: UserId
     role: Role
+    key: ActingKey | None = None
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What this caller may do: what the role may, or of it what the key is scoped for."""
+        return PERMISSIONS[self.role] if self.key is None else self.key.scopes
 
 
 class SecretUnreadable(Exception):

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
-from uuid import UUID
 
 from domain.billing.usage import TokenUsage
-from domain.shared.ids import ProjectId, RunId, UserId
+from domain.shared.ids import ApiKeyId, ProjectId, RunId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class SettledStep:
     cost_nano_usd: int
     house_nano_usd: int
     paise_per_usd: int
-    api_key_id: UUID | None = None
+    api_key_id: ApiKeyId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +48,7 @@ class UsageGroup(StrEnum):
     DAY = "day"
     PROJECT = "project"
     MODEL = "model"
+    KEY = "key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,8 @@ class UsageFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSum:
-    """What a group came to. ``key`` is its day, project or model; ``title`` the project's, or
-    empty when it is gone."""
+    """What a group came to. ``key`` is its day, project, model or API key, empty for runs that
+    no key asked for; ``title`` the project's, or empty when it is gone, or the API key's name."""
 
     key: str
     title: str
@@ -96,7 +96,7 @@ class UsageRecords(Protocol):
     async def sums(
         self, by: UsageGroup, only: UsageFilter, *, after: str | None, limit: int
     ) -> Sequence[UsageSum]:
-        """Sums by group: days newest first, projects and models in the order of their keys.
+        """Sums by group: days newest first, the others in the order of their keys.
 
         ``after`` is the last key of the page before.
         """

@@ -7,6 +7,7 @@ from application.ports.persistence import Transaction
 from application.runs.tell_of_run import tell_of_run
 from domain.agents.pipelines import pipeline_for
 from domain.billing.ledger import CreditsOwed
+from domain.keys.api_key import ActingKey, KeyCapReached
 from domain.projects.project import Project, ProjectStatus
 from domain.projects.run import Run, RunStatus, check_cap
 from domain.shared.events import EventType
@@ -22,17 +23,22 @@ async def accept_run(
     reuse: bool,
     cap_credits: int,
     retry_of: RunId | None = None,
+    key: ActingKey | None = None,
+    test: bool = False,
 ) -> tuple[Run, bool]:
     """Keep a queued run of the locked project. Also says whether to send its hint at once.
 
     A person's further runs wait for the dispatcher's hint, which is fair among people; their
-    own hints would stand before everybody else's.
+    own hints would stand before everybody else's. ``key`` is what it is asked for with; a
+    test key makes a test run of it, and ``test`` does without one.
 
     Raises:
         InvalidValue: no run can have that cap.
         CreditsOwed: the person owes credits, and begins nothing new before they are paid.
         PlanForbidsMode: the person's plan does not include the project's mode.
         RunInProgress: the project is being executed already; ``run_id`` says by which run.
+        ModeNotAllowed: the key is not for projects of this mode.
+        KeyCapReached: what the key's runs used and hold has reached its cap.
     """
     owed = await tx.ledger.owed()
     if owed:
@@ -41,6 +47,8 @@ async def accept_run(
             owed=owed,
         )
     (await tx.entitlements.effective(clock.now())).check_mode(project.mode)
+    if key is not None:
+        await _check_key(tx, key, project)
     pipeline = pipeline_for(project.mode)
     run = Run(
         id=RunId(ids.new()),
@@ -62,6 +70,8 @@ async def accept_run(
         started_at=None,
         finished_at=None,
         cap_credits=check_cap(cap_credits),
+        api_key_id=key.id if key else None,
+        test=test or (key is not None and key.test),
     )
     await tx.runs.add(run)
     alone = await tx.runs.live_count() == 1
@@ -84,3 +94,12 @@ async def accept_run(
         replace(project, status=ProjectStatus.RUNNING, progress=0, updated_at=clock.now())
     )
     return replace(run, event_seq=queued.seq), alone
+
+
+async def _check_key(tx: Transaction, key: ActingKey, project: Project) -> None:
+    key.check_mode(project.mode)
+    if key.test:
+        return
+    kept = await tx.keys.get(key.id)
+    if kept is not None and kept.exhausted:
+        raise KeyCapReached

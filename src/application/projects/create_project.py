@@ -7,18 +7,23 @@ from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import pipeline_for
+from domain.keys.api_key import ActingKey
 from domain.projects.project import Project, ProjectStatus, clean_idea, clean_title, title_from
 from domain.shared.ids import ProjectId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewProject:
-    """The idea, its mode, and a title or the empty string to take one from the idea."""
+    """The idea, its mode, and a title or the empty string to take one from the idea.
+
+    ``key`` is what it is asked for with.
+    """
 
     user_id: UserId
     idea: str
     mode: Mode
     title: str = ""
+    key: ActingKey | None = None
     once: Completion[Project] | None = None
 
 
@@ -35,9 +40,12 @@ class CreateProject:
 
         Raises:
             InvalidValue: idea, title or mode does not fit.
+            ModeNotAllowed: the key is not for projects of this mode.
             KeyClaimLost: another request with the same key came first.
         """
         pipeline_for(command.mode)
+        if command.key is not None:
+            command.key.check_mode(command.mode)
         idea = clean_idea(command.idea)
         now = self.clock.now()
         project = Project(

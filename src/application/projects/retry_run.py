@@ -8,6 +8,7 @@ from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
 from application.projects.accept_run import accept_run
 from application.projects.show_project import owned_project
+from domain.keys.api_key import ActingKey
 from domain.projects.run import DEFAULT_CAP_CREDITS, Run, RunInProgress, RunStatus, RunSucceeded
 from domain.shared.errors import NotFound
 from domain.shared.ids import RunId, UserId
@@ -29,11 +30,13 @@ class RetryRun:
         run_id: RunId,
         *,
         cap_credits: int | None = None,
+        key: ActingKey | None = None,
         once: Completion[Run] | None = None,
     ) -> Run:
         """Keep the new run. Steps whose inputs have not changed are not made again.
 
         Without a cap of its own it has that of the run in whose place it comes.
+        A test run's retry is a test run, whoever asks for it.
 
         Raises:
             NotFound: no such run, or another person's.
@@ -41,6 +44,8 @@ class RetryRun:
             CreditsOwed: the person owes credits, and begins nothing new before they are paid.
             RunInProgress: the run, or another of its project, is live; ``run_id`` names it.
             RunSucceeded: there is nothing to retry.
+            ModeNotAllowed: the key is not for projects of this mode.
+            KeyCapReached: the key's credit cap is reached.
             KeyClaimLost: another request with the same key came first.
         """
         async with self.uow.begin(user_id) as tx:
@@ -67,6 +72,8 @@ class RetryRun:
                 reuse=True,
                 cap_credits=self.default_cap if cap is None else cap,
                 retry_of=run_id,
+                key=key,
+                test=before.test,
             )
             if once is not None:
                 await once.store(tx.idempotency, run)

@@ -72,7 +72,7 @@ class ExecuteRun:
         ):
             log.info("run claimed", attempt=claim.run.attempts)
             reach(Failpoint.AFTER_CLAIM)
-            graph = RunGraph(claim, self.tools)
+            graph = RunGraph(claim, self.tools.of(claim.run))
             await self._guarded(self._claimed(claim, graph, asked_at + self.lease_seconds))
             # What is left was cut off by a lost lease.
             await graph.give_up()

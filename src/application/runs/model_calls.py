@@ -52,6 +52,7 @@ from domain.agents.artifacts import Reply
 from domain.agents.findings import Finding, error
 from domain.billing.ledger import CapReached, InsufficientCredits, Reservation
 from domain.billing.usage import NO_USAGE
+from domain.keys.api_key import KeyCapReached
 from domain.projects.agent_task import AgentTask, AgentTaskStatus
 from domain.projects.run import Run, RunStatus
 from domain.shared.ids import ModelCallId
@@ -64,6 +65,9 @@ MAX_PARTS = 8
 
 PROGRESS_SECONDS = 0.25
 """The shortest time between two live figures of one step."""
+
+_LIMITS = frozenset({InsufficientCredits.code, CapReached.code, KeyCapReached.code})
+"""What a step ends by that a limit of the person's own stopped."""
 
 _SENTENCES = {
     FailureKind.TRANSIENT: "The model provider kept failing; its last answer: {0}.",
@@ -112,6 +116,7 @@ class StepCalls:
             RetryLater: it may give one later.
             InsufficientCredits: the balance does not cover the call's dearest outcome.
             CapReached: the run's cap does not.
+            KeyCapReached: the cap of the key the run was started with does not.
             MendingBudgetSpent: the house would bear it, and bears no more.
             LeaseLost: another worker has the run, or it has ended.
         """
@@ -214,7 +219,7 @@ class StepCalls:
             since = self.headroom.mark()
             try:
                 return await self._intend(request, parts, digest, purpose, borne_by)
-            except (InsufficientCredits, CapReached):
+            except (InsufficientCredits, CapReached, KeyCapReached):
                 if not await self.headroom.wait(self.step, since):
                     raise
 
@@ -243,11 +248,11 @@ class StepCalls:
         async with self.uow.begin(self.run.user_id) as tx:
             # What is held must be settled by somebody: so only who has the run may hold.
             run = await tx.runs.lock(self.run.id, self.run.fence)
-            if borne_by is BorneBy.USER:
-                call = replace(call, held=await self._hold(tx, run, call))
-            else:
+            if borne_by is BorneBy.HOUSE:
                 # What the house pays for is not held from the person's balance.
                 await self.mending.admit(tx, run.id, bound, self.rate)
+            elif not run.test:
+                call = replace(call, held=await self._hold(tx, run, call))
             await tx.calls.add(call)
         return call
 
@@ -271,6 +276,8 @@ class StepCalls:
                 room=run.room,
             )
         )
+        if run.api_key_id is not None:
+            await tx.keys.hold(run.id, more)
         return more
 
     async def _record_reply(self, call: ModelCall, reply: RawReply, tokens: int) -> None:
@@ -395,7 +402,7 @@ class _Progress:
 def _limited(task: AgentTask, run: Run | None) -> bool:
     """Whether a step ended by the person's own limit or wish, and so was charged."""
     if task.status is AgentTaskStatus.FAILED:
-        return task.error_code in (InsufficientCredits.code, CapReached.code)
+        return task.error_code in _LIMITS
     cancelled = run is not None and run.status is RunStatus.CANCELLED
     return cancelled and task.status is AgentTaskStatus.CANCELLED
 

@@ -33,8 +33,10 @@ from application.runs.artifact_store import ArtifactStore, canonical_json
 from application.runs.ask_agent import ask_agent
 from application.runs.call_pacing import CallPacing
 from application.runs.cancellation import stop
+from application.runs.circuit_policy import PROVIDER_CIRCUIT, Pace
 from application.runs.failures import RetryLater, StepFailed
 from application.runs.headroom import Headroom
+from application.runs.local_gate import LocalProviderGate
 from application.runs.mending_budget import MendingBudget
 from application.runs.model_calls import StepCalls
 from application.runs.publishing import Published, Publisher
@@ -47,6 +49,7 @@ from domain.agents.artifacts import Artifact
 from domain.agents.pipelines import DocumentType, Method, Pipeline, Step, pipeline_for
 from domain.billing.ledger import CapReached, InsufficientCredits
 from domain.billing.usage import NO_USAGE
+from domain.keys.api_key import KeyCapReached
 from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
 from domain.projects.document import Document
 from domain.projects.project import Project, ProjectStatus
@@ -81,7 +84,10 @@ _PROJECT_STATUS: Mapping[RunStatus, ProjectStatus] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class RunTools:
-    """What every run works with; made once per worker."""
+    """What every run works with; made once per worker.
+
+    ``rules`` stand in for the model in test runs.
+    """
 
     uow: UnitOfWork
     artifacts: ArtifactStore
@@ -94,6 +100,14 @@ class RunTools:
     book: PriceBook
     gate: ProviderGate
     mending: MendingBudget
+    rules: LanguageModel
+
+    def of(self, run: Run) -> "RunTools":
+        """The tools of this run: a test run asks rules, behind no provider's gate."""
+        if not run.test:
+            return self
+        gate = LocalProviderGate(PROVIDER_CIRCUIT, Pace())
+        return replace(self, model=self.rules, gate=gate)
 
 
 @dataclass(slots=True)
@@ -332,7 +346,7 @@ class RunGraph:
             reach(Failpoint.AFTER_OBJECTS)
         except StepFailed as failure:
             return await self._fail(step, task, failure.code, failure.message)
-        except (InsufficientCredits, CapReached) as failure:
+        except (InsufficientCredits, CapReached, KeyCapReached) as failure:
             # The person's own limit, as with cancelling: what was used is paid.
             return await self._fail(step, task, failure.code, failure.message, charged=True)
         except (ObjectStoreUnavailable, DatabaseUnavailable) as outage:

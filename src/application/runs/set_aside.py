@@ -35,6 +35,7 @@ async def set_aside(
     async with uow.begin(user_id) as tx:
         await tx.runs.finish(run_id, RunStatus.DEAD, error_code=error_code, error=error)
         for step in await tx.ledger.held_steps(run_id):
+            held = await tx.ledger.held(run_id, step)
             await tx.ledger.settle(
                 Settlement(
                     user_id=user_id,
@@ -44,6 +45,7 @@ async def set_aside(
                     used=0,
                 )
             )
+            await tx.keys.settle(run_id, held=held, used=0)
         ended = await tx.runs.append_event(
             run_id,
             EventType.RUN_FINISHED,

@@ -29,13 +29,17 @@ async def settle_step(
     The amount comes from the journal of calls, not from memory, so it is the same
     whichever worker commits. A call that is still open then is given up for lost: its
     answer would come after the account, and is the house's. The account of usage gets its row
-    in the same commit. Returns the account and the credits charged.
+    in the same commit, and the key the run was started with its own account. Returns the
+    account and the credits charged. A test run is charged nothing, whatever it came to: its
+    row says so.
     """
     calls = await tx.calls.of_step(run.id, step)
     for call in calls:
         if call.state is CallState.INTENT:
             await tx.calls.conclude(replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE))
+    charged = charged and not run.test
     account = account_of(calls, charged=charged)
+    held = await tx.ledger.held(run.id, step)
     credits = await tx.ledger.settle(
         Settlement(
             user_id=run.user_id,
@@ -46,6 +50,8 @@ async def settle_step(
             house={kind: rate.credits_for(cost) for kind, cost in account.house.items()},
         )
     )
+    if held and run.api_key_id is not None:
+        await tx.keys.settle(run.id, held=held, used=credits)
     await tx.usage.record(
         SettledStep(
             user_id=run.user_id,
@@ -60,6 +66,7 @@ async def settle_step(
             cost_nano_usd=account.user_nano_usd,
             house_nano_usd=account.house_nano_usd,
             paise_per_usd=rate.paise_per_usd,
+            api_key_id=run.api_key_id,
         )
     )
     return account, credits

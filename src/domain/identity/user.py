@@ -26,7 +26,9 @@ class Permission(StrEnum):
     PROJECTS_CREATE = "projects:create"
     PROJECTS_EXECUTE = "projects:execute"
     PROJECTS_DELETE = "projects:delete"
+    ACCOUNT_READ = "account:read"
     KEYS_ISSUE = "keys:issue"
+    KEYS_MANAGE = "keys:manage"
     WEBHOOKS_MANAGE = "webhooks:manage"
     USERS_READ = "users:read"
     RUNS_OPERATE = "runs:operate"
@@ -52,6 +54,8 @@ _MEMBER = frozenset(
         Permission.PROJECTS_DELETE,
         Permission.BILLING_READ,
         Permission.BILLING_BUY,
+        Permission.ACCOUNT_READ,
+        Permission.KEYS_MANAGE,
     }
 )
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(

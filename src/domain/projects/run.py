@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from domain.agents.artifacts import Mode
 from domain.shared.errors import Conflict, InvalidValue
-from domain.shared.ids import ProjectId, RunId, UserId
+from domain.shared.ids import ApiKeyId, ProjectId, RunId, UserId
 
 MAX_CLAIMS = 5
 """Claims of a run since its last finished step. More than that means that the run itself
@@ -80,7 +80,8 @@ class Run:
 
     ``cancel_requested`` is a wish the worker reads with each heartbeat; ``error`` is the
     public code and sentence of what ended a failed run. It is never charged more than its
-    ``cap_credits``; a run of before there were caps has none.
+    ``cap_credits``; a run of before there were caps has none. ``api_key_id`` is the key it was
+    started with, if any; a ``test`` run is made by rules, and never charged.
     """
 
     id: RunId
@@ -103,6 +104,8 @@ class Run:
     finished_at: datetime | None
     cap_credits: int | None = None
     charged_credits: int = 0
+    api_key_id: ApiKeyId | None = None
+    test: bool = False
 
     @property
     def room(self) -> int | None:

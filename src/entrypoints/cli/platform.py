@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from adapters.security import generate_box_key, generate_signing_key
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from entrypoints.local_stack import (
     ChildProcess,
     Command,
@@ -34,6 +34,7 @@ REPLACES: Mapping[str, str] = {
 """Which local server a variable replaces."""
 
 _READY_SECONDS = 30.0
+_OF_HTTP = ("JWT_SIGNING_KEY", "API_KEY_PEPPERS")
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
 
 
@@ -93,6 +94,8 @@ async def running_platform(
             **addresses.environment(),
             "JWT_SIGNING_KEY": read(environment, "JWT_SIGNING_KEY")
             or _kept(root / FOLDER / "signing-key.pem", lambda: generate_signing_key()[1]),
+            "API_KEY_PEPPERS": read(environment, "API_KEY_PEPPERS")
+            or _kept(root / FOLDER / "api-key-peppers", generate_pepper),
             "SECRET_BOX_KEYS": read(environment, "SECRET_BOX_KEYS")
             or _kept(root / FOLDER / "secret-box-keys", generate_box_key),
             "HTTP_PORT": str(port),
@@ -182,14 +185,14 @@ def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def _child_environment(
     name: str, settings: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What one process gets: no role gets the owner's address, only HTTP signs tokens,
-    only HTTP and workers open secrets, and workers know nothing of the payment gateway. Only one
-    may serve metrics on one port.
+    """What one process gets: no role gets the owner's address, only HTTP knows who calls, only
+    HTTP and workers open secrets, and workers know nothing of the payment gateway. Only one may
+    serve metrics on one port.
     """
     passed = {key: environment[key] for key in _PASSED_ON if key in environment}
     withheld = {"DATABASE_OWNER_URL"}
     if name != "http":
-        withheld.add("JWT_SIGNING_KEY")
+        withheld.update(_OF_HTTP)
     if name == "worker":
         withheld.update(key for key in settings if key.startswith(("RAZORPAY_", "PAYMENT_")))
     if name == "dispatcher":

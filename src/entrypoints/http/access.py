@@ -1,16 +1,82 @@
-"""Who calls, and whether they may: every route names one of these guards."""
+"""Who calls, whether they may, and whether not too often: every route names a guard.
 
-from typing import Any
+The application's own guard, :func:`admitted`, stands before each route's: it finds out who
+calls and counts the request. The route's guard then says who may call it.
+"""
+
+from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
+from litestar.types import Guard, Scope
 
-from application.ports.security import AccessTokens, Principal
-from domain.identity.user import PERMISSIONS, NotAuthenticated, Permission, PermissionDenied
+from application.keys.admit_request import Admission, AdmitRequest, Presented
+from application.ports.security import Principal
+from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
+from domain.keys.scopes import InsufficientScope
+from entrypoints.http.client_address import client_address
 
-_KEY = "bharatbuild_principal"
+KEY_HEADER: Final = "X-API-Key"
+
+COST: Final = "cost"
+"""A route's option: how many requests a call of it counts as."""
+
+OPERATIONS: Final = "operations"
+"""A route's option: it is for machines that watch over this process."""
+
+GATEWAY: Final = "gateway"
+"""A route's option: it is for the payment gateway, whose events are not to be lost."""
+
+_ADMISSION: Final = "bharatbuild_admission"
+
+
+async def admitted(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Find out who calls, and count the call.
+
+    Raises:
+        RateLimited: it is one too many.
+        DatabaseUnavailable: a key had to be looked up and could not be.
+    """
+    admission = await admission_of(connection.scope, handler.opt)
+    # A socket cannot be told before it is open.
+    if admission.limited is not None and connection.scope["type"] == ScopeType.HTTP:
+        raise admission.limited
+
+
+async def admission_of(scope: Scope, options: dict[str, Any]) -> Admission:
+    """What came of the request's credentials and of counting it; counted once a request.
+
+    Raises:
+        DatabaseUnavailable: a key had to be looked up and could not be.
+    """
+    known = _known(scope)
+    if known is not None:
+        return known
+    admit, address = _counter(scope)
+    if options.get(OPERATIONS):
+        admission = await admit.to_operations(address)
+    elif options.get(GATEWAY):
+        admission = await admit.from_gateway(address)
+    else:
+        admission = await admit(_presented(scope, address), cost=options.get(COST, 1))
+    scope["state"][_ADMISSION] = admission
+    return admission
+
+
+async def counted(scope: Scope) -> Admission:
+    """What came of counting a request: by its address, where it met no guard or none got through.
+
+    No route was found for it, it asks what a page may do, or its key could not be looked up.
+    """
+    known = _known(scope)
+    if known is not None:
+        return known
+    admit, address = _counter(scope)
+    return await admit(Presented(address=address))
 
 
 def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -18,20 +84,28 @@ def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) 
 
 
 def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Any signed-in person may call this.
+    """Any signed-in person may call this, and no key.
 
     Raises:
-        NotAuthenticated: no valid access token came with the request.
+        NotAuthenticated: nothing that proves who calls came with the request.
+        InsufficientScope: an API key did, and this is for persons.
     """
-    _authenticate(connection)
+    if _authenticated(connection).key is not None:
+        raise InsufficientScope("No API key is for this. Sign in, and send an access token.")
 
 
-def requires(permission: Permission) -> Guard:
-    """A guard that lets in whose role holds ``permission``."""
+def requires(*permissions: Permission) -> Guard:
+    """A guard that lets in whose role, and whose key if it is one, has the permissions."""
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        principal = _authenticate(connection)
-        if permission not in PERMISSIONS[principal.role]:
+        principal = _authenticated(connection)
+        for permission in permissions:
+            if permission in principal.permissions:
+                continue
+            if principal.key is not None:
+                raise InsufficientScope(
+                    f"This API key lacks the scope {permission}.", permission=permission.value
+                )
             raise PermissionDenied(
                 f"Your role {principal.role} lacks {permission}.", permission=permission.value
             )
@@ -40,18 +114,39 @@ def requires(permission: Permission) -> Guard:
 
 
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:
-    """The caller, as the route's guard found them."""
-    principal = request.scope["state"].get(_KEY)
-    if not isinstance(principal, Principal):
-        raise NotAuthenticated("Send an access token as 'Authorization: Bearer …'.")
-    return principal
+    """The caller, as the application's guard found them."""
+    return _authenticated(request)
 
 
-def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated("Send an access token as 'Authorization: Bearer …'.")
-    tokens: AccessTokens = connection.app.state.container.tokens()
-    principal = tokens.verify(token.strip())
-    connection.scope["state"][_KEY] = principal
-    return principal
+def _counter(scope: Scope) -> tuple[AdmitRequest, str]:
+    """What counts requests, and the address this one comes from."""
+    state = scope["litestar_app"].state
+    admit: AdmitRequest = state.container.admit_request()
+    return admit, client_address(scope, state.settings.proxies)
+
+
+def _known(scope: Scope) -> Admission | None:
+    admission = scope["state"].get(_ADMISSION)
+    return admission if isinstance(admission, Admission) else None
+
+
+def _presented(scope: Scope, address: str) -> Presented:
+    token, key = None, None
+    for name, value in scope["headers"]:
+        match name.lower():
+            case b"authorization":
+                scheme, _, rest = value.decode("latin-1").partition(" ")
+                if scheme.lower() == "bearer" and rest.strip():
+                    token = rest.strip()
+            case b"x-api-key":
+                key = value.decode("latin-1").strip()
+    return Presented(address=address, token=token, key=key)
+
+
+def _authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    admission = _known(connection.scope)
+    if admission is None or admission.principal is None:
+        raise (admission and admission.rejected) or NotAuthenticated(
+            f"Send an access token as 'Authorization: Bearer …', or an API key as '{KEY_HEADER}'."
+        )
+    return admission.principal

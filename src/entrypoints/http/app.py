@@ -14,8 +14,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
-from entrypoints.container import access_tokens, open_container, secret_box
-from entrypoints.http.access import provide_principal
+from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
+from entrypoints.http.access import KEY_HEADER, admitted, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.billing_routes import BillingController, receive_event
@@ -26,6 +26,7 @@ from entrypoints.http.invoice_routes import (
     BillingProfileController,
     InvoiceController,
 )
+from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.plan_routes import (
@@ -117,6 +118,13 @@ USE_CASES = (
     "payment_gateway",
     "check_health",
     "provider",
+    "rules_provider",
+    "issue_key",
+    "list_keys",
+    "show_key",
+    "edit_key",
+    "rotate_key",
+    "revoke_key",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -125,11 +133,13 @@ def create_app(settings: Settings) -> Litestar:
     """The application for these settings. Nothing is opened before its lifespan begins.
 
     Raises:
-        SettingsInvalid: there is no signing key, or no key for secrets.
-        UnusableKey: the signing key is not one.
+        SettingsInvalid: there is no signing key, no pepper, or no key for secrets.
+        UnusableKey: the signing key is not one, or the pepper.
     """
     configure_logging(settings.log_level, machine=settings.environment == "production")
-    access_tokens(settings)  # a missing or unusable key is found now, not at the first sign-in
+    # A missing or unusable key is found now, not at the first sign-in.
+    access_tokens(settings)
+    key_secrets(settings)
     secret_box(settings)
 
     @asynccontextmanager
@@ -165,6 +175,7 @@ def create_app(settings: Settings) -> Litestar:
             AdminExchangeRateController,
             UsageController,
             QuoteController,
+            KeyController,
             WebhookEndpointController,
             stream,
         ],
@@ -172,6 +183,7 @@ def create_app(settings: Settings) -> Litestar:
     return Litestar(
         route_handlers=[api, HealthController, metrics, *_simulated_pages(settings)],
         lifespan=[lifespan],
+        guards=[admitted],
         state=State({"settings": settings}),
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
@@ -186,11 +198,19 @@ def create_app(settings: Settings) -> Litestar:
         ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
-            allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+            allow_headers=[
+                "authorization",
+                KEY_HEADER.lower(),
+                "content-type",
+                "idempotency-key",
+                "x-request-id",
+            ],
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
             expose_headers=[
                 "x-request-id",
                 "retry-after",
+                "ratelimit",
+                "ratelimit-policy",
                 "content-disposition",
                 HEADER_REPLAYED.lower(),
             ],
@@ -206,10 +226,13 @@ def create_app(settings: Settings) -> Litestar:
             use_handler_docstrings=True,
             components=Components(
                 security_schemes={
-                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                    "api_key": SecurityScheme(
+                        type="apiKey", name=KEY_HEADER, security_scheme_in="header"
+                    ),
                 }
             ),
-            security=[{"bearer": []}],
+            security=[{"bearer": []}, {"api_key": []}],
             render_plugins=[],
         ),
         debug=False,

@@ -20,7 +20,7 @@ from domain.billing.payments import TransactionKind, TransactionStatus
 from domain.billing.top_ups import PACKS
 from domain.identity.user import Permission
 from domain.shared.ids import OrderId
-from entrypoints.http.access import public, requires
+from entrypoints.http.access import GATEWAY, public, requires
 from entrypoints.http.billing_schemas import (
     EventKeptView,
     OrderCreditsRequest,
@@ -168,6 +168,7 @@ class BillingController(Controller):
 @post(
     "/webhooks/razorpay",
     guards=[public],
+    opt={GATEWAY: True},
     status_code=HTTP_200_OK,
     tags=["Billing"],
     summary="Receive an event of Razorpay's",

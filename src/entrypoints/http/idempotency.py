@@ -73,7 +73,7 @@ class OncePerKey:
             KeyedRequest(
                 user_id=self.principal.user_id,
                 key=self.key,
-                request_hash=await _fingerprint(self.request),
+                request_hash=await _fingerprint(self.request, self.principal),
             ),
             noted,
             render=render,
@@ -141,9 +141,14 @@ def provide_once(
     return OncePerKey(request, principal, answer_once, key)
 
 
-async def _fingerprint(request: Request[Any, Any, Any]) -> str:
-    """A hash of method, address and body; spaces and the order of members do not count."""
+async def _fingerprint(request: Request[Any, Any, Any], principal: Principal) -> str:
+    """A hash of method, address and body; spaces and the order of members do not count.
+
+    What a test key asks for is another request than the same of a live one.
+    """
     body = await request.body()
     said = msgspec.json.decode(body) if body else None
     parts = [request.method, request.url.path, request.url.query, said]
+    if principal.key is not None and principal.key.test:
+        parts.append(principal.key.environment)
     return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()

@@ -9,7 +9,8 @@ from application.identity.register_user import RegisterUser, Registration
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import Credentials, SignIn
 from application.ports.security import Principal
-from entrypoints.http.access import public, signed_in
+from domain.identity.user import Permission
+from entrypoints.http.access import COST, public, requires
 from entrypoints.http.schemas import LoginRequest, MeView, RegisterRequest, TokenView, UserView
 
 
@@ -19,7 +20,7 @@ class IdentityController(Controller):
     path = "/auth"
     tags = ("Identity",)
 
-    @post("/register", guards=[public], summary="Register")
+    @post("/register", guards=[public], opt={COST: 3}, summary="Register")
     async def register(
         self, data: JSONBody[RegisterRequest], register_user: NamedDependency[RegisterUser]
     ) -> UserView:
@@ -29,7 +30,13 @@ class IdentityController(Controller):
         )
         return UserView.of(user)
 
-    @post("/login", guards=[public], status_code=HTTP_200_OK, summary="Sign in")
+    @post(
+        "/login",
+        guards=[public],
+        opt={COST: 3},
+        status_code=HTTP_200_OK,
+        summary="Sign in",
+    )
     async def login(
         self, data: JSONBody[LoginRequest], sign_in: NamedDependency[SignIn]
     ) -> TokenView:
@@ -42,7 +49,7 @@ class IdentityController(Controller):
             user=UserView.of(user),
         )
 
-    @get("/me", guards=[signed_in], summary="Who am I")
+    @get("/me", guards=[requires(Permission.ACCOUNT_READ)], summary="Who am I")
     async def me(
         self, principal: NamedDependency[Principal], show_user: NamedDependency[ShowUser]
     ) -> MeView:

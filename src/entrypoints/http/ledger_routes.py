@@ -13,9 +13,10 @@ from application.billing.read_account import ListEntries, ShowBalance
 from application.ports.persistence import BookedEntry, EntryQuery
 from application.ports.security import Principal
 from domain.billing.ledger import HOUSE_BORNE, AccountKind, Balance, EntryKind, Lot
+from domain.identity.user import Permission
 from domain.shared.ids import RunId
 from domain.shared.money import rupees
-from entrypoints.http.access import signed_in
+from entrypoints.http.access import requires
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     check_limit,
@@ -114,7 +115,7 @@ class LedgerController(Controller):
     path = "/billing"
     tags = ("Billing",)
 
-    @get("/balance", guards=[signed_in], summary="Show the balance")
+    @get("/balance", guards=[requires(Permission.BILLING_READ)], summary="Show the balance")
     async def balance(
         self, principal: NamedDependency[Principal], show_balance: NamedDependency[ShowBalance]
     ) -> BalanceView:
@@ -122,7 +123,7 @@ class LedgerController(Controller):
         balance, lots = await show_balance(principal.user_id)
         return BalanceView.of(balance, list(lots))
 
-    @get("/ledger", guards=[signed_in], summary="List the ledger's entries")
+    @get("/ledger", guards=[requires(Permission.BILLING_READ)], summary="List the ledger's entries")
     async def ledger(
         self,
         principal: NamedDependency[Principal],

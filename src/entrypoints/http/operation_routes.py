@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from application.operations.check_health import CheckHealth
-from entrypoints.http.access import public
+from entrypoints.http.access import OPERATIONS, public
 from entrypoints.http.schemas import LivenessView, ProbeView, ReadinessView
 from entrypoints.version import VERSION
 
@@ -16,12 +16,12 @@ class HealthController(Controller):
     path = "/health"
     tags = ("Operations",)
 
-    @get("/live", guards=[public], summary="Is the process alive")
+    @get("/live", guards=[public], opt={OPERATIONS: True}, summary="Is the process alive")
     async def live(self) -> LivenessView:
         """Answers as long as the process does."""
         return LivenessView("ok", VERSION)
 
-    @get("/ready", guards=[public], summary="Can the platform do its work")
+    @get("/ready", guards=[public], opt={OPERATIONS: True}, summary="Can the platform do its work")
     async def ready(self, check_health: NamedDependency[CheckHealth]) -> Response[ReadinessView]:
         """Every dependency with its latency; 503 when one that is required is away."""
         ready, results = await check_health()
@@ -35,7 +35,13 @@ class HealthController(Controller):
         )
 
 
-@get("/metrics", guards=[public], include_in_schema=False, sync_to_thread=False)
+@get(
+    "/metrics",
+    guards=[public],
+    opt={OPERATIONS: True},
+    include_in_schema=False,
+    sync_to_thread=False,
+)
 def metrics() -> Response[bytes]:
     """This process's figures in Prometheus' text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -36,8 +36,13 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "invalid_request": Kind(422, "The request does not fit"),
         "malformed_json": Kind(400, "The body is not JSON"),
         "not_authenticated": Kind(401, "Sign in first"),
+        "malformed_api_key": Kind(401, "This is no API key"),
+        "invalid_api_key": Kind(401, "The API key is not valid here"),
+        "api_key_expired": Kind(401, "The API key has expired"),
         "invalid_credentials": Kind(401, "Email or password is wrong"),
         "permission_denied": Kind(403, "Not allowed"),
+        "insufficient_scope": Kind(403, "The API key is not for this"),
+        "mode_not_allowed": Kind(403, "The API key is not for this mode"),
         "not_found": Kind(404, "Not found"),
         "method_not_allowed": Kind(405, "Method not allowed"),
         "email_taken": Kind(409, "An account exists"),
@@ -74,6 +79,11 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "coupon_code_taken": Kind(409, "The code is taken"),
         "gateway_refused": Kind(409, "The payment gateway refused"),
         "signature_invalid": Kind(400, "The signature does not fit"),
+        "key_cap_reached": Kind(402, "The API key's credits are used up"),
+        "key_revoked": Kind(409, "The key is revoked"),
+        "key_rotating": Kind(409, "The key is being rotated"),
+        "too_many_keys": Kind(409, "Too many keys"),
+        "rate_limited": Kind(429, "Too many requests"),
         "body_too_large": Kind(413, "The body is too large"),
         "unsupported_media_type": Kind(415, "Send JSON"),
         "unknown_price": Kind(503, "No price is known"),
@@ -121,7 +131,7 @@ def problem(
     }
     more = dict(headers or {})
     if kind.status == HTTPStatus.UNAUTHORIZED:
-        more["WWW-Authenticate"] = 'Bearer realm="bharatbuild"'
+        more["WWW-Authenticate"] = 'Bearer realm="bharatbuild", ApiKey realm="bharatbuild"'
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         more["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return Response(

@@ -25,7 +25,7 @@ from domain.agents.pipelines import DocumentType
 from domain.identity.user import Permission
 from domain.projects.project import ProjectStatus
 from domain.shared.ids import DocumentId, ProjectId
-from entrypoints.http.access import requires
+from entrypoints.http.access import COST, requires
 from entrypoints.http.attachments import attachment, slug
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
@@ -67,6 +67,7 @@ class ProjectController(Controller):
                     idea=data.idea,
                     mode=data.mode,
                     title=data.title,
+                    key=principal.key,
                     once=completion,
                 )
             ),
@@ -153,6 +154,7 @@ class ProjectController(Controller):
         "/{project_id:str}/execute",
         guards=[requires(Permission.PROJECTS_EXECUTE)],
         status_code=HTTP_202_ACCEPTED,
+        opt={COST: 5},
         summary="Execute a project",
     )
     async def execute(
@@ -171,6 +173,7 @@ class ProjectController(Controller):
                     project_id=ProjectId(project_id),
                     reuse=True if data is None else data.reuse,
                     cap_credits=None if data is None else data.cap_credits,
+                    key=principal.key,
                     once=completion,
                 )
             ),

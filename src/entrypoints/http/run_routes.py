@@ -30,7 +30,7 @@ from domain.shared.errors import InvalidValue, NotFound
 from domain.shared.events import RunEvent
 from domain.shared.ids import RunId
 from domain.shared.money import rupees
-from entrypoints.http.access import public, requires
+from entrypoints.http.access import COST, admission_of, public, requires
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.price_schemas import RateView
 from entrypoints.http.schemas import (
@@ -57,6 +57,7 @@ CLOSE_TICKET = 4401
 CLOSE_ORIGIN = 4403
 CLOSE_NOT_FOUND = 4404
 CLOSE_SLOW = 4408
+CLOSE_RATE_LIMITED = 4429
 
 
 class RunController(Controller):
@@ -72,11 +73,13 @@ class RunController(Controller):
         principal: NamedDependency[Principal],
         show_run: NamedDependency[ShowRun],
         provider: NamedDependency[ModelProvider],
+        rules_provider: NamedDependency[ModelProvider],
     ) -> RunDetailView:
         """The run, its steps, and what they used and cost."""
         account = await show_run(principal.user_id, RunId(run_id))
         tasks = account.tasks
         credits = sum(task.credits for task in tasks)
+        answers = rules_provider if account.run.test else provider
         return RunDetailView(
             run=RunView.of(account.run),
             tasks=[TaskView.of(task) for task in tasks],
@@ -87,9 +90,9 @@ class RunController(Controller):
             exchange_rate=RateView.of(account.rate),
             credits=credits,
             cost=rupees(credits),
-            provider=provider.name,
-            offline=provider.offline,
-            notice=provider.notice,
+            provider=answers.name,
+            offline=answers.offline,
+            notice=answers.notice,
         )
 
     @post(
@@ -115,6 +118,7 @@ class RunController(Controller):
         "/{run_id:str}/retry",
         guards=[requires(Permission.PROJECTS_EXECUTE)],
         status_code=HTTP_202_ACCEPTED,
+        opt={COST: 5},
         summary="Retry a run",
     )
     async def retry(
@@ -134,6 +138,7 @@ class RunController(Controller):
                 principal.user_id,
                 RunId(run_id),
                 cap_credits=None if data is None else data.cap_credits,
+                key=principal.key,
                 once=completion,
             ),
             RunView.of,
@@ -191,12 +196,16 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
     ``?ticket=`` is the permit, ``?after=`` the last number already seen. Closes with 1000
     at the run's end, 1013 when something is away, 4400 for bad parameters, 4401 for the
     ticket, 4403 for the origin, 4404 for an unknown run, 4408 when the reader is too
-    slow; after 1013 and 4408, resume with a new ticket and ``after``.
+    slow, 4429 for too many attempts; after 1013 and 4408, resume with a new ticket and
+    ``after``.
     """
     container = socket.app.state.container
     follow: FollowRun = container.follow_run()
     # Accepted first, so that a browser gets to see the close code.
     await socket.accept()
+    if (await admission_of(socket.scope, {})).limited is not None:
+        await socket.close(CLOSE_RATE_LIMITED, "too many attempts; try again in a minute")
+        return
     if not _origin_allowed(socket):
         await socket.close(CLOSE_ORIGIN, "origin not allowed")
         return

@@ -201,7 +201,8 @@ class TaskView(msgspec.Struct):
 
 class RunView(msgspec.Struct):
     """A run without its steps. It was charged ``charged_credits`` so far, never more than
-    ``cap_credits``; null is a run of before there were caps."""
+    ``cap_credits``; null is a run of before there were caps. A ``test`` run was made by rules,
+    and costs nothing."""
 
     id: UUID
     project_id: UUID
@@ -219,6 +220,7 @@ class RunView(msgspec.Struct):
     retry_of: UUID | None
     cap_credits: int | None
     charged_credits: int
+    test: bool
 
     @classmethod
     def of(cls, run: Run) -> "RunView":
@@ -239,6 +241,7 @@ class RunView(msgspec.Struct):
             run.retry_of,
             run.cap_credits,
             run.charged_credits,
+            run.test,
         )
 
 

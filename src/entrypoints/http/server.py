@@ -5,6 +5,7 @@ import os
 from litestar.types import ASGIApp
 
 from entrypoints.http.app import create_app
+from entrypoints.http.rate_headers import RateHeaders
 from entrypoints.http.request_context import RequestContext
 from entrypoints.settings import Settings, load
 
@@ -15,7 +16,7 @@ _GRACE_SECONDS = 10
 
 def app_from_environment() -> ASGIApp:
     """The application for the settings in the environment; each server process calls it."""
-    return RequestContext(create_app(load(os.environ)))
+    return RequestContext(RateHeaders(create_app(load(os.environ))))
 
 
 def serve(settings: Settings) -> None:
@@ -57,6 +58,8 @@ def _uvicorn(settings: Settings) -> None:
         backlog=_BACKLOG,
         log_config=None,
         access_log=False,
+        # Whom to believe about addresses is our setting, and not that whoever is local is.
+        proxy_headers=False,
         ws="websockets-sansio",
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -17,7 +17,7 @@ from adapters.simulated_gateway.gateway import PAGE
 from application.billing.webhooks import ReceiveWebhook
 from application.ports.payment_gateway import GatewayRefused
 from domain.shared.money import rupees
-from entrypoints.http.access import public
+from entrypoints.http.access import GATEWAY, public
 from entrypoints.http.billing_schemas import CheckoutReplyView
 
 _STYLE = """
@@ -48,6 +48,7 @@ class SimulatedGatewayController(Controller):
 
     path = "/simulated-gateway/orders/{gateway_order_id:str}"
     include_in_schema = False
+    opt = {GATEWAY: True}  # noqa: RUF012  # Litestar's own declaration
 
     @get(guards=[public], summary="The page to pay on")
     async def pay_page(

@@ -60,7 +60,8 @@ COLUMNS = (
 
 
 class UsageSumView(msgspec.Struct):
-    """What a group came to. ``key`` is its day, project or model, ``title`` a project's."""
+    """What a group came to. ``key`` is its day, project, model or API key, the last empty
+    for runs that no key asked for; ``title`` is a project's, or an API key's name."""
 
     key: str
     title: str
@@ -124,7 +125,7 @@ class UsageController(Controller):
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> UsagePageView:
-        """What was charged, to the credit, by day (newest first), project or model."""
+        """What was charged, to the credit, by day (newest first), project, model or API key."""
         check_limit(limit)
         total, groups = await show_usage(
             UsageQuery(

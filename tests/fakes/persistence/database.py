@@ -32,6 +32,7 @@ from domain.billing.seats import Seat
 from domain.billing.serials import DocumentKind, FinancialYear, Turn
 from domain.billing.subscriptions.subscription import Charge, Subscription
 from domain.identity.user import User
+from domain.keys.api_key import ApiKey
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project
@@ -39,6 +40,7 @@ from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import (
+    ApiKeyId,
     CouponId,
     DocumentId,
     ModelCallId,
@@ -249,6 +251,7 @@ class Tables:
     notices: dict[tuple[UserId, str], Notice] = field(default_factory=dict)
     retention: dict[tuple[UserId, ProjectId], datetime] = field(default_factory=dict)
     retention_looks: dict[ProjectId, datetime] = field(default_factory=dict)
+    api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
     webhook_endpoints: dict[WebhookEndpointId, EndpointRow] = field(default_factory=dict)
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
+from application.ports.keys import ApiKeyRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
@@ -34,6 +35,7 @@ from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
+from tests.fakes.persistence.keys import InMemoryApiKeys
 from tests.fakes.persistence.payments import (
     InMemoryCoupons,
     InMemoryOrders,
@@ -84,6 +86,7 @@ class InMemoryTransaction:
     entitlements: EntitlementRepository
     notices: NoticeRepository
     retention: RetentionRepository
+    keys: ApiKeyRepository
     webhooks: Webhooks
 
 
@@ -119,5 +122,6 @@ class InMemoryUnitOfWork(UnitOfWork):
                 entitlements=InMemoryEntitlements(session),
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
+                keys=InMemoryApiKeys(session),
                 webhooks=InMemoryWebhooks(session),
             )

@@ -72,20 +72,26 @@ class InMemoryUsage(UsageRecords):
             UsageGroup.DAY: day_of(line.at).isoformat(),
             UsageGroup.PROJECT: str(line.step.project_id),
             UsageGroup.MODEL: line.step.model,
+            UsageGroup.KEY: str(line.step.api_key_id or ""),
         }[by]
 
     def _summed(self, by: UsageGroup, key: str, lines: Sequence[UsageLine]) -> UsageSum:
-        project = (
-            self._session.tables.projects.get(lines[0].step.project_id)
-            if by is UsageGroup.PROJECT
-            else None
-        )
         return UsageSum(
             key=key,
-            title=project.title if project else "",
+            title=self._title(by, lines[0].step) if lines else "",
             steps=len(lines),
             runs=len({line.step.run_id for line in lines}),
             usage=sum((line.step.usage for line in lines), NO_USAGE),
             credits=sum(line.step.credits for line in lines),
             cost_nano_usd=sum(line.step.cost_nano_usd for line in lines),
         )
+
+    def _title(self, by: UsageGroup, step: SettledStep) -> str:
+        tables = self._session.tables
+        if by is UsageGroup.PROJECT:
+            project = tables.projects.get(step.project_id)
+            return project.title if project else ""
+        if by is UsageGroup.KEY and step.api_key_id is not None:
+            key = tables.api_keys.get(step.api_key_id)
+            return key.name if key and key.user_id == self._session.tenant else ""
+        return ""

@@ -268,7 +268,10 @@ def test_no_secret_stands_in_the_configuration(secret_files: Path) -> None:
         for line in path.read_text().splitlines()
         if len(line) >= 16 and not line.startswith("-----")
     }
-    environment = {name.upper(): f"planted-{name}" for name in ("jwt_signing_key", "s3_secret_key")}
+    environment = {
+        name.upper(): f"planted-{name}"
+        for name in ("jwt_signing_key", "api_key_peppers", "s3_secret_key")
+    }
     environment |= {"ANTHROPIC_API_KEY": "planted-key", "DATABASE_URL": "planted-url"}
     whole = json.dumps([rendered("compose.yaml", **environment), rendered(**environment)])
     assert "planted" not in whole

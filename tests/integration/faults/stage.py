@@ -21,7 +21,7 @@ import httpx
 
 from adapters.postgres.migrate import upgrade
 from adapters.redis import open_redis
-from adapters.security import generate_box_key, generate_signing_key
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from application.failpoints import Failpoint
 from entrypoints.local_stack import ChildProcess, Command, LocalStack, RestartPolicy
 from entrypoints.local_stack.ports import choose_free_port
@@ -88,6 +88,7 @@ class Stage:
             "PYTHONUNBUFFERED": "1",
             **addresses.environment(),
             "JWT_SIGNING_KEY": generate_signing_key()[1],
+            "API_KEY_PEPPERS": generate_pepper(),
             "SECRET_BOX_KEYS": generate_box_key(),
             "ACCESS_TOKEN_SECONDS": "3600",
             "ANTHROPIC_API_KEY": "stage",

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from entrypoints.cli.platform import Platform
+from tests.integration.platform.partner import partner_of
 
 ROOT = Path(__file__).parents[3]
 _BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
@@ -18,6 +19,8 @@ async def test_every_command_of_the_quickstart_works(platform: Platform, tmp_pat
     blocks = _BLOCK.findall(text)
     assert len(blocks) >= 5
     script = "set -euo pipefail\n" + "\n".join(blocks)
+    async with partner_of(platform.url, platform.environment["DATABASE_OWNER_URL"]) as partner:
+        token = partner.http.headers["Authorization"].removeprefix("Bearer ")
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-c",
@@ -27,6 +30,7 @@ async def test_every_command_of_the_quickstart_works(platform: Platform, tmp_pat
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
             "BASE_URL": platform.url,
+            "PARTNER_TOKEN": token,
             "EMAIL": f"reader-{uuid4().hex[:8]}@example.com",
         },
         stdout=asyncio.subprocess.PIPE,

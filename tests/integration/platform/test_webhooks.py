@@ -10,23 +10,16 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from adapters.postgres.oversight import grant_role
-from domain.identity.user import Role
 from entrypoints.cli.platform import Platform
-from tests.integration.platform.person import PASSWORD, Person
+from tests.integration.platform.partner import partner_of
+from tests.integration.platform.person import Person
 from tests.integration.webhooks.receiver import Receiver, answering, receiver
 
 
 @pytest.fixture(scope="module")
 async def partner(platform: Platform) -> AsyncIterator[Person]:
-    async with Person(platform.url) as registered:
-        owner_url = platform.environment["DATABASE_OWNER_URL"]
-        assert await grant_role(owner_url, registered.email, Role.PARTNER)
-        answer = await registered.http.post(
-            "/auth/login", json={"email": registered.email, "password": PASSWORD}
-        )
-        registered.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        yield registered
+    async with partner_of(platform.url, platform.environment["DATABASE_OWNER_URL"]) as opened:
+        yield opened
 
 
 async def came(here: Receiver, number: int, seconds: float = 30) -> None:
@@ -170,13 +163,7 @@ async def test_others_have_nothing_to_do_with_it(
     path = f"/webhook-endpoints/{added['endpoint']['id']}"
     assert (await person.get("/webhook-endpoints", status=403))["code"] == "permission_denied"
     assert (await client.get("/webhook-endpoints")).status_code == 401
-    async with Person(platform.url) as other:
-        owner_url = platform.environment["DATABASE_OWNER_URL"]
-        assert await grant_role(owner_url, other.email, Role.PARTNER)
-        answer = await other.http.post(
-            "/auth/login", json={"email": other.email, "password": PASSWORD}
-        )
-        other.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    async with partner_of(platform.url, platform.environment["DATABASE_OWNER_URL"]) as other:
         assert (await other.get("/webhook-endpoints"))["items"] == []
         for method, where, body in (
             ("GET", path, None),

@@ -24,6 +24,7 @@ from tests.contracts.invoices_contract import (
     InvoiceRegisterContract,
     InvoicesContract,
 )
+from tests.contracts.keys_contract import ApiKeysContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
 from tests.contracts.plan_limits_contract import PlanLimitsContract
@@ -151,6 +152,10 @@ class TestStepHistory(StepHistoryContract):
 
 class TestLedger(LedgerContract):
     """The credit ledger."""
+
+
+class TestApiKeys(ApiKeysContract):
+    """API keys."""
 
 
 class TestIdempotency(IdempotencyContract):

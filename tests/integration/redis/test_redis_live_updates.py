@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from adapters.redis import RedisLiveUpdates, subscriber
+from adapters.redis import RedisLiveUpdates
 from application.ports.live import Nudge, StepProgress
 from tests.contracts.live_contract import (
     LiveUpdatesContract,
@@ -188,7 +188,7 @@ async def test_runs_left_while_the_server_is_away_are_not_subscribed_again(
 async def test_a_connection_that_falls_silent_is_given_up(
     valkey: PrivateValkey, live: RedisLiveUpdates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(live._subscriber, "_quiet_seconds", 0.1)
     run = make_run_id()
     async with live.follow(run) as updates:
         # The wait begun with the old patience ends with the next word.

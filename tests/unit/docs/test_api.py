@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from litestar.routes import WebSocketRoute
 
-from adapters.security import generate_box_key, generate_signing_key
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from application.webhooks.replay_deliveries import KEEP, MOST_AT_ONCE
 from domain.shared.events import EventType
 from domain.shared.ids import WebhookEventId
@@ -49,6 +49,7 @@ def test_every_route_is_listed_and_no_other() -> None:
             s3_access_key="none",
             s3_secret_key="none",
             jwt_signing_key=generate_signing_key()[1],
+            api_key_peppers=generate_pepper(),
             secret_box_keys=generate_box_key(),
         )
     )
@@ -85,7 +86,7 @@ def test_every_close_code_is_listed() -> None:
 
 def test_the_shell_blocks_can_be_parsed() -> None:
     blocks = re.findall(r"^```bash\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     done = subprocess.run(["bash", "-n"], input="\n".join(blocks), text=True, check=False)
     assert done.returncode == 0
 

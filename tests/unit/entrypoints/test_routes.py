@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from adapters.security import generate_box_key, generate_signing_key
 from application.ports.persistence import DatabaseUnavailable
 from domain.shared.errors import DomainError
+from entrypoints.http.access import GATEWAY
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
 from entrypoints.settings import SettingsInvalid, load
@@ -29,6 +30,13 @@ def app() -> Litestar:
 def test_without_a_signing_key_there_is_no_application() -> None:
     with pytest.raises(SettingsInvalid, match="JWT_SIGNING_KEY"):
         create_app(load(GOOD))
+
+
+@pytest.mark.parametrize("peppers", ["", "1:abc", "nonsense"])
+def test_without_a_pepper_there_is_no_application(peppers: str) -> None:
+    signed = {**GOOD, "JWT_SIGNING_KEY": generate_signing_key()[1]}
+    with pytest.raises(SettingsInvalid, match="API_KEY_PEPPERS"):
+        create_app(load({**signed, "API_KEY_PEPPERS": peppers}))
 
 
 def test_without_a_key_for_secrets_there_is_no_application() -> None:
@@ -61,6 +69,20 @@ def test_every_route_names_its_guard(app: Litestar) -> None:
     assert not unguarded
 
 
+OF_THE_GATEWAY = {"receive_event", "pay_page", "approve_payment", "decline_payment"}
+
+
+def test_no_limit_of_persons_and_programs_holds_up_the_gateway(app: Litestar) -> None:
+    """And whatever takes its events, or is added to do so, is counted in its own way."""
+    apart = {handler.fn.__name__ for handler in _handlers(app) if handler.opt.get(GATEWAY)}
+    taking = {
+        handler.fn.__name__
+        for handler in _handlers(app)
+        if "ReceiveWebhook" in str(signature(handler.fn))
+    }
+    assert taking <= apart == OF_THE_GATEWAY
+
+
 EXEMPT = {
     "preview_change": "it changes nothing",
     "register": "there is no person yet to own a key; an email registers once anyway",
@@ -78,7 +100,7 @@ EXEMPT = {
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 
-SHOWN_ONCE = {"add_endpoint": "secret", "rotate_secret": "secret"}
+SHOWN_ONCE = dict.fromkeys(("issue", "rotate", "add_endpoint", "rotate_secret"), "secret")
 """The POSTs whose first answer has a secret that the stored one lacks, and its field."""
 
 SECRETS = ("token", "secret", "password", "ticket", "key", "credential")

@@ -14,6 +14,7 @@ GOOD = {
     "S3_ENDPOINT": "http://localhost:1",
     "S3_ACCESS_KEY": "key",
     "S3_SECRET_KEY": "secret",
+    "API_KEY_PEPPERS": "1:" + "ab" * 32,
 }
 
 
@@ -37,6 +38,8 @@ def test_what_is_missing_is_named_all_at_once() -> None:
         ("ENVIRONMENT", "staging"),
         ("WORKER_CONCURRENCY", "0"),
         ("DATABASE_URL", "mysql://localhost"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, the proxy"),
+        ("KEY_PER_DAY", "0"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(variable: str, value: str) -> None:

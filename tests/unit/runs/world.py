@@ -120,6 +120,7 @@ class World:
     user_id: UserId
     gate: ProviderGate
     metrics: RecordingRunMetrics
+    rules: ScriptedLanguageModel
     mending: MendingBudget = MENDING
 
     def worker(self, *, lease: float = 30.0, heartbeat: float = 0.01) -> ExecuteRun:
@@ -137,6 +138,7 @@ class World:
             PriceBook(self.uow, self.clock),
             self.gate,
             self.mending,
+            self.rules,
         )
         return ExecuteRun(self.claims, tools, self.metrics, lease, heartbeat)
 
@@ -221,4 +223,5 @@ async def open_world(
         user_id=user.id,
         gate=LocalProviderGate(PROVIDER_CIRCUIT, pace, lambda: clock.now().timestamp()),
         metrics=RecordingRunMetrics(),
+        rules=model(),
     )

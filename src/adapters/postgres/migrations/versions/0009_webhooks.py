@@ -7,7 +7,7 @@ URLs, secrets, what was said and what was answered.
 from alembic import op
 
 revision: str = "0009"
-down_revision: str | None = "0007"
+down_revision: str | None = "0008"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""API keys: managing them, calling with them, and the limits every call is held to."""

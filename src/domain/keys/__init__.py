@@ -1,0 +1,1 @@
+"""Partners' access: API keys, what they may do, and how much of it at a time."""

@@ -1,0 +1,28 @@
+"""Where a request comes from: the peer, or what trusted proxies say of it."""
+
+from collections.abc import Sequence
+
+from litestar.types import Scope
+
+from domain.keys.addresses import within
+
+
+def client_address(scope: Scope, proxies: Sequence[str]) -> str:
+    """The address of whoever sent the request, or the empty string where there is none.
+
+    ``X-Forwarded-For`` is read from its end, which the nearest proxy wrote, for as long as
+    the one who wrote an entry is trusted. What stands before that anybody may have written.
+    """
+    client = scope.get("client")
+    address = str(client[0]) if client else ""
+    if not proxies or not within(address, proxies):
+        return address
+    forwarded = [
+        entry.strip()
+        for name, value in scope["headers"]
+        if name.lower() == b"x-forwarded-for"
+        for entry in value.decode("latin-1").split(",")
+    ]
+    while forwarded and within(address, proxies):
+        address = forwarded.pop()
+    return address
