@@ -84,6 +84,7 @@ from application.billing.refund_desk import RefundDesk
 from application.billing.set_prices import AddExchangeRate, AddModelPrice
 from application.billing.show_orders import ListMovements, ListOrders, ShowOrder
 from application.billing.show_usage import ShowUsage
+from application.billing.told import ToldFulfilment
 from application.billing.top_up import TopUpFulfilment
 from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
@@ -244,7 +245,10 @@ def open_gate(settings: Settings, model: LanguageModel, redis: Any) -> ProviderG
 def fulfilments(
     subscriptions: Fulfilment, issue_invoice: IssueInvoice, issue_credit_note: IssueCreditNote
 ) -> dict[OrderPurpose, Fulfilment]:
-    """What a payment brings about, by its order's purpose; each with its invoice."""
+    """What a payment brings about, by its order's purpose; told, and each with its invoice.
+
+    The invoice comes last: from its number to the commit, the series waits.
+    """
     bare: dict[OrderPurpose, Fulfilment] = {
         OrderPurpose.TOP_UP: TopUpFulfilment(),
         OrderPurpose.SUBSCRIPTION_START: subscriptions,
@@ -252,7 +256,7 @@ def fulfilments(
         OrderPurpose.SUBSCRIPTION_RENEWAL: subscriptions,
     }
     return {
-        purpose: InvoicedFulfilment(fulfilment, issue_invoice, issue_credit_note)
+        purpose: InvoicedFulfilment(ToldFulfilment(fulfilment), issue_invoice, issue_credit_note)
         for purpose, fulfilment in bare.items()
     }
 

@@ -13,6 +13,7 @@ from application.billing.oversee_payments import OverseeWebhooks
 from application.billing.payment_book import PaymentBook
 from application.billing.reconcile import ReconcileOrders, ReconcileRefunds
 from application.billing.refund_desk import RefundDesk
+from application.billing.told import ToldFulfilment
 from application.billing.top_up import TopUpFulfilment
 from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
@@ -78,7 +79,7 @@ class Shop:
     @cached_property
     def fulfilments(self) -> Mapping[OrderPurpose, Any]:
         invoiced = InvoicedFulfilment(
-            self.top_ups,
+            ToldFulfilment(self.top_ups),
             IssueInvoice(self.clock, self.ids, TERMS),
             IssueCreditNote(self.clock, self.ids, TERMS),
         )

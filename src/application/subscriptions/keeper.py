@@ -51,6 +51,18 @@ PURPOSES = {
 }
 
 
+WEBHOOK_EVENTS = {
+    NoticeKind.TRIAL_STARTED: "subscription.activated",
+    NoticeKind.STARTED: "subscription.activated",
+    NoticeKind.RESUMED: "subscription.activated",
+    NoticeKind.RENEWED: "subscription.renewed",
+    NoticeKind.PAST_DUE: "subscription.past_due",
+    NoticeKind.CANCEL_SCHEDULED: "subscription.cancelled",
+    NoticeKind.ENDED: "subscription.expired",
+}
+"""What of a subscription's history its buyer's endpoints hear of too, and as what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """What is left to be done after the commit: orders to be placed, and to be cancelled."""
@@ -242,6 +254,18 @@ class SubscriptionKeeper:
                 subscription_id=subscription.id,
             )
         )
+        if told.kind in WEBHOOK_EVENTS:
+            await tx.webhooks.emit(
+                WEBHOOK_EVENTS[told.kind],
+                {
+                    "subscription_id": str(subscription.id),
+                    "plan": subscription.plan.code,
+                    "seats": subscription.seats,
+                    "status": subscription.status.value,
+                    "period_end": subscription.period_end.isoformat(),
+                },
+                at=now,
+            )
 
     async def _seats(self, tx: Transaction, subscription: Subscription, now: datetime) -> None:
         """Bring the buyer's own seat up to date at once, and the others soon."""

@@ -20,6 +20,7 @@ from entrypoints.local_stack import StackAddresses
 from tests.contracts.invoiced_flow_contract import InvoicedFlowContract
 from tests.contracts.payment_flow_contract import CREDITS, PaymentFlowContract, reply_to
 from tests.contracts.shop import CAPTURED, Shop
+from tests.contracts.told_flow_contract import ToldFlowContract
 from tests.fakes.clock import MovableClock
 
 ROUNDS = 50
@@ -46,6 +47,10 @@ async def no_events_of_other_tests(dispatch_engine: AsyncEngine) -> None:
 
 class TestPapers(InvoicedFlowContract):
     """Invoices and credit notes of what is bought and given back."""
+
+
+class TestTold(ToldFlowContract):
+    """What endpoints hear of it."""
 
 
 class TestPostgres(PaymentFlowContract):

@@ -7,6 +7,7 @@ import pytest
 from tests.contracts.invoiced_flow_contract import InvoicedFlowContract
 from tests.contracts.payment_flow_contract import PaymentFlowContract
 from tests.contracts.shop import Shop
+from tests.contracts.told_flow_contract import ToldFlowContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.payments import InMemoryPaymentSchedule, InMemoryWebhooks
@@ -27,6 +28,12 @@ def in_memory_shop() -> Shop:
 
 
 class TestPapersInMemory(InvoicedFlowContract):
+    @pytest.fixture
+    def shop(self) -> Shop:
+        return in_memory_shop()
+
+
+class TestToldInMemory(ToldFlowContract):
     @pytest.fixture
     def shop(self) -> Shop:
         return in_memory_shop()

@@ -4,6 +4,7 @@ import pytest
 
 from tests.contracts.office import Office
 from tests.contracts.subscription_flow_contract import SubscriptionFlowContract
+from tests.contracts.told_flow_contract import ToldSubscriptionContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
@@ -26,6 +27,10 @@ def office() -> Office:
         clock=clock,
         subscriptions=InMemorySubscriptionSchedule(database),
     )
+
+
+class TestToldInMemory(ToldSubscriptionContract):
+    """What endpoints hear of it."""
 
 
 class TestInMemory(SubscriptionFlowContract):
