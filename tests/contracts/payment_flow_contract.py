@@ -615,7 +615,7 @@ class PaymentFlowContract:
     async def test_an_order_that_the_gateway_does_not_take_is_cancelled(self, shop: Shop) -> None:
         code = await keep_coupon(shop, max_redemptions=1)
         owner = await keep_user(shop.uow)
-        real, shop.gateway.create_order = shop.gateway.create_order, _away  # type: ignore
+        real, shop.gateway.create_order = shop.gateway.create_order, _away  # type: ignore[method-assign]  # away for one call
         with pytest.raises(GatewayUnavailable):
             await shop.order(owner, coupon=code)
         shop.gateway.create_order = real  # type: ignore[method-assign]
@@ -806,7 +806,7 @@ class PaymentFlowContract:
             assert list(await tx.coupons.page(limit=2, after=None)) == [two, one]
             assert list(await tx.coupons.page(limit=1, after=two.id)) == [one]
             assert await tx.coupons.set_active(one.id, active=False)
-            assert not await tx.coupons.set_active(new_id(), active=False)  # type: ignore
+            assert not await tx.coupons.set_active(new_id(), active=False)  # type: ignore[arg-type]  # nobody's id
             assert await tx.coupons.get(one.id) == replace(one, active=False)
         with pytest.raises(CouponExhausted):
             async with shop.uow.begin(owner.id) as tx:
