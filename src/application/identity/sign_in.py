@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.register_user import normalised_email
 from application.ports.persistence import UnitOfWork
-from application.ports.security import AccessToken, AccessTokens, PasswordHasher
+from application.ports.security import PasswordHasher
+from domain.identity.session import Device, SignInMethod
 from domain.identity.user import InvalidCredentials, User
 from domain.shared.errors import InvalidValue
 
@@ -23,10 +25,10 @@ class SignIn:
 
     uow: UnitOfWork
     hasher: PasswordHasher
-    tokens: AccessTokens
+    opener: SessionOpener
 
-    async def __call__(self, command: Credentials) -> tuple[User, AccessToken]:
-        """Give an access token.
+    async def __call__(self, command: Credentials, device: Device) -> SignedIn:
+        """Open a session.
 
         Raises:
             InvalidCredentials: they do not belong together, or the account is off.
@@ -39,11 +41,12 @@ class SignIn:
         fits = await self.hasher.verify(command.password, user.password_hash)
         if not fits or not user.is_active:
             raise InvalidCredentials("Email or password is wrong.")
-        if self.hasher.outdated(user.password_hash):
-            stronger = await self.hasher.hash(command.password)
-            async with self.uow.begin(user.id) as tx:
+        outdated = self.hasher.outdated(user.password_hash)
+        stronger = await self.hasher.hash(command.password) if outdated else None
+        async with self.uow.begin(user.id) as tx:
+            if stronger is not None:
                 await tx.users.set_password_hash(user.id, stronger)
-        return user, self.tokens.issue(user)
+            return await self.opener(tx, user, [SignInMethod.PASSWORD], device)
 
     async def _find(self, email: str) -> User | None:
         try:

@@ -14,6 +14,7 @@ from litestar.types import Guard, Scope
 
 from application.keys.admit_request import Admission, AdmitRequest, Presented
 from application.ports.security import Principal
+from domain.identity.session import Device, clean_agent
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
 from entrypoints.http.client_address import client_address
@@ -116,6 +117,18 @@ def requires(*permissions: Permission) -> Guard:
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     """The caller, as the application's guard found them."""
     return _authenticated(request)
+
+
+def device_of(request: Request[Any, Any, Any]) -> Device:
+    """Where a request comes from, as its session is shown."""
+    address = client_address(request.scope, request.app.state.settings.proxies)
+    return Device(address=address, agent=clean_agent(request.headers.get("user-agent", "")))
+
+
+def caller_of(request: Request[Any, Any, Any]) -> Principal | None:
+    """Who calls a route for everybody, if anybody proved who they are."""
+    admission = _known(request.scope)
+    return None if admission is None else admission.principal
 
 
 def _counter(scope: Scope) -> tuple[AdmitRequest, str]:
