@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
+from adapters.security import SignedAccessTokens
 from application.identity.end_sessions import (
     ListSessions,
     RevokeSession,
@@ -18,7 +19,7 @@ from application.identity.end_sessions import (
 from application.identity.open_session import SignedIn
 from application.identity.refresh_session import RefreshSession
 from application.identity.sign_in import Credentials, SignIn
-from application.ports.security import AccessTokens, Principal
+from application.ports.security import Principal
 from domain.identity.session import RefreshRefused
 from domain.shared.ids import SessionId
 from entrypoints.http.access import COST, caller_of, device_of, public, signed_in
@@ -136,7 +137,7 @@ class SessionController(Controller):
 
 
 @get("/.well-known/jwks.json", guards=[public], tags=["Identity"], summary="Show signing keys")
-async def jwks(tokens: NamedDependency[AccessTokens]) -> Response[bytes]:
+async def jwks(tokens: NamedDependency[SignedAccessTokens]) -> Response[bytes]:
     """The public keys of access tokens, as a JSON Web Key Set (RFC 7517)."""
     return Response(
         msgspec.json.encode({"keys": tokens.public_keys()}),
