@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
@@ -523,6 +524,8 @@ class Transaction(Protocol):
     def keys(self) -> ApiKeyRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def audit(self) -> AuditTrail: ...
 
 
 class UnitOfWork(Protocol):
