@@ -91,8 +91,9 @@ def _say_what_schemas_are(schemas: dict[str, Json]) -> None:
             schema["properties"][field] = _simple(of_field)
 
 
-def _classes(of: type) -> Iterator[type]:
-    for kind in of.__subclasses__():
+def _classes(of: type[Any]) -> Iterator[type[Any]]:
+    subclasses: list[type[Any]] = of.__subclasses__()
+    for kind in subclasses:
         if kind.__module__.startswith(("entrypoints.", "domain.", "application.")):
             yield kind
         yield from _classes(kind)
