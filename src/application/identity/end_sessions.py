@@ -19,27 +19,33 @@ class SignOut:
     refresh: RefreshTokens
     changes: KeyChanges
 
-    async def __call__(self, principal: Principal | None, refresh: str | None) -> None:
-        """End what is shown. What opens nothing is none the worse for it."""
+    async def __call__(self, principal: Principal | None, refresh: str | None) -> int:
+        """End what is shown, and say how many sessions that were.
+
+        What opens nothing is none the worse for it.
+        """
+        ended = 0
         if principal is not None and principal.session is not None:
-            await self._end(principal.user_id, principal.session.id)
+            ended += await self._end(principal.user_id, principal.session.id)
         if not refresh:
-            return
+            return ended
         digest = self.refresh.digest(refresh)
         async with self.uow.begin(None) as tx:
             holder = await tx.sessions.holder(digest)
         if holder is None:
-            return
+            return ended
         async with self.uow.begin(holder) as tx:
             session_id = await tx.sessions.of_token(digest)
         if session_id is not None:
-            await self._end(holder, session_id)
+            ended += await self._end(holder, session_id)
+        return ended
 
-    async def _end(self, user_id: UserId, session_id: SessionId) -> None:
+    async def _end(self, user_id: UserId, session_id: SessionId) -> bool:
         async with self.uow.begin(user_id) as tx:
             ended = await tx.sessions.end(session_id, SessionEnd.SIGNED_OUT)
         if ended:
             await self.changes.announce(user_id)
+        return ended
 
 
 @dataclass(frozen=True, slots=True)

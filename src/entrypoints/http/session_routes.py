@@ -7,7 +7,7 @@ import msgspec
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
+from litestar.status_codes import HTTP_200_OK
 
 from adapters.security import SignedAccessTokens
 from application.identity.end_sessions import (
@@ -22,7 +22,7 @@ from application.identity.sign_in import Credentials, SignIn
 from application.ports.security import Principal
 from domain.identity.session import RefreshRefused
 from domain.shared.ids import SessionId
-from entrypoints.http.access import COST, caller_of, device_of, public, signed_in
+from entrypoints.http.access import COST, OF_OUR_PAGES, caller_of, device_of, public, signed_in
 from entrypoints.http.refresh_cookie import (
     check_origin,
     cookie_gone,
@@ -45,7 +45,13 @@ class SessionController(Controller):
     path = "/auth"
     tags = ("Identity",)
 
-    @post("/login", guards=[public], opt={COST: 3}, status_code=HTTP_200_OK, summary="Sign in")
+    @post(
+        "/login",
+        guards=[public],
+        opt={COST: 3, OF_OUR_PAGES: True},
+        status_code=HTTP_200_OK,
+        summary="Sign in",
+    )
     async def login(
         self,
         data: JSONBody[LoginRequest],
@@ -65,7 +71,7 @@ class SessionController(Controller):
     @post(
         "/refresh",
         guards=[public],
-        opt={COST: 2},
+        opt={COST: 2, OF_OUR_PAGES: True},
         status_code=HTTP_200_OK,
         summary="Refresh a session",
     )
@@ -86,17 +92,23 @@ class SessionController(Controller):
         going_on = await refresh_session(token, device_of(request))
         return tokens_of(request, going_on, in_body=data is not None)
 
-    @post("/logout", guards=[public], status_code=HTTP_204_NO_CONTENT, summary="Sign out")
+    @post(
+        "/logout",
+        guards=[public],
+        opt={OF_OUR_PAGES: True},
+        status_code=HTTP_200_OK,
+        summary="Sign out",
+    )
     async def logout(
         self,
         request: Request[Any, Any, Any],
         sign_out: NamedDependency[SignOut],
         data: JSONBody[RefreshRequest | None] = None,
-    ) -> Response[None]:
+    ) -> Response[EndedView]:
         """End the session of the access token, of the cookie, or of the refresh token sent."""
         token = data.refresh_token if data is not None else refresh_in_cookie(request)
-        await sign_out(caller_of(request), token)
-        return Response(None, cookies=[cookie_gone(request)])
+        ended = await sign_out(caller_of(request), token)
+        return Response(EndedView(ended), cookies=[cookie_gone(request)])
 
     @post(
         "/logout-everywhere",
