@@ -338,6 +338,14 @@ class ModelCallRepository(Protocol):
         """
         ...
 
+    async def give_up(self, run_id: RunId, step: str, request_hash: str | None = None) -> None:
+        """Make every open intent of a step, or of one question in it, lost and the house's.
+
+        For who has locked the run, and before the calls are read: an answer that is being
+        recorded comes before this, and is read, or after it, and is the house's.
+        """
+        ...
+
     async def of_request(self, run_id: RunId, step: str, request_hash: str) -> Sequence[ModelCall]:
         """Every call made for one question in this run's step, oldest first."""
         ...

@@ -9,8 +9,6 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
@@ -29,6 +27,7 @@ from entrypoints.http.invoice_routes import (
 )
 from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
+from entrypoints.http.openapi.serving import openapi_config
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.plan_routes import (
     AdminPlanController,
@@ -45,7 +44,6 @@ from entrypoints.http.run_routes import RunController, stream
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
-from entrypoints.version import VERSION
 
 USE_CASES = (
     "register_user",
@@ -225,22 +223,7 @@ def create_app(settings: Settings) -> Litestar:
         if settings.origins
         else None,
         request_max_body_size=settings.http_max_body_bytes,
-        openapi_config=OpenAPIConfig(
-            title="BharatBuild AI",
-            version=VERSION,
-            path="/api/v1/schema",
-            use_handler_docstrings=True,
-            components=Components(
-                security_schemes={
-                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
-                    "api_key": SecurityScheme(
-                        type="apiKey", name=KEY_HEADER, security_scheme_in="header"
-                    ),
-                }
-            ),
-            security=[{"bearer": []}, {"api_key": []}],
-            render_plugins=[],
-        ),
+        openapi_config=openapi_config(),
         debug=False,
         logging_config=None,
     )
