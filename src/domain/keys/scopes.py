@@ -15,8 +15,8 @@ LIVE_ONLY = frozenset(
         Permission.AUDIT_READ,
     }
 )
-"""What no test key may do: it moves money, sets prices, acts on what others run or tells what everybody
-did, and there is no test of that which leaves it all as it was."""
+"""What no test key may do: it moves money, sets prices, acts on what others run or tells what
+everybody did, and there is no test of that which leaves it all as it was."""
 
 
 class InsufficientScope(DomainError):

@@ -174,7 +174,7 @@ class AccountAuditController(Controller):
     """What was done on what is the person's. Not for keys: it tells where they sign in from."""
 
     path = "/account/audit"
-    tags = ("Account",)
+    tags = ("Identity",)
     dependencies = _ASKED
 
     @get("", guards=[signed_in], summary="List what was done")

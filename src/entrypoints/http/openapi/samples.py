@@ -37,6 +37,12 @@ WORDS: Final[Mapping[str, Any]] = {
     "role": "member",
     "ticket": "Jx3ZkR0m2vQ8yT6bLw9sPqA1cE4fH7uN",
     "token_type": "Bearer",
+    "action": "api_key.edited",
+    "actor": "person",
+    "actor_name": "",
+    "after": {"name": "Nightly build"},
+    "before": {"name": "Build"},
+    "subject_id": "019aa6de-7b1c-7d3e-9a44-3c1b7a2f8e55",
     # Keys.
     "allowed_ips": ["203.0.113.0/24"],
     "credit_cap": 50_000,
