@@ -16,6 +16,7 @@ from entrypoints.container import access_tokens, key_secrets, open_container, se
 from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
+from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
@@ -130,6 +131,8 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "read_own_audit",
+    "oversee_audit",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -183,6 +186,8 @@ def create_app(settings: Settings) -> Litestar:
             QuoteController,
             KeyController,
             WebhookEndpointController,
+            AccountAuditController,
+            AdminAuditController,
             stream,
         ],
     )

@@ -7,6 +7,7 @@ from litestar.params import JSONBody
 from application.identity.register_user import RegisterUser, Registration
 from application.identity.show_user import ShowUser
 from application.ports.security import Principal
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from entrypoints.http.access import COST, public, requires
 from entrypoints.http.schemas import MeView, RegisterRequest, UserView
@@ -20,11 +21,14 @@ class IdentityController(Controller):
 
     @post("/register", guards=[public], opt={COST: 3}, summary="Register")
     async def register(
-        self, data: JSONBody[RegisterRequest], register_user: NamedDependency[RegisterUser]
+        self,
+        data: JSONBody[RegisterRequest],
+        origin: NamedDependency[Origin],
+        register_user: NamedDependency[RegisterUser],
     ) -> UserView:
         """Open an account with its starting grant of credits."""
         user = await register_user(
-            Registration(email=data.email, password=data.password, name=data.name)
+            Registration(email=data.email, password=data.password, name=data.name, origin=origin)
         )
         return UserView.of(user)
 

@@ -20,6 +20,7 @@ from application.identity.open_session import SignedIn
 from application.identity.refresh_session import RefreshSession
 from application.identity.sign_in import Credentials, SignIn
 from application.ports.security import Principal
+from domain.audit.origin import Origin
 from domain.identity.session import RefreshRefused
 from domain.shared.ids import SessionId
 from entrypoints.http.access import COST, OF_OUR_PAGES, caller_of, device_of, public, signed_in
@@ -56,6 +57,7 @@ class SessionController(Controller):
         self,
         data: JSONBody[LoginRequest],
         request: Request[Any, Any, Any],
+        origin: NamedDependency[Origin],
         sign_in: NamedDependency[SignIn],
     ) -> Response[TokenView]:
         """Open a session for an email and its password.
@@ -64,7 +66,7 @@ class SessionController(Controller):
         """
         check_origin(request)
         opened = await sign_in(
-            Credentials(email=data.email, password=data.password), device_of(request)
+            Credentials(email=data.email, password=data.password, origin=origin), device_of(request)
         )
         return tokens_of(request, opened, in_body=data.refresh_in == "body")
 

@@ -25,7 +25,7 @@ from domain.identity.session import (
 )
 from domain.identity.user import InvalidCredentials, NotAuthenticated, Role, User
 from domain.shared.errors import NotFound
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.keys import InMemoryKeyChanges
 from tests.fakes.persistence import InMemoryDatabase
@@ -65,7 +65,9 @@ class World:
 
     async def signed_in(self, owner: User | None = None) -> SignedIn:
         owner = owner or await self.person()
-        return await self.sign_in(Credentials(email=owner.email, password=PASSWORD), PHONE)
+        return await self.sign_in(
+            Credentials(email=owner.email, password=PASSWORD, origin=ORIGIN), PHONE
+        )
 
     async def caller(self, token: str, process: AuthenticateSession | None = None) -> Principal:
         asked = process or self.process
@@ -104,7 +106,7 @@ async def test_signing_in_opens_a_session(world: World) -> None:
 async def test_a_wrong_password_opens_none(world: World) -> None:
     owner = await world.person()
     with pytest.raises(InvalidCredentials):
-        await world.sign_in(Credentials(email=owner.email, password="x" * 20), PHONE)
+        await world.sign_in(Credentials(email=owner.email, password="x" * 20, origin=ORIGIN), PHONE)
     assert not world.database.tables.sessions
 
 

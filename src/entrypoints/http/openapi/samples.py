@@ -41,6 +41,12 @@ WORDS: Final[Mapping[str, Any]] = {
     "refresh_in": "cookie",
     "agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/146.0",
     "methods": ["password"],
+    "action": "api_key.edited",
+    "actor": "person",
+    "actor_name": "",
+    "after": {"name": "Nightly build"},
+    "before": {"name": "Build"},
+    "subject_id": "019aa6de-7b1c-7d3e-9a44-3c1b7a2f8e55",
     # Keys.
     "allowed_ips": ["203.0.113.0/24"],
     "credit_cap": 50_000,
