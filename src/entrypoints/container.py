@@ -16,6 +16,7 @@ from dependency_injector import containers, providers
 
 from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
+from adapters.mail import RedisMailbox, SmtpMailSender, SmtpServer, TemplatedLetterWriter
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
@@ -28,6 +29,7 @@ from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
+from adapters.postgres.mail import PostgresMailQueue
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.payment_work import (
     PostgresPaymentSchedule,
@@ -53,6 +55,7 @@ from adapters.security import (
     Argon2PasswordHasher,
     BoxKeys,
     KeyRing,
+    ListedPasswords,
     PepperedKeySecrets,
     PepperedRefreshTokens,
     Peppers,
@@ -97,17 +100,32 @@ from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
+from application.identity.attempts import AttemptThrottle
 from application.identity.authenticate_session import AuthenticateSession, SessionCache
+from application.identity.change_email import AskToChangeEmail, ConfirmEmail
+from application.identity.delete_account import DeleteAccount
 from application.identity.delete_old_sessions import DeleteOldSessions
+from application.identity.deliver_mail import DeliverMail, ForgetMail, MailNotices
 from application.identity.end_sessions import (
     ListSessions,
     RevokeSession,
     SignOut,
     SignOutEverywhere,
 )
+from application.identity.export_account import ExportAccount
+from application.identity.mail_desk import MailDesk
+from application.identity.mail_limits import MailLimits
 from application.identity.open_session import SessionOpener
+from application.identity.password_policy import PasswordPolicy
+from application.identity.passwords import (
+    AskForReset,
+    ChangePassword,
+    Reauthenticate,
+    ResetPassword,
+)
 from application.identity.refresh_session import RefreshSession
-from application.identity.register_user import RegisterUser
+from application.identity.register_user import AccountOpener, RegisterUser
+from application.identity.registering import AskForConfirmation, AskToRegister, ConfirmAddress
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.identity.watch_access import WatchAccess
@@ -123,6 +141,7 @@ from application.operations.check_health import CheckHealth
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
+from application.ports.mail import MailSender
 from application.ports.payment_gateway import PaymentGateway
 from application.ports.prices import PriceSource
 from application.ports.provider_gate import ProviderGate
@@ -228,6 +247,23 @@ def refresh_tokens(settings: Settings) -> PepperedRefreshTokens:
         SettingsInvalid: there is no pepper, or one does not fit.
     """
     return PepperedRefreshTokens(_peppers(settings))
+
+
+def open_mail_sender(settings: Settings, redis: Any) -> MailSender:
+    """Who sends mail: the settings' server, or on a laptop the mailbox."""
+    if settings.mailbox or not settings.smtp_host:
+        return RedisMailbox(redis)
+    return SmtpMailSender(
+        SmtpServer(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password,
+            tls=settings.smtp_tls,
+            sender=settings.mail_from,
+        ),
+        SystemClock(),
+    )
 
 
 def limit_policies(settings: Settings) -> LimitPolicies:
@@ -350,7 +386,58 @@ class Container(containers.DeclarativeContainer):
     session_cache = providers.Singleton(SessionCache, key_changes)
     authenticate_session = providers.Singleton(AuthenticateSession, uow, session_cache, clock)
     refresh_session = providers.Singleton(RefreshSession, uow, refresh_tokens, tokens, key_changes)
-    sign_in = providers.Singleton(SignIn, uow, hasher, session_opener)
+    box = providers.Singleton(secret_box, settings)
+    limit_metrics = providers.Singleton(PrometheusLimitMetrics)
+    limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
+    attempts = providers.Singleton(AttemptThrottle, limiter)
+    mail_limits = providers.Singleton(MailLimits, limiter)
+    mail_desk = providers.Singleton(MailDesk, box, ids)
+    password_policy = providers.Singleton(PasswordPolicy, providers.Singleton(ListedPasswords))
+    account_opener = providers.Singleton(AccountOpener, settings.provided.starting_grant)
+    reauthenticate = providers.Singleton(Reauthenticate, uow, hasher, attempts)
+    ask_to_register = providers.Singleton(
+        AskToRegister,
+        uow,
+        hasher,
+        password_policy,
+        mail_desk,
+        mail_limits,
+        register_user,
+        settings.provided.open_registration,
+    )
+    ask_for_confirmation = providers.Singleton(AskForConfirmation, uow, mail_desk, mail_limits)
+    confirm_address = providers.Singleton(
+        ConfirmAddress, uow, hasher, account_opener, attempts, clock, ids
+    )
+    change_password = providers.Singleton(
+        ChangePassword, uow, hasher, password_policy, reauthenticate, mail_desk, key_changes
+    )
+    ask_for_reset = providers.Singleton(AskForReset, uow, mail_desk, mail_limits)
+    reset_password = providers.Singleton(
+        ResetPassword, uow, hasher, password_policy, mail_desk, attempts, key_changes
+    )
+    ask_to_change_email = providers.Singleton(
+        AskToChangeEmail, uow, reauthenticate, mail_desk, mail_limits
+    )
+    confirm_email = providers.Singleton(ConfirmEmail, uow, mail_desk, key_changes)
+    delete_account = providers.Singleton(
+        DeleteAccount, uow, reauthenticate, mail_desk, clock, key_changes
+    )
+    export_account = providers.Singleton(ExportAccount, uow)
+    mailbox = providers.Singleton(RedisMailbox, redis)
+    mail_queue = providers.Singleton(PostgresMailQueue, dispatch_engine)
+    deliver_mail = providers.Singleton(
+        DeliverMail,
+        mail_queue,
+        uow,
+        mail_desk,
+        providers.Singleton(TemplatedLetterWriter),
+        providers.Singleton(open_mail_sender, settings, redis),
+        settings.provided.pages,
+    )
+    mail_notices = providers.Singleton(MailNotices, mail_queue, uow, mail_desk)
+    forget_mail = providers.Singleton(ForgetMail, mail_queue)
+    sign_in = providers.Singleton(SignIn, uow, hasher, session_opener, attempts)
     sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
     list_sessions = providers.Singleton(ListSessions, uow)
     revoke_session = providers.Singleton(RevokeSession, uow, key_changes)
@@ -385,8 +472,6 @@ class Container(containers.DeclarativeContainer):
     key_secrets = providers.Singleton(key_secrets, settings)
     key_cache = providers.Singleton(KeyCache, key_changes)
     authenticate_key = providers.Singleton(AuthenticateKey, uow, key_secrets, key_cache, clock)
-    limit_metrics = providers.Singleton(PrometheusLimitMetrics)
-    limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
     admit_request = providers.Singleton(
         AdmitRequest,
         tokens,
@@ -422,7 +507,6 @@ class Container(containers.DeclarativeContainer):
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
 
-    box = providers.Singleton(secret_box, settings)
     destinations = providers.Singleton(webhook_destinations, settings)
     webhook_claims = providers.Singleton(PostgresWebhookClaims, dispatch_engine)
     webhook_metrics = providers.Singleton(PrometheusWebhookMetrics)

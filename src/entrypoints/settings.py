@@ -66,6 +66,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     access_token_seconds: Positive = 600
     api_key_peppers: str = ""
 
+    public_url: str = ""
+    open_registration: bool = False
+    smtp_host: str = ""
+    smtp_port: Port = 587
+    smtp_username: str = ""
+    smtp_password: str = ""
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: str = "BharatBuild AI <no-reply@localhost>"
+
     secret_box_keys: str = ""
     webhook_private_addresses: bool = False
 
@@ -132,6 +141,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
 
     @property
+    def pages(self) -> str:
+        """Where the links in mail lead: without a final slash."""
+        return (self.public_url or f"http://{self.http_host}:{self.http_port}").rstrip("/")
+
+    @property
+    def mailbox(self) -> bool:
+        """Whether mail is shown here instead of sent: on a laptop, without a mail server."""
+        return self.environment == "local" and not self.smtp_host
+
+    @property
     def offline(self) -> bool:
         """Whether artifacts are composed by rules: no model provider is set."""
         return not self.anthropic_api_key
@@ -174,6 +193,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         if urlsplit(getattr(settings, name)).scheme != "postgresql":
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
+    _check_mail(settings)
     _check_gateway(settings)
     # What does not fit is found at the start, not at a payment.
     if selling_terms(settings).supplier.sample and settings.environment != "local":
@@ -247,6 +267,24 @@ def _check_gateway(settings: Settings) -> None:
     missing = [name.upper() for name in keys if not getattr(settings, name)]
     if settings.gateway == "razorpay" and missing:
         raise SettingsInvalid(f"Not set, and Razorpay needs them: {', '.join(missing)}.")
+
+
+def _check_mail(settings: Settings) -> None:
+    if settings.environment == "local":
+        return
+    if settings.open_registration:
+        raise SettingsInvalid(
+            "OPEN_REGISTRATION takes every address as its owner's: it is for laptops alone."
+        )
+    missing = [name for name in ("smtp_host", "public_url") if not getattr(settings, name)]
+    if missing:
+        raise SettingsInvalid(
+            f"Not set, and nobody could register without: {', '.join(missing).upper()}."
+        )
+    if not settings.public_url.startswith("https://"):
+        raise SettingsInvalid("PUBLIC_URL must begin with https://")
+    if settings.smtp_tls == "none" and settings.smtp_password:
+        raise SettingsInvalid("SMTP_TLS: a password is not sent without TLS.")
 
 
 def _check_failpoint(settings: Settings) -> None:

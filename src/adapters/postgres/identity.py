@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +11,12 @@ from adapters.postgres.constraints import violated
 from adapters.postgres.tables import users
 from domain.identity.user import EmailTaken, Role, User
 from domain.shared.ids import UserId
+
+_NO_PASSWORD = (
+    "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA"
+    "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
+"""A hash that no password has, and that is read as any other."""
 
 
 class PostgresUsers:
@@ -31,6 +37,7 @@ class PostgresUsers:
                     role=user.role,
                     is_active=user.is_active,
                     created_at=user.created_at,
+                    email_verified_at=user.email_verified_at,
                 )
             )
         except IntegrityError as error:
@@ -47,6 +54,32 @@ class PostgresUsers:
     async def by_email(self, email: str) -> User | None:
         rows = await self._connection.execute(select(users).where(users.c.email == email))
         return _user(rows.one_or_none())
+
+    async def set_email(self, user_id: UserId, email: str) -> None:
+        try:
+            await self._connection.execute(
+                update(users)
+                .where(users.c.id == user_id, self._me)
+                .values(email=email, email_verified_at=func.now())
+            )
+        except IntegrityError as error:
+            if violated(error) == "users_email_key":
+                raise EmailTaken("An account with this email exists.", field="email") from error
+            raise
+
+    async def erase(self, user_id: UserId) -> None:
+        await self._connection.execute(
+            update(users)
+            .where(users.c.id == user_id, self._me)
+            .values(
+                # Nobody's: the name is reserved (RFC 6761), and the id alone tells it apart.
+                email=f"deleted-{user_id}@deleted.invalid",
+                name="Deleted account",
+                password=_NO_PASSWORD,
+                is_active=False,
+                email_verified_at=None,
+            )
+        )
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         await self._connection.execute(
@@ -66,4 +99,5 @@ def _user(row: Row[Any] | None) -> User | None:
         is_active=row.is_active,
         created_at=row.created_at,
         session_version=row.session_version,
+        email_verified_at=row.email_verified_at,
     )

@@ -70,7 +70,40 @@ users = Table(
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
     _moment("created_at", default=True),
     Column("session_version", Integer, nullable=False, server_default=text("1")),
+    _moment("email_verified_at", nullable=True),
     UniqueConstraint("email", name="users_email_key"),
+)
+
+account_links = Table(
+    "account_links",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=True),
+    _text("name"),
+    _text("password"),
+    _moment("created_at", default=True),
+    _moment("expires_at"),
+    _moment("used_at", nullable=True),
+    Index("account_links_of_email", "email", "purpose"),
+    Index("account_links_over", "expires_at"),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("user_id", Uuid, nullable=True),
+    Column("sealed", LargeBinary, nullable=False),
+    _moment("created_at", default=True),
+    _moment("due_at", default=True),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _moment("done_at", nullable=True),
+    _text("outcome"),
+    Index("mails_due", "due_at", postgresql_where=text("done_at IS NULL")),
+    Index("mails_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
 )
 
 sessions = Table(

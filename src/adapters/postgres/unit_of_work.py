@@ -16,6 +16,7 @@ from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.mail import PostgresLinks, PostgresMails
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
@@ -63,6 +64,8 @@ class PostgresTransaction:
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
+        self.mails = PostgresMails(connection)
+        self.links = PostgresLinks(connection)
         self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)

@@ -31,6 +31,7 @@ under a pepper (:class:`PepperedRefreshTokens`), so that a lost reply can be giv
 nothing but hashes is kept.
 """
 
+from adapters.security.breached import ListedPasswords
 from adapters.security.key_secrets import PepperedKeySecrets, Peppers, generate_pepper
 from adapters.security.keys import (
     KeyRing,
@@ -51,6 +52,7 @@ __all__ = [
     "Argon2PasswordHasher",
     "BoxKeys",
     "KeyRing",
+    "ListedPasswords",
     "PepperedKeySecrets",
     "PepperedRefreshTokens",
     "Peppers",

@@ -28,7 +28,7 @@ def _growing(of: str, quarter: int, hour: int, day: int) -> tuple[RatePolicy, ..
 
 OF_ACCOUNT: Final = _growing("account-failures", 5, 10, 20)
 """Five at once, then one in 3 minutes, after ten within the hour one in 6, after twenty within the
-day one in 72: at most some forty guesses a day (NIST SP 800-63B-4 §3.2.2 allows a hundred in a row).
+day one in 72: some forty guesses a day (NIST SP 800-63B-4 §3.2.2 allows a hundred in a row).
 """
 
 OF_ADDRESS: Final = _growing("address-failures", 30, 100, 300)
@@ -110,10 +110,7 @@ class AttemptThrottle:
 
     async def _give_back(self, charges: list[Charge]) -> None:
         await self.limiter.charge(
-            [
-                Charge(policy=each.policy, caller=each.caller, cost=-each.cost)
-                for each in charges
-            ]
+            [Charge(policy=each.policy, caller=each.caller, cost=-each.cost) for each in charges]
         )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.identity.attempts import AttemptThrottle
 from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.register_user import normalised_email
 from application.ports.persistence import UnitOfWork
@@ -30,13 +31,21 @@ class SignIn:
     uow: UnitOfWork
     hasher: PasswordHasher
     opener: SessionOpener
+    throttle: AttemptThrottle
 
     async def __call__(self, command: Credentials, device: Device) -> SignedIn:
         """Open a session.
 
         Raises:
             InvalidCredentials: they do not belong together, or the account is off.
+            RateLimited: too many have failed; it says for how long to wait.
         """
+        async with self.throttle(_account(command.email), device.address) as attempt:
+            signed_in = await self._checked(command, device)
+            attempt.proved = True
+        return signed_in
+
+    async def _checked(self, command: Credentials, device: Device) -> SignedIn:
         user = await self._find(command.email)
         # No transaction is open while the password is hashed: it takes a tenth of a second.
         if user is None:
@@ -71,3 +80,10 @@ class SignIn:
             return None
         async with self.uow.begin(None) as tx:
             return await tx.users.by_email(normalised)
+
+
+def _account(email: str) -> str:
+    try:
+        return normalised_email(email)
+    except InvalidValue:
+        return email

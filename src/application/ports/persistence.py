@@ -17,6 +17,7 @@ from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.language_model import StopReason
+from application.ports.mail import LinkRepository, MailRepository
 from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.prices import PriceRecords
@@ -114,7 +115,19 @@ class UserRepository(Protocol):
         ...
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
-        """Replace the hash of the transaction's own person, when its parameters rose."""
+        """Replace the hash of the transaction's own person."""
+        ...
+
+    async def set_email(self, user_id: UserId, email: str) -> None:
+        """Give the transaction's own person an address that was proved to be theirs.
+
+        Raises:
+            EmailTaken: another account has it.
+        """
+        ...
+
+    async def erase(self, user_id: UserId) -> None:
+        """Switch the transaction's own person off, and forget name, address and password."""
         ...
 
 
@@ -523,6 +536,10 @@ class Transaction(Protocol):
     def retention(self) -> RetentionRepository: ...
     @property
     def keys(self) -> ApiKeyRepository: ...
+    @property
+    def mails(self) -> MailRepository: ...
+    @property
+    def links(self) -> LinkRepository: ...
     @property
     def sessions(self) -> SessionRepository: ...
     @property

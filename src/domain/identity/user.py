@@ -96,7 +96,8 @@ class PermissionDenied(DomainError):
 class User:
     """A person. ``email`` is normalised; ``password_hash`` is a PHC string.
 
-    Sessions begun under a lower ``session_version`` are over.
+    Sessions begun under a lower ``session_version`` are over. ``email_verified_at`` is when the
+    address was proved to be theirs, if it was.
     """
 
     id: UserId
@@ -107,6 +108,7 @@ class User:
     is_active: bool
     created_at: datetime
     session_version: int = 1
+    email_verified_at: datetime | None = None
 
     def may(self, permission: Permission) -> bool:
         """Whether this person's role holds ``permission``; an inactive one may nothing."""

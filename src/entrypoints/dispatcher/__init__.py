@@ -56,6 +56,9 @@ async def _dispatch(settings: Settings) -> None:
         }
         accounts: dict[str, Callable[[], Awaitable[int]]] = {
             "old sessions deleted": _seldom(container.delete_old_sessions(), SESSIONS_SECONDS),
+            "mail made of notices": container.mail_notices(),
+            "mail looked at": container.deliver_mail(),
+            "old mail deleted": _seldom(container.forget_mail(), SESSIONS_SECONDS),
         }
         async with asyncio.TaskGroup() as loops:
             loops.create_task(_look_after(accounts, stopping, settings.dispatch_seconds))

@@ -14,6 +14,7 @@ from litestar.plugins.prometheus import PrometheusConfig
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
 from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
+from entrypoints.http.account_routes import AccountController
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
@@ -47,7 +48,17 @@ from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
 
 USE_CASES = (
-    "register_user",
+    "ask_to_register",
+    "ask_for_confirmation",
+    "confirm_address",
+    "ask_for_reset",
+    "reset_password",
+    "change_password",
+    "ask_to_change_email",
+    "confirm_email",
+    "delete_account",
+    "export_account",
+    "mailbox",
     "sign_in",
     "refresh_session",
     "sign_out",
@@ -163,6 +174,7 @@ def create_app(settings: Settings) -> Litestar:
         path="/api/v1",
         route_handlers=[
             IdentityController,
+            AccountController,
             SessionController,
             ProjectController,
             DocumentController,
@@ -192,7 +204,14 @@ def create_app(settings: Settings) -> Litestar:
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, metrics, jwks, *_simulated_pages(settings)],
+        route_handlers=[
+            api,
+            HealthController,
+            metrics,
+            jwks,
+            *_simulated_pages(settings),
+            *_mailbox(settings),
+        ],
         lifespan=[lifespan],
         guards=[admitted],
         state=State({"settings": settings}),
@@ -246,6 +265,15 @@ def _simulated_pages(settings: Settings) -> list[type[Controller]]:
     from entrypoints.http.simulated_gateway_routes import SimulatedGatewayController
 
     return [SimulatedGatewayController]
+
+
+def _mailbox(settings: Settings) -> list[type[Controller]]:
+    """Where mail is shown that nobody is sent, if none is."""
+    if not settings.mailbox:
+        return []
+    from entrypoints.http.mailbox_routes import MailboxController
+
+    return [MailboxController]
 
 
 def _from_container(name: str) -> Callable[[State], Any]:

@@ -48,6 +48,8 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "not_found": Kind(404, "Not found"),
         "method_not_allowed": Kind(405, "Method not allowed"),
         "email_taken": Kind(409, "An account exists"),
+        "account_in_use": Kind(409, "Something goes on"),
+        "link_refused": Kind(401, "The link is not valid any more"),
         "idempotency_in_flight": Kind(409, "The first request is not finished"),
         "idempotency_mismatch": Kind(422, "The key belongs to another request"),
         "conflict": Kind(409, "The present state forbids it"),

@@ -17,6 +17,7 @@ from uuid import UUID
 from application.ports.audit import NOBODY, AuditEntry
 from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
+from application.ports.mail import DueMail
 from application.ports.payment_gateway import GatewayDispute
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from application.ports.prices import PriceRow, RateRow
@@ -32,6 +33,7 @@ from domain.billing.plans import Plan
 from domain.billing.seats import Seat
 from domain.billing.serials import DocumentKind, FinancialYear, Turn
 from domain.billing.subscriptions.subscription import Charge, Subscription
+from domain.identity.mail import Link
 from domain.identity.session import Session as SignIn
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey
@@ -226,11 +228,34 @@ class RefreshRow:
     salt: bytes = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailRow:
+    """A mail that is due, or what came of it."""
+
+    mail: DueMail
+    due_at: datetime
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRow:
+    """A link, and when it was used."""
+
+    link: Link
+    used_at: datetime | None = None
+
+    def good(self, now: datetime) -> bool:
+        """Whether it could be used."""
+        return self.used_at is None and self.link.expires_at > now
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
 
     users: dict[UserId, User] = field(default_factory=dict)
+    mails: dict[UUID, MailRow] = field(default_factory=dict)
+    links: dict[str, LinkRow] = field(default_factory=dict)
     sessions: dict[SessionId, SignIn] = field(default_factory=dict)
     refresh_tokens: dict[str, RefreshRow] = field(default_factory=dict)
     projects: dict[ProjectId, Project] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
+from application.ports.mail import LinkRepository, MailRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
@@ -39,6 +40,7 @@ from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
 from tests.fakes.persistence.keys import InMemoryApiKeys
+from tests.fakes.persistence.mail import InMemoryLinks, InMemoryMails
 from tests.fakes.persistence.payments import (
     InMemoryCoupons,
     InMemoryOrders,
@@ -92,6 +94,8 @@ class InMemoryTransaction:
     retention: RetentionRepository
     keys: ApiKeyRepository
     sessions: SessionRepository
+    mails: MailRepository
+    links: LinkRepository
     webhooks: Webhooks
     audit: AuditTrail
 
@@ -130,6 +134,8 @@ class InMemoryUnitOfWork(UnitOfWork):
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
                 sessions=InMemorySessions(session),
+                mails=InMemoryMails(session),
+                links=InMemoryLinks(session),
                 webhooks=InMemoryWebhooks(session),
                 audit=InMemoryAuditTrail(session),
             )

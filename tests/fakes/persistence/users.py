@@ -28,6 +28,27 @@ class InMemoryUsers(UserRepository):
         people = self._session.tables.users.values()
         return next((user for user in people if user.email == email), None)
 
+    async def set_email(self, user_id: UserId, email: str) -> None:
+        user, other = await self.get(user_id), await self.by_email(email)
+        if other is not None and other.id != user_id:
+            raise self._session.refused(EmailTaken("An account with this email exists already."))
+        if user is not None and user_id == self._session.tenant:
+            self._session.tables.users[user_id] = replace(
+                user, email=email, email_verified_at=self._session.now
+            )
+
+    async def erase(self, user_id: UserId) -> None:
+        user = await self.get(user_id)
+        if user is not None and user_id == self._session.tenant:
+            self._session.tables.users[user_id] = replace(
+                user,
+                email=f"deleted-{user_id}@deleted.invalid",
+                name="Deleted account",
+                password_hash="$plain$g=0$0$",
+                is_active=False,
+                email_verified_at=None,
+            )
+
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         user = await self.get(user_id)
         if user is not None and user_id == self._session.tenant:

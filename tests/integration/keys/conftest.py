@@ -43,6 +43,7 @@ async def cluster(stack: StackAddresses, tmp_path: Path) -> AsyncIterator[Cluste
         "SECRET_BOX_KEYS": generate_box_key(),
         "KEY_PER_MINUTE": "100000",
         "USER_PER_MINUTE": "100000",
+        "OPEN_REGISTRATION": "true",
     }
     environment.pop("DATABASE_OWNER_URL", None)
     try:

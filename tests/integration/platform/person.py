@@ -23,7 +23,7 @@ class Person:
     async def __aenter__(self) -> Self:
         body = {"email": self.email, "password": PASSWORD, "name": "A Person"}
         answer = await self.http.post("/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 202, answer.text
         answer = await self.http.post(
             "/auth/login", json={"email": self.email, "password": PASSWORD}
         )

@@ -38,6 +38,9 @@ WORDS: Final[Mapping[str, Any]] = {
     "ticket": "Jx3ZkR0m2vQ8yT6bLw9sPqA1cE4fH7uN",
     "token_type": "Bearer",
     "refresh_token": "bbr_…",
+    "token": "mJb3vY6qkR0x…",
+    "current_password": "correct horse battery staple",
+    "new_password": "another horse takes the battery",
     "refresh_in": "cookie",
     "agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/146.0",
     "methods": ["password"],
@@ -220,6 +223,9 @@ WORDS: Final[Mapping[str, Any]] = {
 }
 
 OF_SCHEMA: Final[Mapping[str, Mapping[str, Any]]] = {
+    "AcceptedView": {
+        "message": "If that is possible, a mail is on its way. Look into your mailbox."
+    },
     "AddEndpointRequest": {"description": "Nightly builds"},
     "AddExchangeRateRequest": {"valid_from": LEFT_OUT, "source": "https://example.com/rates"},
     "AddModelPriceRequest": {"valid_from": "2030-01-01"},

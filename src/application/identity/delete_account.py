@@ -1,0 +1,83 @@
+"""Delete an account, at once."""
+
+from dataclasses import dataclass
+
+from application.identity.mail_desk import MailDesk
+from application.identity.passwords import Reauthenticate
+from application.ports.clock import Clock
+from application.ports.keys import KeyChanges, KeyFilter
+from application.ports.paging import Page
+from application.ports.persistence import Transaction, UnitOfWork
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
+from domain.identity.mail import MailKind
+from domain.identity.session import SessionEnd
+from domain.shared.errors import Conflict
+from domain.shared.ids import UserId
+
+BATCH = 100
+
+
+class AccountInUse(Conflict):
+    """Something of the account goes on that must be ended first."""
+
+    code = "account_in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAccount:
+    """Takes away what is personal, and keeps what the law has kept.
+
+    Gone at once, in one transaction: name, address, password, sessions, projects with their runs
+    and documents, webhook endpoints, and the use of every key. The ledger, orders, payments, invoices
+    and the audit log stay, under an account without a name (section 36 of the CGST Act, 2017, has
+    accounts kept for 72 months; section 17(3)(b) of the EU's GDPR and section 8(7) of the DPDP Act,
+    2023, let them be). There is no way back, hence no grace: the password is asked for.
+    """
+
+    uow: UnitOfWork
+    proved: Reauthenticate
+    desk: MailDesk
+    clock: Clock
+    changes: KeyChanges
+
+    async def __call__(self, user_id: UserId, password: str, origin: Origin) -> None:
+        """Delete it.
+
+        Raises:
+            NotAuthenticated: the account is off.
+            InvalidCredentials: that is not the password.
+            RateLimited: too many have failed; it says for how long to wait.
+            AccountInUse: a run goes on, or a subscription does.
+        """
+        user = await self.proved(user_id, password, origin)
+        async with self.uow.begin(user_id) as tx:
+            if await tx.runs.live_count():
+                raise AccountInUse("A run of yours goes on. Cancel it, then delete the account.")
+            if await tx.subscriptions.current() is not None:
+                raise AccountInUse(
+                    "You have a subscription. Cancel it, and delete the account when it has ended."
+                )
+            await self._let_go(tx)
+            await tx.sessions.end_all(SessionEnd.ACCOUNT_DELETED)
+            await tx.audit.record(
+                origin.as_person(user_id), acted(AuditAction.ACCOUNT_DELETED, user_id)
+            )
+            await self.desk(tx, MailKind.ACCOUNT_DELETED, {"to": user.email}, user_id=user_id)
+            await tx.users.erase(user_id)
+        await self.changes.announce(user_id)
+
+    async def _let_go(self, tx: Transaction) -> None:
+        while projects := await tx.projects.page(Page(limit=BATCH), status=None, search=""):
+            for project in projects:
+                await tx.projects.delete(project.id)
+        now = self.clock.now()
+        after = None
+        while keys := await tx.keys.page(KeyFilter(limit=BATCH, after=after)):
+            for key in keys:
+                if key.revoked_at is None:
+                    await tx.keys.save(key.revoked(now))
+            after = keys[-1].id
+        while endpoints := await tx.webhooks.page(Page(limit=BATCH)):
+            for endpoint in endpoints:
+                await tx.webhooks.delete(endpoint.id)
