@@ -16,7 +16,13 @@ from dependency_injector import containers, providers
 
 from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
-from adapters.mail import RedisMailbox, SmtpMailSender, SmtpServer, TemplatedLetterWriter
+from adapters.mail import (
+    NoMailServer,
+    RedisMailbox,
+    SmtpMailSender,
+    SmtpServer,
+    TemplatedLetterWriter,
+)
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
@@ -251,8 +257,10 @@ def refresh_tokens(settings: Settings) -> PepperedRefreshTokens:
 
 def open_mail_sender(settings: Settings, redis: Any) -> MailSender:
     """Who sends mail: the settings' server, or on a laptop the mailbox."""
-    if settings.mailbox or not settings.smtp_host:
+    if settings.mailbox:
         return RedisMailbox(redis)
+    if not settings.smtp_host:
+        return NoMailServer()
     return SmtpMailSender(
         SmtpServer(
             host=settings.smtp_host,

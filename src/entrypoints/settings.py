@@ -276,13 +276,10 @@ def _check_mail(settings: Settings) -> None:
         raise SettingsInvalid(
             "OPEN_REGISTRATION takes every address as its owner's: it is for laptops alone."
         )
-    missing = [name for name in ("smtp_host", "public_url") if not getattr(settings, name)]
-    if missing:
-        raise SettingsInvalid(
-            f"Not set, and nobody could register without: {', '.join(missing).upper()}."
-        )
-    if not settings.public_url.startswith("https://"):
+    if settings.public_url and not settings.public_url.startswith("https://"):
         raise SettingsInvalid("PUBLIC_URL must begin with https://")
+    if settings.smtp_host and not settings.public_url:
+        raise SettingsInvalid("Not set, and the links in mail need it: PUBLIC_URL.")
     if settings.smtp_tls == "none" and settings.smtp_password:
         raise SettingsInvalid("SMTP_TLS: a password is not sent without TLS.")
 

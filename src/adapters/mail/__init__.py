@@ -7,6 +7,6 @@ escaped for HTML after the text was rendered, so nothing that anybody wrote is e
 
 from adapters.mail.letters import TemplatedLetterWriter
 from adapters.mail.mailbox import RedisMailbox
-from adapters.mail.smtp import SmtpMailSender, SmtpServer
+from adapters.mail.smtp import NoMailServer, SmtpMailSender, SmtpServer
 
-__all__ = ["RedisMailbox", "SmtpMailSender", "SmtpServer", "TemplatedLetterWriter"]
+__all__ = ["NoMailServer", "RedisMailbox", "SmtpMailSender", "SmtpServer", "TemplatedLetterWriter"]

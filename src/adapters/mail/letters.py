@@ -52,9 +52,7 @@ class TemplatedLetterWriter:
             to=letter.to,
             subject=subject,
             text="\n\n".join(_LINK.sub(r"\1:\n\2", each) for each in paragraphs) + "\n",
-            html=_PAGE.format(
-                title=escape(subject), content="".join(map(_paragraph, paragraphs))
-            ),
+            html=_PAGE.format(title=escape(subject), content="".join(map(_paragraph, paragraphs))),
         )
 
 

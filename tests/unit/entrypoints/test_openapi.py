@@ -22,6 +22,7 @@ from tests.described import application, document
 
 ANSWERED_BY_NO_OPERATION = {
     "method_not_allowed": "no operation is met: the path has others",
+    "email_taken": "whether an address has an account is told to nobody",
     "insufficient_credits": "it ends a run, which has it as its error_code",
 }
 """Codes that stand in no operation, and why."""

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from application.identity.attempts import AttemptThrottle
 from application.identity.authenticate_session import AuthenticateSession, SessionCache
 from application.identity.end_sessions import RevokeSession, SignOut, SignOutEverywhere
 from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.refresh_session import RefreshSession
 from application.identity.sign_in import Credentials, SignIn
 from application.identity.watch_access import WatchAccess
+from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.live import StreamHolder
 from application.ports.security import Principal
 from domain.identity.session import (
@@ -49,7 +51,7 @@ class World:
         self.secrets = CountingRefreshTokens()
         self.hasher = PlainPasswordHasher()
         opener = SessionOpener(self.tokens, self.secrets, self.clock, CountingIds())
-        self.sign_in = SignIn(self.uow, self.hasher, opener)
+        self.sign_in = SignIn(self.uow, self.hasher, opener, AttemptThrottle(LocalRateLimiter()))
         self.refresh = RefreshSession(self.uow, self.secrets, self.tokens, self.changes)
         self.sign_out = SignOut(self.uow, self.secrets, self.changes)
         self.revoke = RevokeSession(self.uow, self.changes)
