@@ -14,6 +14,7 @@ from litestar.types import Guard, Scope
 
 from application.keys.admit_request import Admission, AdmitRequest, Presented
 from application.ports.security import Principal
+from domain.audit.origin import ActorKind, Origin
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
 from entrypoints.http.client_address import client_address
@@ -116,6 +117,24 @@ def requires(*permissions: Permission) -> Guard:
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     """The caller, as the application's guard found them."""
     return _authenticated(request)
+
+
+def provide_origin(request: Request[Any, Any, Any]) -> Origin:
+    """Who calls and from where, for the audit log; nobody, where nothing proves who it is."""
+    scope = request.scope
+    admission = _known(scope)
+    principal = None if admission is None else admission.principal
+    address = client_address(scope, scope["litestar_app"].state.settings.proxies)
+    request_id = scope["state"].get("request_id", "")
+    if principal is None:
+        return Origin(kind=ActorKind.NOBODY, address=address, request_id=request_id)
+    return Origin(
+        kind=ActorKind.PERSON if principal.key is None else ActorKind.KEY,
+        person=principal.user_id,
+        key=None if principal.key is None else principal.key.id,
+        address=address,
+        request_id=request_id,
+    )
 
 
 def _counter(scope: Scope) -> tuple[AdmitRequest, str]:

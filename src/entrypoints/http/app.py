@@ -15,7 +15,7 @@ from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
-from entrypoints.http.access import KEY_HEADER, admitted, provide_principal
+from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.billing_routes import BillingController, receive_event
@@ -187,6 +187,7 @@ def create_app(settings: Settings) -> Litestar:
         state=State({"settings": settings}),
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
+            "origin": Provide(provide_origin, sync_to_thread=False),
             "once": Provide(provide_once, sync_to_thread=False),
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },

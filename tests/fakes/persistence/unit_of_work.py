@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
@@ -31,6 +32,7 @@ from application.ports.subscriptions import (
 from application.ports.usage import UsageRecords
 from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
+from tests.fakes.persistence.audit import InMemoryAuditTrail
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
@@ -88,6 +90,7 @@ class InMemoryTransaction:
     retention: RetentionRepository
     keys: ApiKeyRepository
     webhooks: Webhooks
+    audit: AuditTrail
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -124,4 +127,5 @@ class InMemoryUnitOfWork(UnitOfWork):
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
                 webhooks=InMemoryWebhooks(session),
+                audit=InMemoryAuditTrail(session),
             )

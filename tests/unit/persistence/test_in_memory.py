@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from application.ports.audit import AuditOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
@@ -19,6 +20,7 @@ from application.ports.subscriptions import SubscriptionSchedule
 from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
+from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
@@ -59,6 +61,7 @@ from tests.contracts.users_contract import UsersContract
 from tests.contracts.webhooks_contract import WebhooksContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
+    InMemoryAuditOversight,
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
     InMemoryInvoiceRegister,
@@ -81,6 +84,11 @@ def clock() -> MovableClock:
 @pytest.fixture
 def database(clock: MovableClock) -> InMemoryDatabase:
     return InMemoryDatabase(clock)
+
+
+@pytest.fixture
+def audit_oversight(database: InMemoryDatabase) -> AuditOversight:
+    return InMemoryAuditOversight(database)
 
 
 @pytest.fixture
@@ -139,6 +147,10 @@ def oversight(database: InMemoryDatabase) -> RunOversight:
 @pytest.fixture
 def register(database: InMemoryDatabase) -> InvoiceRegister:
     return InMemoryInvoiceRegister(database)
+
+
+class TestAudit(AuditContract):
+    """The audit log."""
 
 
 class TestPlans(PlansContract):
