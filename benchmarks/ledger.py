@@ -88,8 +88,7 @@ class Bench:
     async def balance(self, user_id: UserId) -> None:
         """What a person's balance page reads."""
         async with self.uow.begin(user_id) as tx:
-            await tx.ledger.balance(user_id)
-            await tx.ledger.lots()
+            await tx.ledger.account()
 
     async def newest(self, user_id: UserId) -> None:
         """The newest page of a person's journal."""
