@@ -20,6 +20,7 @@ from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
+from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
@@ -58,6 +59,7 @@ from adapters.security import (
 from adapters.system import SystemClock, UuidMaker
 from adapters.webhooks import SocketWebhookSender
 from application import failpoints
+from application.audit.read_audit import OverseeAudit, ReadOwnAudit
 from application.billing.billing_profile import SaveBillingProfile, ShowBillingProfile
 from application.billing.buy_credits import BuyCredits, CancelOrder
 from application.billing.expire_credits import ExpireCredits
@@ -316,6 +318,10 @@ class Container(containers.DeclarativeContainer):
     sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
     show_user = providers.Singleton(ShowUser, uow)
 
+    audit_oversight = providers.Singleton(PostgresAuditOversight, dispatch_engine)
+    read_own_audit = providers.Singleton(ReadOwnAudit, uow)
+    oversee_audit = providers.Singleton(OverseeAudit, audit_oversight)
+
     show_balance = providers.Singleton(ShowBalance, uow)
     list_entries = providers.Singleton(ListEntries, uow)
     lapsed_credits = providers.Singleton(PostgresLapsedCredits, dispatch_engine)
@@ -449,7 +455,7 @@ class Container(containers.DeclarativeContainer):
     )
     oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
     refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
-    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
+    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work, uow)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 
     subscription_schedule = providers.Singleton(PostgresSubscriptionSchedule, dispatch_engine)

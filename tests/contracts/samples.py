@@ -26,6 +26,7 @@ from application.ports.persistence import (
 )
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import DocumentType
+from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon
 from domain.billing.ledger import Grant, LotKind, Reservation
 from domain.billing.orders import Order, OrderPurpose, OrderStatus
@@ -49,6 +50,9 @@ from domain.shared.ids import (
 )
 
 T = TypeVar("T")
+
+ORIGIN = Origin.of_system("tests")
+"""Who acts where it does not matter."""
 
 LONG_LEASE = 3600.0
 """Seconds. Does not end within any test."""

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     BILLING_BUY = "billing:buy"
     BILLING_OPERATE = "billing:operate"
     PRICES_SET = "prices:set"
+    AUDIT_READ = "audit:read"
 
 
 class Role(StrEnum):

@@ -9,8 +9,6 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
@@ -18,6 +16,7 @@ from entrypoints.container import access_tokens, key_secrets, open_container, se
 from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
+from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
@@ -28,6 +27,7 @@ from entrypoints.http.invoice_routes import (
 )
 from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
+from entrypoints.http.openapi.serving import openapi_config
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.plan_routes import (
     AdminPlanController,
@@ -44,7 +44,6 @@ from entrypoints.http.run_routes import RunController, stream
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
-from entrypoints.version import VERSION
 
 USE_CASES = (
     "register_user",
@@ -125,6 +124,8 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "read_own_audit",
+    "oversee_audit",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -177,6 +178,8 @@ def create_app(settings: Settings) -> Litestar:
             QuoteController,
             KeyController,
             WebhookEndpointController,
+            AccountAuditController,
+            AdminAuditController,
             stream,
         ],
     )
@@ -220,22 +223,7 @@ def create_app(settings: Settings) -> Litestar:
         if settings.origins
         else None,
         request_max_body_size=settings.http_max_body_bytes,
-        openapi_config=OpenAPIConfig(
-            title="BharatBuild AI",
-            version=VERSION,
-            path="/api/v1/schema",
-            use_handler_docstrings=True,
-            components=Components(
-                security_schemes={
-                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
-                    "api_key": SecurityScheme(
-                        type="apiKey", name=KEY_HEADER, security_scheme_in="header"
-                    ),
-                }
-            ),
-            security=[{"bearer": []}, {"api_key": []}],
-            render_plugins=[],
-        ),
+        openapi_config=openapi_config(),
         debug=False,
         logging_config=None,
     )

@@ -9,6 +9,7 @@ from application.identity.register_user import RegisterUser, Registration
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import Credentials, SignIn
 from application.ports.security import Principal
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from entrypoints.http.access import COST, public, requires
 from entrypoints.http.schemas import LoginRequest, MeView, RegisterRequest, TokenView, UserView
@@ -22,11 +23,14 @@ class IdentityController(Controller):
 
     @post("/register", guards=[public], opt={COST: 3}, summary="Register")
     async def register(
-        self, data: JSONBody[RegisterRequest], register_user: NamedDependency[RegisterUser]
+        self,
+        data: JSONBody[RegisterRequest],
+        origin: NamedDependency[Origin],
+        register_user: NamedDependency[RegisterUser],
     ) -> UserView:
         """Open an account with its starting grant of credits."""
         user = await register_user(
-            Registration(email=data.email, password=data.password, name=data.name)
+            Registration(email=data.email, password=data.password, name=data.name, origin=origin)
         )
         return UserView.of(user)
 
@@ -38,10 +42,15 @@ class IdentityController(Controller):
         summary="Sign in",
     )
     async def login(
-        self, data: JSONBody[LoginRequest], sign_in: NamedDependency[SignIn]
+        self,
+        data: JSONBody[LoginRequest],
+        origin: NamedDependency[Origin],
+        sign_in: NamedDependency[SignIn],
     ) -> TokenView:
         """Give an access token for an email and its password."""
-        user, token = await sign_in(Credentials(email=data.email, password=data.password))
+        user, token = await sign_in(
+            Credentials(email=data.email, password=data.password, origin=origin)
+        )
         return TokenView(
             access_token=token.token,
             token_type="Bearer",

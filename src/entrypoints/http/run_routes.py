@@ -25,6 +25,7 @@ from application.runs.cancellation import stop
 from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
 from application.runs.run_feed import FeedClosed, WatcherTooSlow
 from application.runs.show_run import ReadEvents, ShowRun
+from domain.audit.origin import Origin
 from domain.identity.user import NotAuthenticated, Permission
 from domain.shared.errors import InvalidValue, NotFound
 from domain.shared.events import RunEvent
@@ -125,6 +126,7 @@ class RunController(Controller):
         self,
         run_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         retry_run: NamedDependency[RetryRun],
         once: NamedDependency[OncePerKey],
         data: JSONBody[RetryRequest | None] = None,
@@ -137,6 +139,7 @@ class RunController(Controller):
             lambda completion: retry_run(
                 principal.user_id,
                 RunId(run_id),
+                origin=origin,
                 cap_credits=None if data is None else data.cap_credits,
                 key=principal.key,
                 once=completion,

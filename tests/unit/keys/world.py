@@ -13,7 +13,7 @@ from application.keys.rotate_key import RotateKey
 from application.ports.security import Principal
 from domain.identity.user import Permission, Role, User
 from domain.keys.key_text import KeyEnvironment, KeyText
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.keys import CountingKeySecrets, InMemoryKeyChanges
 from tests.fakes.metrics import RecordingLimitMetrics
@@ -80,6 +80,7 @@ class World:
         issue = IssueKey(self.uow, self.secrets, self.clock, self.ids)
         wanted: dict[str, object] = {
             "by": Principal(user_id=owner.id, role=owner.role),
+            "origin": ORIGIN,
             "name": "a program",
             "environment": KeyEnvironment.LIVE,
             "scopes": READ,
