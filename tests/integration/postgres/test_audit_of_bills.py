@@ -27,7 +27,7 @@ from domain.shared.ids import AgentTaskId
 from entrypoints.local_stack import StackAddresses
 from tests.contracts.keys_contract import keep_key
 from tests.contracts.office import Office
-from tests.contracts.samples import keep_project, keep_run, make_call, make_coupon, new_id
+from tests.contracts.samples import ORIGIN, keep_project, keep_run, make_call, make_coupon, new_id
 from tests.contracts.shop import CAPTURED
 from tests.fakes.clock import MovableClock
 from tests.fakes.prices import FIRST_RATE
@@ -61,7 +61,13 @@ async def customer(app_engine: AsyncEngine, dispatch_engine: AsyncEngine) -> Cus
     assert paid.paid_with is not None
     for paise in (1, 777):
         await office.refunds.request(
-            RefundOrder(user_id=user.id, payment_id=paid.paid_with, amount_paise=paise, reason="-")
+            RefundOrder(
+                origin=ORIGIN,
+                user_id=user.id,
+                payment_id=paid.paid_with,
+                amount_paise=paise,
+                reason="-",
+            )
         )
     await _use(uow, user)
     return Customer(user, coupon.code)
