@@ -23,6 +23,9 @@ RETENTION_SECONDS = 600.0
 """How often it is looked for old projects, once there are no more: days do not matter there,
 and the look is at a large table."""
 
+SESSIONS_SECONDS = 600.0
+"""How often it is looked for sessions that have been over for a month."""
+
 
 def dispatch(settings: Settings) -> None:
     """Announce due runs until SIGTERM or SIGINT. Many may do so at once."""
@@ -50,6 +53,7 @@ async def _dispatch(settings: Settings) -> None:
             "old projects looked at": _seldom(container.keep_retention(), RETENTION_SECONDS),
             "webhook endpoints announced": container.dispatch_webhooks(),
             "old webhook events deleted": container.forget_webhooks(),
+            "old sessions deleted": _seldom(container.delete_old_sessions(), SESSIONS_SECONDS),
         }
         await _look_after_all(chores, stopping, settings.dispatch_seconds)
 
