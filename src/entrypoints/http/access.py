@@ -4,17 +4,19 @@ The application's own guard, :func:`admitted`, stands before each route's: it fi
 calls and counts the request. The route's guard then says who may call it.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard, Scope
+from litestar.types import Scope
 
 from application.keys.admit_request import Admission, AdmitRequest, Presented
 from application.ports.security import Principal
 from domain.audit.origin import ActorKind, Origin
+from domain.identity.session import Device, clean_agent
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
 from entrypoints.http.client_address import client_address
@@ -29,6 +31,9 @@ OPERATIONS: Final = "operations"
 
 GATEWAY: Final = "gateway"
 """A route's option: it is for the payment gateway, whose events are not to be lost."""
+
+OF_OUR_PAGES: Final = "of_our_pages"
+"""A route's option: it sets or takes the refresh cookie, so pages of others may not call it."""
 
 _ADMISSION: Final = "bharatbuild_admission"
 
@@ -95,12 +100,24 @@ def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
         raise InsufficientScope("No API key is for this. Sign in, and send an access token.")
 
 
-def requires(*permissions: Permission) -> Guard:
+@dataclass(frozen=True, slots=True)
+class Requires:
     """A guard that lets in whose role, and whose key if it is one, has the permissions."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    permissions: tuple[Permission, ...]
+
+    async def __call__(
+        self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    ) -> None:
+        """Let the caller in.
+
+        Raises:
+            NotAuthenticated: nothing that proves who calls came with the request.
+            PermissionDenied: the person's role lacks a permission.
+            InsufficientScope: the API key does.
+        """
         principal = _authenticated(connection)
-        for permission in permissions:
+        for permission in self.permissions:
             if permission in principal.permissions:
                 continue
             if principal.key is not None:
@@ -111,12 +128,27 @@ def requires(*permissions: Permission) -> Guard:
                 f"Your role {principal.role} lacks {permission}.", permission=permission.value
             )
 
-    return guard
+
+def requires(*permissions: Permission) -> Requires:
+    """A guard that lets in whose role, and whose key if it is one, has the permissions."""
+    return Requires(permissions)
 
 
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     """The caller, as the application's guard found them."""
     return _authenticated(request)
+
+
+def device_of(request: Request[Any, Any, Any]) -> Device:
+    """Where a request comes from, as its session is shown."""
+    address = client_address(request.scope, request.app.state.settings.proxies)
+    return Device(address=address, agent=clean_agent(request.headers.get("user-agent", "")))
+
+
+def caller_of(request: Request[Any, Any, Any]) -> Principal | None:
+    """Who calls a route for everybody, if anybody proved who they are."""
+    admission = _known(request.scope)
+    return None if admission is None else admission.principal
 
 
 def provide_origin(request: Request[Any, Any, Any]) -> Origin:

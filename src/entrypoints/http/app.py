@@ -9,8 +9,6 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
@@ -18,6 +16,7 @@ from entrypoints.container import access_tokens, key_secrets, open_container, se
 from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
+from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
@@ -28,6 +27,7 @@ from entrypoints.http.invoice_routes import (
 )
 from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
+from entrypoints.http.openapi.serving import openapi_config
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.plan_routes import (
     AdminPlanController,
@@ -42,14 +42,20 @@ from entrypoints.http.project_routes import DocumentController, ProjectControlle
 from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.run_routes import RunController
 from entrypoints.http.run_stream import UpdateTexts, stream
+from entrypoints.http.session_routes import SessionController, jwks
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
-from entrypoints.version import VERSION
 
 USE_CASES = (
     "register_user",
     "sign_in",
+    "refresh_session",
+    "sign_out",
+    "sign_out_everywhere",
+    "list_sessions",
+    "revoke_session",
+    "tokens",
     "show_user",
     "show_balance",
     "list_entries",
@@ -126,6 +132,8 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "read_own_audit",
+    "oversee_audit",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -156,6 +164,7 @@ def create_app(settings: Settings) -> Litestar:
         path="/api/v1",
         route_handlers=[
             IdentityController,
+            SessionController,
             ProjectController,
             DocumentController,
             RunController,
@@ -178,11 +187,13 @@ def create_app(settings: Settings) -> Litestar:
             QuoteController,
             KeyController,
             WebhookEndpointController,
+            AccountAuditController,
+            AdminAuditController,
             stream,
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, metrics, *_simulated_pages(settings)],
+        route_handlers=[api, HealthController, metrics, jwks, *_simulated_pages(settings)],
         lifespan=[lifespan],
         guards=[admitted],
         state=State({"settings": settings, "update_texts": UpdateTexts()}),
@@ -216,27 +227,14 @@ def create_app(settings: Settings) -> Litestar:
                 "content-disposition",
                 HEADER_REPLAYED.lower(),
             ],
+            # For the refresh cookie, which other sites' pages do not get to send.
+            allow_credentials=True,
             max_age=600,
         )
         if settings.origins
         else None,
         request_max_body_size=settings.http_max_body_bytes,
-        openapi_config=OpenAPIConfig(
-            title="BharatBuild AI",
-            version=VERSION,
-            path="/api/v1/schema",
-            use_handler_docstrings=True,
-            components=Components(
-                security_schemes={
-                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
-                    "api_key": SecurityScheme(
-                        type="apiKey", name=KEY_HEADER, security_scheme_in="header"
-                    ),
-                }
-            ),
-            security=[{"bearer": []}, {"api_key": []}],
-            render_plugins=[],
-        ),
+        openapi_config=openapi_config(),
         debug=False,
         logging_config=None,
     )

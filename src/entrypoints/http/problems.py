@@ -40,6 +40,8 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "invalid_api_key": Kind(401, "The API key is not valid here"),
         "api_key_expired": Kind(401, "The API key has expired"),
         "invalid_credentials": Kind(401, "Email or password is wrong"),
+        "refresh_refused": Kind(401, "The session is over"),
+        "origin_refused": Kind(403, "Not from this page"),
         "permission_denied": Kind(403, "Not allowed"),
         "insufficient_scope": Kind(403, "The API key is not for this"),
         "mode_not_allowed": Kind(403, "The API key is not for this mode"),
@@ -119,16 +121,8 @@ def problem(
 ) -> Response[bytes]:
     """An answer in problem details, with the code, the request's id and further members."""
     kind = PROBLEMS[code]
-    body: dict[str, object] = {
-        "type": f"urn:bharatbuild:problem:{code}",
-        "title": kind.title,
-        "status": kind.status,
-        "detail": detail,
-        "instance": request.url.path,
-        "code": code,
-        "request_id": request.scope.get("state", {}).get("request_id", ""),
-        **(extensions or {}),
-    }
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    body = problem_body(code, detail, request.url.path, request_id, extensions or {})
     more = dict(headers or {})
     if kind.status == HTTPStatus.UNAUTHORIZED:
         more["WWW-Authenticate"] = 'Bearer realm="bharatbuild", ApiKey realm="bharatbuild"'
@@ -140,6 +134,23 @@ def problem(
         media_type=MEDIA_TYPE,
         headers=more,
     )
+
+
+def problem_body(
+    code: str, detail: str, path: str, request_id: str, extensions: Mapping[str, object]
+) -> dict[str, object]:
+    """The members of an answer in problem details."""
+    kind = PROBLEMS[code]
+    return {
+        "type": f"urn:bharatbuild:problem:{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": path,
+        "code": code,
+        "request_id": request_id,
+        **extensions,
+    }
 
 
 def answer_to(request: Request[Any, Any, Any], error: DomainError) -> Response[bytes]:

@@ -12,7 +12,8 @@ from litestar.types import ASGIApp, LifeSpanScope, Message, Receive, Scope, Send
 log = structlog.get_logger("http")
 
 _HEADER = "x-request-id"
-_FITTING = re.compile(r"[A-Za-z0-9._-]{8,64}")
+FITTING_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+"""The ids that a caller may give a request."""
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -40,7 +41,7 @@ class RequestContext:
             await self._app(cast(Scope, scope), receive, send)
             return
         given = dict(scope["headers"]).get(_HEADER.encode(), b"").decode("latin-1")
-        request_id = given if _FITTING.fullmatch(given) else uuid4().hex
+        request_id = given if FITTING_ID.fullmatch(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         began = time.perf_counter()
         status = 0

@@ -14,6 +14,7 @@ from application.projects.retry_run import RetryRun
 from application.runs.cancel_run import CancelRun
 from application.runs.follow_run import TICKET_SECONDS, IssueStreamTicket
 from application.runs.show_run import ReadEvents, ShowRun
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import RunId
@@ -99,6 +100,7 @@ class RunController(Controller):
         self,
         run_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         retry_run: NamedDependency[RetryRun],
         once: NamedDependency[OncePerKey],
         data: JSONBody[RetryRequest | None] = None,
@@ -111,6 +113,7 @@ class RunController(Controller):
             lambda completion: retry_run(
                 principal.user_id,
                 RunId(run_id),
+                origin=origin,
                 cap_credits=None if data is None else data.cap_credits,
                 key=principal.key,
                 once=completion,
@@ -155,7 +158,7 @@ class RunController(Controller):
         issue_stream_ticket: NamedDependency[IssueStreamTicket],
     ) -> TicketView:
         """A single-use permit to open the run's live stream, good for 30 seconds."""
-        ticket = await issue_stream_ticket(principal.user_id, RunId(run_id))
+        ticket = await issue_stream_ticket(principal, RunId(run_id))
         return TicketView(
             ticket=ticket,
             expires_in=TICKET_SECONDS,

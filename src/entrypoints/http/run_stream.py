@@ -28,6 +28,7 @@ from domain.shared.errors import NotFound
 from domain.shared.events import RunEvent
 from domain.shared.ids import RunId
 from entrypoints.http.access import admission_of, public
+from entrypoints.http.origins import origin_allowed
 from entrypoints.http.schemas import EventView
 
 Updates = AsyncGenerator[RunEvent | StepProgress]
@@ -46,12 +47,17 @@ CLOSE_TICKET = 4401
 CLOSE_ORIGIN = 4403
 CLOSE_NOT_FOUND = 4404
 CLOSE_SLOW = 4408
+CLOSE_ACCESS_OVER = 4410
 CLOSE_RATE_LIMITED = 4429
 
 _HEARTBEAT = '{"type":"heartbeat"}'
 
 MOST_TEXTS = 1024
 """Kept at once by :class:`UpdateTexts`."""
+
+
+class AccessOver(Exception):
+    """Whoever opened the stream may not read on."""
 
 
 @websocket("/runs/{run_id:str}/stream", guards=[public])
@@ -61,8 +67,8 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
     ``?ticket=`` is the permit, ``?after=`` the last number already seen. Closes with 1000
     at the run's end, 1013 when something is away, 4400 for bad parameters, 4401 for the
     ticket, 4403 for the origin, 4404 for an unknown run, 4408 when the reader is too
-    slow, 4429 for too many attempts; after 1013 and 4408, resume with a new ticket and
-    ``after``.
+    slow, 4410 when the session or key it was opened with has ended or the account is off,
+    4429 for too many attempts; after 1013 and 4408, resume with a new ticket and ``after``.
     """
     container = socket.app.state.container
     follow: FollowRun = container.follow_run()
@@ -71,12 +77,12 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
     if (await admission_of(socket.scope, {})).limited is not None:
         await socket.close(CLOSE_RATE_LIMITED, "too many attempts; try again in a minute")
         return
-    if not _origin_allowed(socket):
+    if not origin_allowed(socket):
         await socket.close(CLOSE_ORIGIN, "origin not allowed")
         return
     try:
         run, after = RunId(UUID(run_id)), int(socket.query_params.get("after", "0"))
-        user_id = await follow.admit(socket.query_params.get("ticket", ""), run)
+        holder = await follow.admit(socket.query_params.get("ticket", ""), run)
     except ValueError:
         await socket.close(CLOSE_BAD_REQUEST, "run id or 'after' does not fit")
         return
@@ -87,11 +93,17 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
         await socket.close(CLOSE_TRY_AGAIN, "tickets cannot be checked; try again")
         return
     code, reason = CLOSE_DONE, "the run has ended"
-    updates = follow(user_id, run, max(0, after))
     try:
-        await relay(socket, updates, socket.app.state.update_texts)
+        over = asyncio.create_task(container.watch_access()(holder))
+        try:
+            updates = follow(holder.user_id, run, max(0, after))
+            await relay(socket, updates, socket.app.state.update_texts, over)
+        finally:
+            await stop(over)
     except (WebSocketDisconnect, ConnectionError):
         return
+    except AccessOver:
+        code, reason = CLOSE_ACCESS_OVER, "signed out, revoked or switched off"
     except NotFound:
         code, reason = CLOSE_NOT_FOUND, "no such run"
     except (TimeoutError, WatcherTooSlow):
@@ -140,10 +152,13 @@ class Line(Protocol):
         ...
 
 
-async def relay(socket: Line, updates: Updates, texts: UpdateTexts) -> None:
+async def relay(
+    socket: Line, updates: Updates, texts: UpdateTexts, over: "asyncio.Task[None]"
+) -> None:
     """Send updates as they come, and a heartbeat when none do, until they end.
 
     Raises:
+        AccessOver: ``over`` has ended first.
         WebSocketDisconnect: the reader left.
         TimeoutError: the reader takes nothing.
         Exception: whatever ends the updates early.
@@ -153,12 +168,15 @@ async def relay(socket: Line, updates: Updates, texts: UpdateTexts) -> None:
     looking = asyncio.create_task(_look_after(outlet))
     leaving = asyncio.create_task(_until_left(socket))
     try:
-        await asyncio.wait({sending, looking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sending, looking, leaving, over}, return_when=asyncio.FIRST_COMPLETED)
         if leaving.done():
             raise WebSocketDisconnect(detail="the reader left")
         for ended in (sending, looking):
             if ended.done():
                 ended.result()
+        if over.done() and not sending.done():
+            over.result()
+            raise AccessOver
     finally:
         await stop(sending, looking, leaving)
 
@@ -226,13 +244,3 @@ def _encoded(update: RunEvent | StepProgress) -> bytes:
             }
         )
     return msgspec.json.encode(EventView.of(update))
-
-
-def _origin_allowed(socket: WebSocket[Any, Any, Any]) -> bool:
-    """Browsers send an origin, and let any page open a socket: so it is checked here."""
-    origin = socket.headers.get("origin")
-    if origin is None:
-        return True
-    host = socket.headers.get("host", "")
-    allowed = socket.app.state.settings.origins
-    return origin in allowed or origin.partition("://")[2] == host

@@ -12,7 +12,7 @@ from application.ports.live import StepProgress
 from domain.shared.events import EventType, RunEvent
 from domain.shared.ids import RunId
 from entrypoints.http import run_stream
-from entrypoints.http.run_stream import UpdateTexts, relay
+from entrypoints.http.run_stream import AccessOver, UpdateTexts, relay
 from tests.contracts.samples import new_id
 from tests.fakes.clock import START
 
@@ -61,6 +61,15 @@ async def told(*entries: RunEvent | StepProgress) -> Updates:
         yield each
 
 
+@pytest.fixture
+async def lasting_access() -> AsyncIterator["asyncio.Task[None]"]:
+    """The watch over an access that does not end."""
+    watch = asyncio.create_task(asyncio.sleep(1_000))
+    yield watch
+    watch.cancel()
+    await asyncio.wait({watch})
+
+
 async def nothing() -> Updates:
     await asyncio.Event().wait()
     yield entry(1)
@@ -72,12 +81,13 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_updates_go_out_as_json_in_their_order() -> None:
+async def test_updates_go_out_as_json_in_their_order(lasting_access: "asyncio.Task[None]") -> None:
     socket = Socket()
     await relay(
         socket,
         told(entry(1), StepProgress(step="idea", output_tokens=7), entry(2)),
         UpdateTexts(),
+        lasting_access,
     )
     assert [msgspec.json.decode(text) for text in socket.taken] == [
         {
@@ -96,9 +106,9 @@ async def test_updates_go_out_as_json_in_their_order() -> None:
     ]
 
 
-async def test_a_quiet_line_is_said_to_be_up() -> None:
+async def test_a_quiet_line_is_said_to_be_up(lasting_access: "asyncio.Task[None]") -> None:
     socket = Socket()
-    relaying = asyncio.create_task(relay(socket, nothing(), UpdateTexts()))
+    relaying = asyncio.create_task(relay(socket, nothing(), UpdateTexts(), lasting_access))
     await until(lambda: len(socket.taken) >= 2)
     assert set(socket.taken) == {'{"type":"heartbeat"}'}
     socket.left.set()
@@ -107,16 +117,20 @@ async def test_a_quiet_line_is_said_to_be_up() -> None:
 
 
 @pytest.mark.parametrize("updates", [lambda: told(entry(1)), nothing], ids=["entry", "heartbeat"])
-async def test_a_reader_that_takes_nothing_is_given_up(updates: Callable[[], Updates]) -> None:
+async def test_a_reader_that_takes_nothing_is_given_up(
+    updates: Callable[[], Updates], lasting_access: "asyncio.Task[None]"
+) -> None:
     socket = Socket()
     socket.takes.clear()
     async with asyncio.timeout(10):
         with pytest.raises(TimeoutError):
-            await relay(socket, updates(), UpdateTexts())
+            await relay(socket, updates(), UpdateTexts(), lasting_access)
     assert not socket.taken
 
 
-async def test_what_ends_the_updates_ends_the_relay_and_both_are_closed() -> None:
+async def test_what_breaks_the_updates_breaks_the_relay(
+    lasting_access: "asyncio.Task[None]",
+) -> None:
     closed = asyncio.Event()
 
     async def breaking() -> Updates:
@@ -127,11 +141,11 @@ async def test_what_ends_the_updates_ends_the_relay_and_both_are_closed() -> Non
             closed.set()
 
     with pytest.raises(LookupError):
-        await relay(Socket(), breaking(), UpdateTexts())
+        await relay(Socket(), breaking(), UpdateTexts(), lasting_access)
     assert closed.is_set()
 
 
-async def test_a_reader_that_leaves_ends_the_updates() -> None:
+async def test_a_reader_that_leaves_ends_the_updates(lasting_access: "asyncio.Task[None]") -> None:
     closed = asyncio.Event()
 
     async def lasting() -> AsyncIterator[RunEvent]:
@@ -142,12 +156,26 @@ async def test_a_reader_that_leaves_ends_the_updates() -> None:
             closed.set()
 
     socket = Socket()
-    relaying = asyncio.create_task(relay(socket, lasting(), UpdateTexts()))
+    relaying = asyncio.create_task(relay(socket, lasting(), UpdateTexts(), lasting_access))
     await until(lambda: bool(socket.taken))
     socket.left.set()
     with pytest.raises(WebSocketDisconnect):
         await relaying
     assert closed.is_set()
+
+
+async def test_an_access_that_ends_ends_the_stream() -> None:
+    over = asyncio.create_task(asyncio.sleep(0))
+    with pytest.raises(AccessOver):
+        await relay(Socket(), nothing(), UpdateTexts(), over)
+
+
+async def test_a_watch_that_breaks_is_not_taken_for_an_end() -> None:
+    async def broken() -> None:
+        raise LookupError("the watch broke")
+
+    with pytest.raises(LookupError):
+        await relay(Socket(), nothing(), UpdateTexts(), asyncio.create_task(broken()))
 
 
 def test_an_update_is_made_text_once_for_all_sockets() -> None:
