@@ -228,7 +228,11 @@ class AccountFlowContract:
         assert await platform.mail(email) == []
 
     async def test_an_account_of_before_confirms_its_address(self, platform: Platform) -> None:
-        user = await keep_user(platform.uow, password_hash=await platform.hasher.hash(PASSWORD))
+        user = await keep_user(
+            platform.uow,
+            password_hash=await platform.hasher.hash(PASSWORD),
+            email_verified_at=None,
+        )
         await platform.resend(user.email, ORIGIN)
         confirmed = await platform.confirm(await platform.token(user.email), PASSWORD, ORIGIN)
         assert (confirmed.id, confirmed.email_verified_at is not None) == (user.id, True)

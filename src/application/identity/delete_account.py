@@ -30,9 +30,9 @@ class DeleteAccount:
 
     Gone at once, in one transaction: name, address, password, sessions, projects with their runs
     and documents, webhook endpoints, and the use of every key. The ledger, orders, payments,
-    invoices and the audit log stay, under an account without a name (section 36 of the CGST Act,
-    2017, has accounts kept for 72 months; section 17(3)(b) of the EU's GDPR and section 8(7) of the DPDP Act,
-    2023, let them be). There is no way back, hence no grace: the password is asked for.
+    invoices and the audit log stay, under an account without a name: section 36 of the CGST Act,
+    2017, has accounts kept for 72 months, and section 17(3)(b) of the GDPR and section 8(7) of the
+    DPDP Act, 2023, let them be. There is no way back, hence no grace: the password is asked for.
     """
 
     uow: UnitOfWork

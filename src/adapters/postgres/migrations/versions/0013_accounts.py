@@ -7,8 +7,8 @@ confirmation is found by naming its address, so that it can be sent again. Mail 
 
 from alembic import op
 
-revision: str = "0012"
-down_revision: str | None = "0011"
+revision: str = "0013"
+down_revision: str | None = "0012"
 branch_labels = None
 depends_on = None
 
