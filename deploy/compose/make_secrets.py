@@ -69,6 +69,8 @@ CHOSEN: Mapping[str, Callable[[], str]] = {
     "anthropic_api_key": lambda: "",
     # Empty: the mail server asks for none.
     "smtp_password": lambda: "",
+    # Empty: nobody signs in with Google. It belongs to GOOGLE_CLIENT_ID.
+    "google_client_secret": lambda: "",
     # Empty: nothing is sold. All three are Razorpay's.
     "razorpay_key_id": lambda: "",
     "razorpay_key_secret": lambda: "",

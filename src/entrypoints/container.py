@@ -49,6 +49,7 @@ from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
     RedisLiveUpdates,
+    RedisOneTimeValues,
     RedisProbe,
     RedisProviderGate,
     RedisRateLimiter,
@@ -62,6 +63,7 @@ from adapters.security import (
     BoxKeys,
     KeyRing,
     ListedPasswords,
+    OneTimeSecrets,
     PepperedKeySecrets,
     PepperedRefreshTokens,
     Peppers,
@@ -119,19 +121,40 @@ from application.identity.end_sessions import (
     SignOutEverywhere,
 )
 from application.identity.export_account import ExportAccount
+from application.identity.external_sign_in import (
+    ArriveFromProvider,
+    DepartToProvider,
+    Flow,
+    IdentityProviders,
+    PendingLink,
+)
+from application.identity.link_identities import (
+    ConfirmLink,
+    DepartToLink,
+    ListIdentities,
+    UnlinkIdentity,
+)
 from application.identity.mail_desk import MailDesk
 from application.identity.mail_limits import MailLimits
-from application.identity.open_session import SessionOpener
-from application.identity.password_policy import PasswordPolicy
-from application.identity.passwords import (
-    AskForReset,
-    ChangePassword,
-    Reauthenticate,
-    ResetPassword,
+from application.identity.manage_second_factor import (
+    ConfirmSecondFactor,
+    ProposeSecondFactor,
+    RemoveSecondFactor,
+    ReplaceRecoveryCodes,
+    ShowSecondFactor,
+    StepUp,
 )
+from application.identity.meet_challenge import MeetChallenge
+from application.identity.open_account import AccountOpener
+from application.identity.open_session import SessionOpener
+from application.identity.pass_first_factor import PassFirstFactor
+from application.identity.password_policy import PasswordPolicy
+from application.identity.passwords import AskForReset, ChangePassword, ResetPassword
+from application.identity.reauthenticate import Reauthenticate
 from application.identity.refresh_session import RefreshSession
-from application.identity.register_user import AccountOpener, RegisterUser
+from application.identity.register_user import RegisterUser
 from application.identity.registering import AskForConfirmation, AskToRegister, ConfirmAddress
+from application.identity.second_factor_codes import SecondFactorCodes
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.identity.watch_access import WatchAccess
@@ -199,6 +222,7 @@ from application.webhooks.rotate_secret import RotateSecret
 from application.webhooks.send_test import SendTest
 from domain.agents.pipelines import ModelTier
 from domain.billing.orders import OrderPurpose
+from domain.identity.linked_identity import ProviderName
 from domain.webhooks.destination import DestinationRules, is_address, is_public
 from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 
@@ -272,6 +296,34 @@ def open_mail_sender(settings: Settings, redis: Any) -> MailSender:
         ),
         SystemClock(),
     )
+
+
+def second_factor_secrets(settings: Settings) -> OneTimeSecrets:
+    """How authenticator apps' codes and recovery codes are made and compared.
+
+    Raises:
+        SettingsInvalid: there is no pepper, or one does not fit.
+    """
+    return OneTimeSecrets(_peppers(settings))
+
+
+def open_identity_providers(
+    settings: Settings,
+) -> tuple[IdentityProviders, Callable[[], Awaitable[None]]]:
+    """The providers that the settings name, and how to close them."""
+    if not settings.google_client_id:
+        return IdentityProviders({}), _nothing_to_close
+    from adapters.google import ISSUER, google
+
+    name = ProviderName.GOOGLE
+    provider = google(
+        client_id=settings.google_client_id,
+        client_secret=settings.google_client_secret,
+        redirect_uri=f"{settings.address}/api/v1/auth/{name.value}/callback",
+        clock=SystemClock(),
+        issuer=settings.google_issuer or ISSUER,
+    )
+    return IdentityProviders({name: provider}), provider.aclose
 
 
 def limit_policies(settings: Settings) -> LimitPolicies:
@@ -351,6 +403,7 @@ class Container(containers.DeclarativeContainer):
     payment_gateway: providers.Dependency[Any] = providers.Dependency()
     rules: providers.Dependency[Any] = providers.Dependency()
     key_changes: providers.Dependency[Any] = providers.Dependency()
+    identity_providers = providers.Dependency(instance_of=IdentityProviders)
 
     provider = providers.Callable(getattr, model, "provider")
     rules_provider = providers.Callable(getattr, rules, "provider")
@@ -386,13 +439,16 @@ class Container(containers.DeclarativeContainer):
     history = providers.Singleton(PostgresStepHistory, dispatch_engine)
     make_quote = providers.Singleton(MakeQuote, uow, book, history, model, clock)
 
-    register_user = providers.Singleton(
-        RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
+    account_opener = providers.Singleton(
+        AccountOpener, clock, ids, settings.provided.starting_grant
     )
+    register_user = providers.Singleton(RegisterUser, uow, hasher, account_opener)
     refresh_tokens = providers.Singleton(refresh_tokens, settings)
     session_opener = providers.Singleton(SessionOpener, tokens, refresh_tokens, clock, ids)
     session_cache = providers.Singleton(SessionCache, key_changes)
-    authenticate_session = providers.Singleton(AuthenticateSession, uow, session_cache, clock)
+    authenticate_session = providers.Singleton(
+        AuthenticateSession, uow, session_cache, clock, settings.provided.second_factor_for
+    )
     refresh_session = providers.Singleton(RefreshSession, uow, refresh_tokens, tokens, key_changes)
     box = providers.Singleton(secret_box, settings)
     limit_metrics = providers.Singleton(PrometheusLimitMetrics)
@@ -401,8 +457,54 @@ class Container(containers.DeclarativeContainer):
     mail_limits = providers.Singleton(MailLimits, limiter)
     mail_desk = providers.Singleton(MailDesk, box, ids)
     password_policy = providers.Singleton(PasswordPolicy, providers.Singleton(ListedPasswords))
-    account_opener = providers.Singleton(AccountOpener, settings.provided.starting_grant)
-    reauthenticate = providers.Singleton(Reauthenticate, uow, hasher, attempts)
+    second_factor_secrets = providers.Singleton(second_factor_secrets, settings)
+    second_factor_codes = providers.Singleton(SecondFactorCodes, second_factor_secrets, box, clock)
+    first_factor = providers.Singleton(
+        PassFirstFactor, session_opener, second_factor_secrets, clock
+    )
+    sign_in = providers.Singleton(SignIn, uow, hasher, first_factor, attempts)
+    meet_challenge = providers.Singleton(MeetChallenge, uow, session_opener, second_factor_codes)
+    reauthenticate = providers.Singleton(
+        Reauthenticate, uow, hasher, second_factor_codes, clock, attempts
+    )
+    show_second_factor = providers.Singleton(
+        ShowSecondFactor, uow, settings.provided.second_factor_for
+    )
+    propose_second_factor = providers.Singleton(
+        ProposeSecondFactor, uow, second_factor_codes, reauthenticate
+    )
+    confirm_second_factor = providers.Singleton(
+        ConfirmSecondFactor, uow, second_factor_codes, key_changes
+    )
+    replace_recovery_codes = providers.Singleton(
+        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate
+    )
+    remove_second_factor = providers.Singleton(
+        RemoveSecondFactor, uow, reauthenticate, settings.provided.second_factor_for
+    )
+    step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes)
+
+    sign_in_flows = providers.Singleton(RedisOneTimeValues, redis, "sign-in", Flow)
+    pending_links = providers.Singleton(RedisOneTimeValues, redis, "link", PendingLink)
+    depart_to_provider = providers.Singleton(
+        DepartToProvider, identity_providers, sign_in_flows, settings.provided.origins
+    )
+    arrive_from_provider = providers.Singleton(
+        ArriveFromProvider,
+        uow,
+        identity_providers,
+        sign_in_flows,
+        pending_links,
+        first_factor,
+        account_opener,
+        clock,
+    )
+    confirm_link = providers.Singleton(
+        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock
+    )
+    depart_to_link = providers.Singleton(DepartToLink, depart_to_provider, reauthenticate)
+    list_identities = providers.Singleton(ListIdentities, uow)
+    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate)
     ask_to_register = providers.Singleton(
         AskToRegister,
         uow,
@@ -414,9 +516,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.open_registration,
     )
     ask_for_confirmation = providers.Singleton(AskForConfirmation, uow, mail_desk, mail_limits)
-    confirm_address = providers.Singleton(
-        ConfirmAddress, uow, hasher, account_opener, attempts, clock, ids
-    )
+    confirm_address = providers.Singleton(ConfirmAddress, uow, hasher, account_opener, attempts)
     change_password = providers.Singleton(
         ChangePassword, uow, hasher, password_policy, reauthenticate, mail_desk, key_changes
     )
@@ -441,11 +541,10 @@ class Container(containers.DeclarativeContainer):
         mail_desk,
         providers.Singleton(TemplatedLetterWriter),
         providers.Singleton(open_mail_sender, settings, redis),
-        settings.provided.pages,
+        settings.provided.address,
     )
     mail_notices = providers.Singleton(MailNotices, mail_queue, uow, mail_desk)
     forget_mail = providers.Singleton(ForgetMail, mail_queue)
-    sign_in = providers.Singleton(SignIn, uow, hasher, session_opener, attempts)
     sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
     list_sessions = providers.Singleton(ListSessions, uow)
     revoke_session = providers.Singleton(RevokeSession, uow, key_changes)
@@ -702,6 +801,8 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             stack.push_async_callback(key_changes.close)
         model, close_model = open_model(settings, book)
         stack.push_async_callback(close_model)
+        identity_providers, close_providers = open_identity_providers(settings)
+        stack.push_async_callback(close_providers)
         gateway, close_gateway = open_payment_gateway(settings, redis)
         stack.push_async_callback(close_gateway)
         container = Container(
@@ -718,6 +819,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             book=book,
             rules=open_rules(),
             key_changes=key_changes,
+            identity_providers=identity_providers,
         )
         yield container
 

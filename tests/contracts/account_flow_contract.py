@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.security import OneTimeSecrets, Peppers, generate_pepper
 from application.identity.attempts import OF_ACCOUNT, AttemptThrottle
 from application.identity.change_email import AskToChangeEmail, ConfirmEmail
 from application.identity.delete_account import AccountInUse, DeleteAccount
@@ -15,16 +16,19 @@ from application.identity.deliver_mail import DeliverMail
 from application.identity.export_account import ExportAccount
 from application.identity.mail_desk import MailDesk
 from application.identity.mail_limits import TO_ONE, MailLimits
+from application.identity.open_account import AccountOpener
 from application.identity.open_session import SessionOpener, SignedIn, acting
+from application.identity.pass_first_factor import PassFirstFactor
 from application.identity.password_policy import PasswordPolicy
 from application.identity.passwords import (
     AskForReset,
     ChangePassword,
-    Reauthenticate,
     ResetPassword,
 )
-from application.identity.register_user import AccountOpener, RegisterUser, Registration
+from application.identity.reauthenticate import Proof, Reauthenticate, ReauthenticationFailed
+from application.identity.register_user import RegisterUser, Registration
 from application.identity.registering import AskForConfirmation, AskToRegister, ConfirmAddress
+from application.identity.second_factor_codes import SecondFactorCodes
 from application.identity.sign_in import Credentials, SignIn
 from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.clock import Clock, IdMaker
@@ -53,6 +57,7 @@ from tests.fakes.security import (
 
 PASSWORD = "a horse with a battery"
 ANOTHER = "the staple is correct now"
+RIGHT = Proof(password=PASSWORD)
 HERE = Device(address="203.0.113.5", agent="A browser")
 
 
@@ -95,7 +100,10 @@ class Platform:
         limits, policy = MailLimits(self.limiter), PasswordPolicy(Leaked())
         tokens, refresh = OpaqueAccessTokens(self.clock), CountingRefreshTokens()
         desk = MailDesk(TransparentSecretBox(), self.ids)
-        proved = Reauthenticate(self.uow, self.hasher, self.throttle)
+        once = OneTimeSecrets(Peppers.parse(generate_pepper()))
+        codes = SecondFactorCodes(once, TransparentSecretBox(), self.clock)
+        proved = Reauthenticate(self.uow, self.hasher, codes, self.clock, self.throttle)
+        account = AccountOpener(self.clock, self.ids, 100)
         # Tokens of another platform's tests would be the same.
         refresh.mint = lambda: f"refresh-{new_id()}"  # type: ignore[method-assign]
         self.register = AskToRegister(
@@ -104,12 +112,10 @@ class Platform:
             policy,
             desk,
             limits,
-            RegisterUser(self.uow, self.hasher, self.clock, self.ids, 100),
+            RegisterUser(self.uow, self.hasher, account),
         )
         self.resend = AskForConfirmation(self.uow, desk, limits)
-        self.confirm = ConfirmAddress(
-            self.uow, self.hasher, AccountOpener(100), self.throttle, self.clock, self.ids
-        )
+        self.confirm = ConfirmAddress(self.uow, self.hasher, account, self.throttle)
         self.forgot = AskForReset(self.uow, desk, limits)
         self.reset = ResetPassword(self.uow, self.hasher, policy, desk, self.throttle, self.changes)
         self.change = ChangePassword(self.uow, self.hasher, policy, proved, desk, self.changes)
@@ -118,7 +124,8 @@ class Platform:
         self.delete = DeleteAccount(self.uow, proved, desk, self.clock, self.changes)
         self.export = ExportAccount(self.uow)
         opener = SessionOpener(tokens, refresh, self.clock, self.ids)
-        self.sign_in = SignIn(self.uow, self.hasher, opener, self.throttle)
+        first_factor = PassFirstFactor(opener, once, self.clock)
+        self.sign_in = SignIn(self.uow, self.hasher, first_factor, self.throttle)
         self.deliver = DeliverMail(
             self.queue, self.uow, desk, self.writer, self.sender, "https://app.example.com"
         )
@@ -147,14 +154,20 @@ class Platform:
         )
 
     async def signed_in(self, user: User, password: str = PASSWORD) -> SignedIn:
-        return await self.sign_in(
+        opened = await self.sign_in(
             Credentials(email=user.email, password=password, origin=ORIGIN), HERE
         )
+        assert isinstance(opened, SignedIn)
+        return opened
 
     async def live(self, opened: SignedIn) -> bool:
         async with self.uow.begin(opened.user.id) as tx:
             standing = await tx.sessions.standing(opened.session.id)
         return standing is not None and standing.live(self.clock.now())
+
+
+def caller(user: User) -> Principal:
+    return Principal(user_id=user.id, role=user.role)
 
 
 def address() -> str:
@@ -321,9 +334,9 @@ class AccountFlowContract:
         user = await platform.person()
         here, there = await platform.signed_in(user), await platform.signed_in(user)
         principal = Principal(user_id=user.id, role=user.role, session=acting(here.session))
-        with pytest.raises(InvalidCredentials):
-            await platform.change(principal, ANOTHER, ANOTHER, ORIGIN)
-        assert await platform.change(principal, PASSWORD, ANOTHER, ORIGIN) == 1
+        with pytest.raises(ReauthenticationFailed):
+            await platform.change(principal, Proof(password=ANOTHER), ANOTHER, ORIGIN)
+        assert await platform.change(principal, RIGHT, ANOTHER, ORIGIN) == 1
         assert await platform.live(here)
         assert not await platform.live(there)
         await platform.signed_in(user, ANOTHER)
@@ -335,9 +348,9 @@ class AccountFlowContract:
     ) -> None:
         user, new = await platform.person(), address()
         opened = await platform.signed_in(user)
-        with pytest.raises(InvalidCredentials):
-            await platform.ask_email(user.id, ANOTHER, new, ORIGIN)
-        await platform.ask_email(user.id, PASSWORD, new, ORIGIN)
+        with pytest.raises(ReauthenticationFailed):
+            await platform.ask_email(caller(user), Proof(password=ANOTHER), new, ORIGIN)
+        await platform.ask_email(caller(user), RIGHT, new, ORIGIN)
         token = await platform.token(new)
         found = await outcomes(*(platform.confirm_email(token, ORIGIN) for _ in range(3)))
         assert sum(each is None for each in found) == 1
@@ -352,7 +365,7 @@ class AccountFlowContract:
         self, platform: Platform
     ) -> None:
         user, other = await platform.person(), await platform.person()
-        await platform.ask_email(user.id, PASSWORD, other.email, ORIGIN)
+        await platform.ask_email(caller(user), RIGHT, other.email, ORIGIN)
         assert subjects(await platform.mail(other.email)) == ["You already have an account"]
 
     # Leaving
@@ -361,9 +374,9 @@ class AccountFlowContract:
         user = await platform.person()
         opened = await platform.signed_in(user)
         await keep_project(platform.uow, user)
-        with pytest.raises(InvalidCredentials):
-            await platform.delete(user.id, ANOTHER, ORIGIN)
-        await platform.delete(user.id, PASSWORD, ORIGIN)
+        with pytest.raises(ReauthenticationFailed):
+            await platform.delete(caller(user), Proof(password=ANOTHER), ORIGIN)
+        await platform.delete(caller(user), RIGHT, ORIGIN)
         assert not await platform.live(opened)
         with pytest.raises(InvalidCredentials):
             await platform.signed_in(user)
@@ -382,7 +395,7 @@ class AccountFlowContract:
         user = await platform.person()
         await keep_run(platform.uow, await keep_project(platform.uow, user))
         with pytest.raises(AccountInUse):
-            await platform.delete(user.id, PASSWORD, ORIGIN)
+            await platform.delete(caller(user), RIGHT, ORIGIN)
 
     async def test_an_export_holds_what_is_kept_and_no_secret(self, platform: Platform) -> None:
         user = await platform.person()
@@ -430,6 +443,16 @@ class AccountFlowContract:
         user = await platform.person()
         for _ in range(30):
             await platform.signed_in(user)
+
+    async def test_proving_it_again_is_held_back_too(self, platform: Platform) -> None:
+        user = await platform.person()
+        found = await outcomes(
+            *(platform.delete(caller(user), Proof(password=ANOTHER), ORIGIN) for _ in range(20))
+        )
+        failed = sum(isinstance(each, ReauthenticationFailed) for each in found)
+        assert failed == OF_ACCOUNT[0].quota
+        with pytest.raises(RateLimited):
+            await platform.delete(caller(user), RIGHT, ORIGIN)
 
     async def test_a_reset_lets_its_owner_in_again(self, platform: Platform) -> None:
         user = await platform.person()

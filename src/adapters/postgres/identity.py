@@ -12,12 +12,6 @@ from adapters.postgres.tables import users
 from domain.identity.user import EmailTaken, Role, User
 from domain.shared.ids import UserId
 
-_NO_PASSWORD = (
-    "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA"
-    "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-)
-"""A hash that no password has, and that is read as any other."""
-
 
 class PostgresUsers:
     """The ``UserRepository`` of one transaction."""
@@ -75,7 +69,7 @@ class PostgresUsers:
                 # Nobody's: the name is reserved (RFC 6761), and the id alone tells it apart.
                 email=f"deleted-{user_id}@deleted.invalid",
                 name="Deleted account",
-                password=_NO_PASSWORD,
+                password="",
                 is_active=False,
                 email_verified_at=None,
             )

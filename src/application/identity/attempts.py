@@ -67,21 +67,24 @@ class AttemptThrottle:
     limiter: RateLimiter
 
     @asynccontextmanager
-    async def __call__(self, account: str, address: str) -> AsyncIterator[Attempt]:
+    async def __call__(self, account: str, address: str | None) -> AsyncIterator[Attempt]:
         """Count an attempt on the account of that name from that address.
+
+        None is somebody in a session of that account: only the account is counted.
 
         Raises:
             RateLimited: too many have failed; it says for how long to wait.
         """
-        charges = [
-            *(Charge(policy=policy, caller=_named(account)) for policy in OF_ACCOUNT),
-            *(Charge(policy=policy, caller=caller(address)) for policy in OF_ADDRESS),
-        ]
+        charges = [Charge(policy=policy, caller=_named(account)) for policy in OF_ACCOUNT]
+        everybody: list[Charge] = []
+        if address is not None:
+            place = caller(address)
+            charges += [Charge(policy=policy, caller=place) for policy in OF_ADDRESS]
+            everybody = [Charge(policy=OF_ALL, caller=_EVERYBODY)]
         await self._counted(charges)
-        everybody = [Charge(policy=OF_ALL, caller=_EVERYBODY)]
-        if not (await self.limiter.charge(everybody)).admitted:
+        if address is not None and not (await self.limiter.charge(everybody)).admitted:
             log.warning("sign-in under attack", address=address)
-            everybody = [Charge(policy=UNDER_ATTACK, caller=caller(address))]
+            everybody = [Charge(policy=UNDER_ATTACK, caller=place)]
             await self._counted(everybody)
         attempt = Attempt()
         try:
@@ -92,7 +95,8 @@ class AttemptThrottle:
         finally:
             if attempt.proved:
                 await self._give_back(charges)
-                await self._give_back(everybody)
+                if everybody:
+                    await self._give_back(everybody)
 
     async def forget(self, account: str) -> None:
         """Begin anew with an account whose owner has proved to be that in another way."""

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from application.identity.mail_desk import MAX_TOKEN_LENGTH, MailDesk, link_digest
 from application.identity.mail_limits import MailLimits
-from application.identity.passwords import Reauthenticate
+from application.identity.reauthenticate import Proof, Reauthenticate
 from application.identity.register_user import normalised_email
 from application.ports.keys import KeyChanges
 from application.ports.persistence import UnitOfWork
+from application.ports.security import Principal
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import LinkPurpose, LinkRefused, MailKind
 from domain.identity.session import SessionEnd
 from domain.identity.user import EmailTaken
-from domain.shared.ids import UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +25,22 @@ class AskToChangeEmail:
     desk: MailDesk
     limits: MailLimits
 
-    async def __call__(self, user_id: UserId, password: str, email: str, origin: Origin) -> None:
+    async def __call__(
+        self, principal: Principal, proof: Proof, email: str, origin: Origin
+    ) -> None:
         """Have it sent.
 
         Raises:
             InvalidValue: it is not an email address.
             NotAuthenticated: the account is off.
-            InvalidCredentials: that is not the password.
+            ReauthenticationFailed: something is missing or wrong.
             RateLimited: too many have failed, or too much mail was asked for.
         """
         address = normalised_email(email)
-        await self.proved(user_id, password, origin)
+        await self.proved(principal, proof)
         if not await self.limits(address, origin.address):
             return
+        user_id = principal.user_id
         async with self.uow.begin(user_id) as tx:
             await self.desk(tx, MailKind.EMAIL_CHANGE, {"email": address}, user_id=user_id)
 

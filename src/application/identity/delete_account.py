@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 
 from application.identity.mail_desk import MailDesk
-from application.identity.passwords import Reauthenticate
+from application.identity.reauthenticate import Proof, Reauthenticate
 from application.ports.clock import Clock
 from application.ports.keys import KeyChanges, KeyFilter
 from application.ports.paging import Page
 from application.ports.persistence import Transaction, UnitOfWork
+from application.ports.security import Principal
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import MailKind
 from domain.identity.session import SessionEnd
+from domain.identity.user import NotAuthenticated
 from domain.shared.errors import Conflict
-from domain.shared.ids import UserId
 
 BATCH = 100
 
@@ -28,11 +29,11 @@ class AccountInUse(Conflict):
 class DeleteAccount:
     """Takes away what is personal, and keeps what the law has kept.
 
-    Gone at once, in one transaction: name, address, password, sessions, projects with their runs
-    and documents, webhook endpoints, and the use of every key. The ledger, orders, payments,
-    invoices and the audit log stay, under an account without a name: section 36 of the CGST Act,
-    2017, has accounts kept for 72 months, and section 17(3)(b) of the GDPR and section 8(7) of the
-    DPDP Act, 2023, let them be. There is no way back, hence no grace: the password is asked for.
+    Gone at once, in one transaction: name, address, password and other ways in, sessions, projects
+    with their runs and documents, webhook endpoints, and the use of every key. The ledger, orders,
+    payments, invoices and the audit log stay, under an account without a name: section 36 of the
+    CGST Act, 2017, has accounts kept for 72 months, and section 17(3)(b) of the GDPR and section
+    8(7) of the DPDP Act, 2023, let them be. There is no way back, hence no grace, but a proof.
     """
 
     uow: UnitOfWork
@@ -41,17 +42,21 @@ class DeleteAccount:
     clock: Clock
     changes: KeyChanges
 
-    async def __call__(self, user_id: UserId, password: str, origin: Origin) -> None:
+    async def __call__(self, principal: Principal, proof: Proof, origin: Origin) -> None:
         """Delete it.
 
         Raises:
             NotAuthenticated: the account is off.
-            InvalidCredentials: that is not the password.
+            ReauthenticationFailed: something is missing or wrong.
             RateLimited: too many have failed; it says for how long to wait.
             AccountInUse: a run goes on, or a subscription does.
         """
-        user = await self.proved(user_id, password, origin)
+        await self.proved(principal, proof)
+        user_id = principal.user_id
         async with self.uow.begin(user_id) as tx:
+            user = await tx.users.get(user_id)
+            if user is None:
+                raise NotAuthenticated("This account is not active. Sign in again.")
             if await tx.runs.live_count():
                 raise AccountInUse("A run of yours goes on. Cancel it, then delete the account.")
             if await tx.subscriptions.current() is not None:
@@ -68,6 +73,9 @@ class DeleteAccount:
         await self.changes.announce(user_id)
 
     async def _let_go(self, tx: Transaction) -> None:
+        for identity in await tx.linked_identities.all():
+            await tx.linked_identities.remove(identity.provider)
+        await tx.second_factor.remove()
         while projects := await tx.projects.page(Page(limit=BATCH), status=None, search=""):
             for project in projects:
                 await tx.projects.delete(project.id)

@@ -6,6 +6,7 @@ from application.identity.attempts import AttemptThrottle
 from application.identity.mail_desk import MAX_TOKEN_LENGTH, MailDesk, link_digest
 from application.identity.mail_limits import MailLimits
 from application.identity.password_policy import PasswordPolicy
+from application.identity.reauthenticate import Proof, Reauthenticate
 from application.identity.register_user import normalised_email
 from application.ports.keys import KeyChanges
 from application.ports.persistence import Transaction, UnitOfWork
@@ -14,35 +15,8 @@ from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import LinkPurpose, LinkRefused, MailKind
 from domain.identity.session import SessionEnd
-from domain.identity.user import InvalidCredentials, NotAuthenticated, User
+from domain.identity.user import NotAuthenticated
 from domain.shared.ids import SessionId, UserId
-
-
-@dataclass(frozen=True, slots=True)
-class Reauthenticate:
-    """Holds somebody who is signed in to their password, before what cannot be taken back."""
-
-    uow: UnitOfWork
-    hasher: PasswordHasher
-    throttle: AttemptThrottle
-
-    async def __call__(self, user_id: UserId, password: str, origin: Origin) -> User:
-        """The person, who knows their password.
-
-        Raises:
-            NotAuthenticated: the account is off.
-            InvalidCredentials: that is not the password.
-            RateLimited: too many have failed; it says for how long to wait.
-        """
-        async with self.uow.begin(user_id) as tx:
-            user = await tx.users.get(user_id)
-        if user is None or not user.is_active:
-            raise NotAuthenticated("This account is not active. Sign in again.")
-        async with self.throttle(user.email, origin.address) as attempt:
-            if not await self.hasher.verify(password, user.password_hash):
-                raise InvalidCredentials("The password is wrong.")
-            attempt.proved = True
-        return user
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +30,20 @@ class ChangePassword:
     desk: MailDesk
     changes: KeyChanges
 
-    async def __call__(self, principal: Principal, current: str, new: str, origin: Origin) -> int:
+    async def __call__(self, principal: Principal, proof: Proof, new: str, origin: Origin) -> int:
         """Replace it; how many other sessions ended.
 
         Raises:
             NotAuthenticated: the account is off.
-            InvalidCredentials: that is not the current password.
+            ReauthenticationFailed: something is missing or wrong.
             InvalidValue: the new one does not fit.
             RateLimited: too many have failed; it says for how long to wait.
         """
-        user = await self.proved(principal.user_id, current, origin)
+        await self.proved(principal, proof)
+        async with self.uow.begin(principal.user_id) as tx:
+            user = await tx.users.get(principal.user_id)
+        if user is None:
+            raise NotAuthenticated("This account is not active. Sign in again.")
         self.policy(new, user.email, field="new_password")
         password_hash = await self.hasher.hash(new)
         session = principal.session.id if principal.session else None

@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
-from application.ports.clock import Clock, IdMaker
-from application.ports.persistence import Transaction, UnitOfWork
+from application.identity.open_account import AccountOpener
+from application.ports.persistence import UnitOfWork
 from application.ports.security import PasswordHasher
-from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
-from domain.billing.ledger import Grant, LotKind
-from domain.identity.user import Role, User, check_password, clean_name
+from domain.identity.user import User, check_password, clean_name
 from domain.shared.errors import InvalidValue
-from domain.shared.ids import UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,50 +23,12 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountOpener:
-    """Opens the account of somebody whose address is known to be theirs, with its grant.
-
-    ``starting_grant`` is in credits.
-    """
-
-    starting_grant: int
-
-    async def __call__(self, tx: Transaction, user: User, origin: Origin) -> None:
-        """Keep the new user, in a transaction of theirs.
-
-        Raises:
-            EmailTaken: an account with that email exists.
-        """
-        await tx.users.add(user)
-        await tx.audit.record(
-            origin.as_person(user.id), acted(AuditAction.REGISTERED, user.id, after=user)
-        )
-        await tx.ledger.open(user.id)
-        await tx.entitlements.open_free(user.created_at)
-        if self.starting_grant:
-            await tx.ledger.grant(
-                Grant(
-                    user_id=user.id,
-                    key=f"start:{user.id}",
-                    credits=self.starting_grant,
-                    kind=LotKind.PROMOTION,
-                    reference="start",
-                )
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class RegisterUser:
-    """Registers somebody at once, whose address is taken as theirs: on a laptop, and by operators.
-
-    ``starting_grant`` is in credits.
-    """
+    """Registers somebody at once, whose address is taken as theirs: on a laptop."""
 
     uow: UnitOfWork
     hasher: PasswordHasher
-    clock: Clock
-    ids: IdMaker
-    starting_grant: int
+    open_account: AccountOpener
 
     async def __call__(self, command: Registration) -> User:
         """Keep the new user.
@@ -82,19 +41,9 @@ class RegisterUser:
         check_password(command.password)
         name = clean_name(command.name)
         password_hash = await self.hasher.hash(command.password)
-        now = self.clock.now()
-        user = User(
-            id=UserId(self.ids.new()),
-            email=email,
-            name=name,
-            password_hash=password_hash,
-            role=Role.MEMBER,
-            is_active=True,
-            created_at=now,
-            email_verified_at=now,
-        )
+        user = self.open_account.member(email=email, name=name, password_hash=password_hash)
         async with self.uow.begin(user.id) as tx:
-            await AccountOpener(self.starting_grant)(tx, user, command.origin)
+            await self.open_account(tx, user, command.origin)
         return user
 
 

@@ -5,20 +5,15 @@ from dataclasses import dataclass
 from application.identity.attempts import AttemptThrottle
 from application.identity.mail_desk import MAX_TOKEN_LENGTH, MailDesk, link_digest
 from application.identity.mail_limits import MailLimits
+from application.identity.open_account import AccountOpener
 from application.identity.password_policy import PasswordPolicy
-from application.identity.register_user import (
-    AccountOpener,
-    RegisterUser,
-    Registration,
-    normalised_email,
-)
-from application.ports.clock import Clock, IdMaker
+from application.identity.register_user import RegisterUser, Registration, normalised_email
 from application.ports.persistence import UnitOfWork
 from application.ports.security import PasswordHasher
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import Link, LinkPurpose, LinkRefused, MailKind
-from domain.identity.user import EmailTaken, InvalidCredentials, Role, User, clean_name
+from domain.identity.user import EmailTaken, InvalidCredentials, User, clean_name
 from domain.shared.ids import UserId
 
 
@@ -101,8 +96,6 @@ class ConfirmAddress:
     hasher: PasswordHasher
     opener: AccountOpener
     throttle: AttemptThrottle
-    clock: Clock
-    ids: IdMaker
 
     async def __call__(self, token: str, password: str, origin: Origin) -> User:
         """The account, open, with its starting credits.
@@ -118,18 +111,10 @@ class ConfirmAddress:
             if not await self.hasher.verify(password, known):
                 raise InvalidCredentials("The password is not the one you registered with.")
             attempt.proved = True
-        now = self.clock.now()
         if link.user_id is not None:
             return await self._verified(link, link.user_id, origin)
-        user = User(
-            id=UserId(self.ids.new()),
-            email=link.email,
-            name=link.name,
-            password_hash=link.password_hash,
-            role=Role.MEMBER,
-            is_active=True,
-            created_at=now,
-            email_verified_at=now,
+        user = self.opener.member(
+            email=link.email, name=link.name, password_hash=link.password_hash
         )
         try:
             async with self.uow.begin(user.id) as tx:
@@ -157,7 +142,7 @@ class ConfirmAddress:
             return link.password_hash
         async with self.uow.begin(link.user_id) as tx:
             user = await tx.users.get(link.user_id)
-        if user is None or user.email != link.email or not user.is_active:
+        if user is None or user.email != link.email or not user.is_active or not user.has_password:
             raise LinkRefused
         return user.password_hash
 

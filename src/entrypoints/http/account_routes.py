@@ -14,6 +14,7 @@ from application.identity.change_email import AskToChangeEmail, ConfirmEmail
 from application.identity.delete_account import DeleteAccount
 from application.identity.export_account import ExportAccount, Records
 from application.identity.passwords import AskForReset, ChangePassword, ResetPassword
+from application.identity.reauthenticate import Proof
 from application.identity.register_user import Registration
 from application.identity.registering import AskForConfirmation, AskToRegister, ConfirmAddress
 from application.ports.security import Principal
@@ -143,7 +144,12 @@ class AccountController(Controller):
         change_password: NamedDependency[ChangePassword],
     ) -> EndedView:
         """Replace it, knowing it. Every other session ends; refresh this one."""
-        ended = await change_password(principal, data.current_password, data.new_password, origin)
+        ended = await change_password(
+            principal,
+            Proof(password=data.current_password, code=data.code),
+            data.new_password,
+            origin,
+        )
         return EndedView(ended)
 
     @post(
@@ -161,7 +167,9 @@ class AccountController(Controller):
         ask_to_change_email: NamedDependency[AskToChangeEmail],
     ) -> AcceptedView:
         """Have a link sent to the new address, which then takes the old one's place."""
-        await ask_to_change_email(principal.user_id, data.password, data.email, origin)
+        await ask_to_change_email(
+            principal, Proof(password=data.password, code=data.code), data.email, origin
+        )
         return _LOOK
 
     @post(
@@ -197,7 +205,7 @@ class AccountController(Controller):
         delete_account: NamedDependency[DeleteAccount],
     ) -> Response[AcceptedView]:
         """Delete what is personal, at once and for good. Invoices stay, as the law has it."""
-        await delete_account(principal.user_id, data.password, origin)
+        await delete_account(principal, Proof(password=data.password, code=data.code), origin)
         return Response(AcceptedView("The account is deleted."), cookies=[cookie_gone(request)])
 
     @get(

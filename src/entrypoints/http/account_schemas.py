@@ -30,17 +30,19 @@ class ResetPasswordRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ChangePasswordRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The password, and what it is to be."""
+    """The new password, and what proves who changes it: password and code, as far as there are."""
 
-    current_password: str
     new_password: str
+    current_password: str = ""
+    code: str = ""
 
 
 class ChangeEmailRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The new address, and the password."""
+    """The new address, and what proves who changes it."""
 
     email: str
-    password: str
+    password: str = ""
+    code: str = ""
 
 
 class ConfirmEmailRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,9 +52,10 @@ class ConfirmEmailRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DeleteAccountRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The password, once more."""
+    """What proves who deletes it."""
 
-    password: str
+    password: str = ""
+    code: str = ""
 
 
 class AcceptedView(msgspec.Struct):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.mail import LinkRepository, MailRepository
@@ -22,6 +23,7 @@ from application.ports.persistence import (
     UserRepository,
 )
 from application.ports.prices import PriceRecords
+from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
@@ -54,6 +56,11 @@ from tests.fakes.persistence.projects import (
 )
 from tests.fakes.persistence.runs import InMemoryRuns
 from tests.fakes.persistence.sessions import InMemorySessions
+from tests.fakes.persistence.sign_in import (
+    InMemoryChallenges,
+    InMemoryLinkedIdentities,
+    InMemorySecondFactor,
+)
 from tests.fakes.persistence.subscriptions import (
     InMemoryEntitlements,
     InMemoryNotices,
@@ -97,6 +104,9 @@ class InMemoryTransaction:
     mails: MailRepository
     links: LinkRepository
     webhooks: Webhooks
+    linked_identities: LinkedIdentities
+    second_factor: SecondFactorRepository
+    challenges: ChallengeRepository
     audit: AuditTrail
 
 
@@ -137,5 +147,8 @@ class InMemoryUnitOfWork(UnitOfWork):
                 mails=InMemoryMails(session),
                 links=InMemoryLinks(session),
                 webhooks=InMemoryWebhooks(session),
+                linked_identities=InMemoryLinkedIdentities(session),
+                second_factor=InMemorySecondFactor(session),
+                challenges=InMemoryChallenges(session),
                 audit=InMemoryAuditTrail(session),
             )

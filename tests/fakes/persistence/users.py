@@ -44,7 +44,7 @@ class InMemoryUsers(UserRepository):
                 user,
                 email=f"deleted-{user_id}@deleted.invalid",
                 name="Deleted account",
-                password_hash="$plain$g=0$0$",
+                password_hash="",
                 is_active=False,
                 email_verified_at=None,
             )

@@ -66,7 +66,8 @@ async def test_a_password_is_changed_by_who_knows_it(newcomer: Person) -> None:
     weak = await newcomer.http.post("/auth/password/change", json=body)
     assert (weak.status_code, weak.json()["errors"][0]["field"]) == (422, "new_password")
     body = {"current_password": ANOTHER, "new_password": ANOTHER}
-    assert (await newcomer.http.post("/auth/password/change", json=body)).status_code == 401
+    wrong = await newcomer.http.post("/auth/password/change", json=body)
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "reauthentication_failed")
     body = {"current_password": PASSWORD, "new_password": ANOTHER}
     assert await newcomer.post("/auth/password/change", status=200, json=body) == {"ended": 0}
 

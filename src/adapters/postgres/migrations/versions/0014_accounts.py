@@ -7,8 +7,8 @@ confirmation is found by naming its address, so that it can be sent again. Mail 
 
 from alembic import op
 
-revision: str = "0013"
-down_revision: str | None = "0012"
+revision: str = "0014"
+down_revision: str | None = "0013"
 branch_labels = None
 depends_on = None
 
