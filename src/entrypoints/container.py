@@ -19,6 +19,7 @@ from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
+from adapters.observability.usage_metrics import PrometheusUsageLogMetrics
 from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
@@ -34,6 +35,7 @@ from adapters.postgres.payment_work import (
 )
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
@@ -42,6 +44,8 @@ from adapters.redis import (
     RedisProviderGate,
     RedisRateLimiter,
     RedisStreamTickets,
+    RedisUsageSink,
+    RedisUsageStream,
     open_redis,
 )
 from adapters.sandbox import BubblewrapSandbox
@@ -95,12 +99,20 @@ from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.keys.admit_request import AdmitRequest, LimitPolicies
 from application.keys.authenticate_key import AuthenticateKey
+from application.keys.drain_usage import DrainUsage, PrepareUsageLog
 from application.keys.edit_key import EditKey
 from application.keys.issue_key import IssueKey
 from application.keys.key_cache import KeyCache
+from application.keys.log_usage import LogUsage
 from application.keys.read_keys import ListKeys, ShowKey
 from application.keys.revoke_key import RevokeKey
 from application.keys.rotate_key import RotateKey
+from application.keys.show_requests import (
+    ExportRequests,
+    ListRequests,
+    ShowKeyUsage,
+    SumRequests,
+)
 from application.operations.check_health import CheckHealth
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
@@ -354,6 +366,21 @@ class Container(containers.DeclarativeContainer):
     rotate_key = providers.Singleton(RotateKey, uow, key_secrets, clock, key_changes)
     revoke_key = providers.Singleton(RevokeKey, uow, clock, key_changes)
 
+    usage_metrics = providers.Singleton(PrometheusUsageLogMetrics)
+    usage_sink = providers.Singleton(RedisUsageSink, redis, settings.provided.usage_stream_rows)
+    log_usage = providers.Singleton(LogUsage, usage_sink, usage_metrics)
+    usage_log_writer = providers.Singleton(PostgresUsageLogWriter, dispatch_engine)
+    drain_usage = providers.Singleton(
+        DrainUsage, providers.Singleton(RedisUsageStream, redis), usage_log_writer, usage_metrics
+    )
+    prepare_usage_log = providers.Singleton(
+        PrepareUsageLog, usage_log_writer, settings.provided.usage_log_months
+    )
+    list_requests = providers.Singleton(ListRequests, uow)
+    sum_requests = providers.Singleton(SumRequests, uow)
+    export_requests = providers.Singleton(ExportRequests, uow)
+    show_key_usage = providers.Singleton(ShowKeyUsage, uow, usage_sink, clock)
+
     retry_run = providers.Singleton(
         RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
     )
@@ -578,6 +605,10 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             rules=open_rules(),
             key_changes=key_changes,
         )
+        if process == "http":
+            log_usage = container.log_usage()
+            log_usage.start()
+            stack.push_async_callback(log_usage.close)
         yield container
 
 

@@ -80,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user_per_minute: Positive = 1_200
     key_per_minute: Positive = 600
     key_per_day: Positive = 100_000
+    usage_stream_rows: Positive = 500_000
+    usage_log_months: Positive = 13
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     worker_concurrency: Positive = 4

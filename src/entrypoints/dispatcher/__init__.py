@@ -1,7 +1,7 @@
 """The dispatcher process: announces due rows and books what has expired, once a second.
 
 What it does about payments and subscriptions itself waits for the gateway, so that has a loop
-of its own, and so have webhooks, which nobody's payment may hold up."""
+of its own, and so have webhooks, which nobody's payment may hold up, and the usage log."""
 
 import asyncio
 import signal
@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 RETENTION_SECONDS = 600.0
 """How often it is looked for old projects, once there are no more: days do not matter there,
 and the look is at a large table."""
+
+PREPARE_SECONDS = 3_600.0
+"""How often it is looked for months of the usage log to make or drop."""
 
 
 def dispatch(settings: Settings) -> None:
@@ -51,6 +54,12 @@ async def _dispatch(settings: Settings) -> None:
             "webhook endpoints announced": container.dispatch_webhooks(),
             "old webhook events deleted": container.forget_webhooks(),
         }
+        usage: dict[str, Callable[[], Awaitable[int]]] = {
+            "old months of the usage log dropped": _seldom(
+                container.prepare_usage_log(), PREPARE_SECONDS
+            ),
+            "usage rows drained": container.drain_usage(),
+        }
         async with asyncio.TaskGroup() as loops:
             loops.create_task(
                 _until(
@@ -63,6 +72,7 @@ async def _dispatch(settings: Settings) -> None:
             )
             loops.create_task(_look_after(payments, stopping, settings.dispatch_seconds))
             loops.create_task(_look_after(webhooks, stopping, settings.dispatch_seconds))
+            loops.create_task(_look_after(usage, stopping, settings.dispatch_seconds))
 
 
 async def _until(

@@ -11,7 +11,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
@@ -40,6 +39,7 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
+from entrypoints.http.request_log_routes import RequestLogController, key_usage
 from entrypoints.http.run_routes import RunController, stream
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
@@ -125,6 +125,10 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "list_requests",
+    "sum_requests",
+    "export_requests",
+    "show_key_usage",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -174,6 +178,8 @@ def create_app(settings: Settings) -> Litestar:
             AdminModelPriceController,
             AdminExchangeRateController,
             UsageController,
+            RequestLogController,
+            key_usage,
             QuoteController,
             KeyController,
             WebhookEndpointController,
@@ -191,11 +197,6 @@ def create_app(settings: Settings) -> Litestar:
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            PrometheusConfig(
-                app_name="bharatbuild", prefix="bharatbuild", group_path=True
-            ).middleware,
-        ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
             allow_headers=[

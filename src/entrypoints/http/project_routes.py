@@ -11,6 +11,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 from stream_zip import ZIP_AUTO, Method, async_stream_zip
 
+from application.ports.idempotency import Completion
 from application.ports.security import Principal
 from application.projects.create_project import CreateProject, NewProject
 from application.projects.delete_project import DeleteProject
@@ -24,11 +25,13 @@ from application.projects.show_project import ShowProject
 from domain.agents.pipelines import DocumentType
 from domain.identity.user import Permission
 from domain.projects.project import ProjectStatus
+from domain.projects.run import Run
 from domain.shared.ids import DocumentId, ProjectId
 from entrypoints.http.access import COST, requires
 from entrypoints.http.attachments import attachment, slug
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.keyed_requests import note_run
 from entrypoints.http.schemas import (
     CreateProjectRequest,
     DocumentListView,
@@ -166,8 +169,9 @@ class ProjectController(Controller):
         data: JSONBody[ExecuteRequest | None] = None,
     ) -> Response[RunView]:
         """Accept a run. It will reach an end whatever happens; follow it by its id."""
-        return await once(
-            lambda completion: execute_project(
+
+        async def accept(completion: Completion[Run] | None) -> Run:
+            run = await execute_project(
                 Execution(
                     user_id=principal.user_id,
                     project_id=ProjectId(project_id),
@@ -176,9 +180,11 @@ class ProjectController(Controller):
                     key=principal.key,
                     once=completion,
                 )
-            ),
-            RunView.of,
-        )
+            )
+            note_run(once.request, run.id)
+            return run
+
+        return await once(accept, RunView.of)
 
     @get(
         "/{project_id:str}/runs",

@@ -15,6 +15,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
+from application.ports.idempotency import Completion
 from application.ports.language_model import ModelProvider
 from application.ports.live import StepProgress, TicketsUnavailable
 from application.ports.persistence import DatabaseUnavailable
@@ -26,12 +27,14 @@ from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTi
 from application.runs.run_feed import FeedClosed, WatcherTooSlow
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.identity.user import NotAuthenticated, Permission
+from domain.projects.run import Run
 from domain.shared.errors import InvalidValue, NotFound
 from domain.shared.events import RunEvent
 from domain.shared.ids import RunId
 from domain.shared.money import rupees
 from entrypoints.http.access import COST, admission_of, public, requires
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.keyed_requests import note_run
 from entrypoints.http.price_schemas import RateView
 from entrypoints.http.schemas import (
     EventPageView,
@@ -133,16 +136,19 @@ class RunController(Controller):
 
         It goes on from what is finished.
         """
-        return await once(
-            lambda completion: retry_run(
+
+        async def accept(completion: Completion[Run] | None) -> Run:
+            run = await retry_run(
                 principal.user_id,
                 RunId(run_id),
                 cap_credits=None if data is None else data.cap_credits,
                 key=principal.key,
                 once=completion,
-            ),
-            RunView.of,
-        )
+            )
+            note_run(once.request, run.id)
+            return run
+
+        return await once(accept, RunView.of)
 
     @get(
         "/{run_id:str}/events",

@@ -14,6 +14,7 @@ from tests.fakes.persistence.invoices import InMemoryInvoiceRegister
 from tests.fakes.persistence.oversight import InMemoryRunOversight
 from tests.fakes.persistence.subscriptions import InMemorySubscriptionSchedule
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
+from tests.fakes.persistence.usage_log import InMemoryUsageLogWriter
 from tests.fakes.persistence.webhooks import InMemoryWebhookClaims
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "InMemoryStepHistory",
     "InMemorySubscriptionSchedule",
     "InMemoryUnitOfWork",
+    "InMemoryUsageLogWriter",
     "InMemoryWebhookClaims",
     "TransactionRefused",
 ]

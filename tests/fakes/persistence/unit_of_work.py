@@ -29,6 +29,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
@@ -57,6 +58,7 @@ from tests.fakes.persistence.subscriptions import (
     InMemorySubscriptions,
 )
 from tests.fakes.persistence.usage import InMemoryUsage
+from tests.fakes.persistence.usage_log import InMemoryUsageLog
 from tests.fakes.persistence.users import InMemoryUsers
 from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
@@ -87,6 +89,7 @@ class InMemoryTransaction:
     notices: NoticeRepository
     retention: RetentionRepository
     keys: ApiKeyRepository
+    usage_log: UsageLog
     webhooks: Webhooks
 
 
@@ -123,5 +126,6 @@ class InMemoryUnitOfWork(UnitOfWork):
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
+                usage_log=InMemoryUsageLog(session),
                 webhooks=InMemoryWebhooks(session),
             )

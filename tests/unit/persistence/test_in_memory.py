@@ -16,6 +16,7 @@ from application.ports.persistence import (
     UnitOfWork,
 )
 from application.ports.subscriptions import SubscriptionSchedule
+from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
@@ -55,6 +56,7 @@ from tests.contracts.subscriptions_contract import (
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
+from tests.contracts.usage_log_contract import UsageLogContract
 from tests.contracts.users_contract import UsersContract
 from tests.contracts.webhooks_contract import WebhooksContract
 from tests.fakes.clock import MovableClock
@@ -68,6 +70,7 @@ from tests.fakes.persistence import (
     InMemoryStepHistory,
     InMemorySubscriptionSchedule,
     InMemoryUnitOfWork,
+    InMemoryUsageLogWriter,
     InMemoryWebhookClaims,
     TransactionRefused,
 )
@@ -91,6 +94,11 @@ def uow(database: InMemoryDatabase) -> UnitOfWork:
 @pytest.fixture
 def claims(database: InMemoryDatabase) -> RunClaims:
     return InMemoryRunClaims(database)
+
+
+@pytest.fixture
+def usage_log_writer(database: InMemoryDatabase) -> UsageLogWriter:
+    return InMemoryUsageLogWriter(database)
 
 
 @pytest.fixture
@@ -208,6 +216,10 @@ class TestModelCalls(ModelCallsContract):
 
 class TestPrices(PricesContract):
     """Prices and rates."""
+
+
+class TestUsageLog(UsageLogContract):
+    """The usage log."""
 
 
 class TestUsage(UsageContract):
