@@ -24,6 +24,7 @@ from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
+from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
@@ -33,6 +34,7 @@ from adapters.postgres.payment_work import (
     PostgresWebhookInbox,
     PostgresWebhookWork,
 )
+from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.usage_log import PostgresUsageLogWriter
@@ -295,6 +297,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
     uow = providers.Dependency(instance_of=PostgresUnitOfWork)
+    reads = providers.Dependency(instance_of=PostgresHotReads)
     book = providers.Dependency(instance_of=PriceBook)
     claims = providers.Singleton(
         PostgresRunClaims,
@@ -326,7 +329,7 @@ class Container(containers.DeclarativeContainer):
         RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
     )
     sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
-    show_user = providers.Singleton(ShowUser, uow)
+    show_user = providers.Singleton(ShowUser, reads)
 
     show_balance = providers.Singleton(ShowBalance, uow)
     list_entries = providers.Singleton(ListEntries, uow)
@@ -334,8 +337,8 @@ class Container(containers.DeclarativeContainer):
     expire_credits = providers.Singleton(ExpireCredits, lapsed_credits, uow)
 
     create_project = providers.Singleton(CreateProject, uow, clock, ids)
-    list_projects = providers.Singleton(ListProjects, uow)
-    show_project = providers.Singleton(ShowProject, uow)
+    list_projects = providers.Singleton(ListProjects, reads)
+    show_project = providers.Singleton(ShowProject, reads)
     edit_project = providers.Singleton(EditProject, uow, clock)
     delete_project = providers.Singleton(DeleteProject, uow)
     execute_project = providers.Singleton(
@@ -348,7 +351,9 @@ class Container(containers.DeclarativeContainer):
 
     key_secrets = providers.Singleton(key_secrets, settings)
     key_cache = providers.Singleton(KeyCache, key_changes)
-    authenticate_key = providers.Singleton(AuthenticateKey, uow, key_secrets, key_cache, clock)
+    authenticate_key = providers.Singleton(
+        AuthenticateKey, uow, reads, key_secrets, key_cache, clock
+    )
     limit_metrics = providers.Singleton(PrometheusLimitMetrics)
     limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
     admit_request = providers.Singleton(
@@ -389,7 +394,7 @@ class Container(containers.DeclarativeContainer):
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
     retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
 
-    show_run = providers.Singleton(ShowRun, uow, book)
+    show_run = providers.Singleton(ShowRun, reads, book)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
     cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)
@@ -581,6 +586,10 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         await live.start()
         stack.push_async_callback(live.close)
         uow = PostgresUnitOfWork(app_engine)
+        read_pool = ReadPool(
+            settings.database_url, settings.database_read_pool_size, f"bharatbuild-{process}-read"
+        )
+        stack.push_async_callback(read_pool.close)
         book = PriceBook(uow, SystemClock())
         key_changes = RedisKeyChanges(redis)
         if process == "http":  # nobody else remembers keys
@@ -601,6 +610,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             model=model,
             payment_gateway=gateway,
             uow=uow,
+            reads=PostgresHotReads(read_pool),
             book=book,
             rules=open_rules(),
             key_changes=key_changes,

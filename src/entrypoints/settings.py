@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     database_dispatch_url: str
     database_pool_size: Positive = 10
+    database_read_pool_size: Positive = 4
     redis_url: str
     s3_endpoint: str
     s3_access_key: str

@@ -9,6 +9,7 @@ from tests.fakes.persistence.billing import InMemoryLapsedCredits
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
 from tests.fakes.persistence.history import InMemoryStepHistory
+from tests.fakes.persistence.hot_reads import InMemoryHotReads
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryInvoiceRegister
 from tests.fakes.persistence.oversight import InMemoryRunOversight
@@ -20,6 +21,7 @@ from tests.fakes.persistence.webhooks import InMemoryWebhookClaims
 __all__ = [
     "InMemoryDatabase",
     "InMemoryExpiredIdempotencyKeys",
+    "InMemoryHotReads",
     "InMemoryInvoiceRegister",
     "InMemoryLapsedCredits",
     "InMemoryRunClaims",

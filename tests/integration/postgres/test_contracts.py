@@ -5,10 +5,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.history import PostgresStepHistory
+from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
+from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
@@ -16,10 +18,12 @@ from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
 from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
+from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
 from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
     BillingProfilesContract,
@@ -63,6 +67,11 @@ def claims(postgres_claims: RunClaims) -> RunClaims:
 @pytest.fixture
 def usage_log_writer(dispatch_engine: AsyncEngine) -> UsageLogWriter:
     return PostgresUsageLogWriter(dispatch_engine)
+
+
+@pytest.fixture
+def reads(read_pool: ReadPool) -> HotReads:
+    return PostgresHotReads(read_pool)
 
 
 @pytest.fixture
@@ -152,6 +161,10 @@ class TestPrices(PricesContract):
 
 class TestUsageLog(UsageLogContract):
     """The usage log."""
+
+
+class TestHotReads(HotReadsContract):
+    """The reads that are asked for most."""
 
 
 class TestUsage(UsageContract):

@@ -15,12 +15,14 @@ from application.ports.persistence import (
     RunOversight,
     UnitOfWork,
 )
+from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
 from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
     BillingProfilesContract,
@@ -63,6 +65,7 @@ from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
+    InMemoryHotReads,
     InMemoryInvoiceRegister,
     InMemoryLapsedCredits,
     InMemoryRunClaims,
@@ -99,6 +102,11 @@ def claims(database: InMemoryDatabase) -> RunClaims:
 @pytest.fixture
 def usage_log_writer(database: InMemoryDatabase) -> UsageLogWriter:
     return InMemoryUsageLogWriter(database)
+
+
+@pytest.fixture
+def reads(uow: UnitOfWork) -> HotReads:
+    return InMemoryHotReads(uow)
 
 
 @pytest.fixture
@@ -220,6 +228,10 @@ class TestPrices(PricesContract):
 
 class TestUsageLog(UsageLogContract):
     """The usage log."""
+
+
+class TestHotReads(HotReadsContract):
+    """The reads that are asked for most."""
 
 
 class TestUsage(UsageContract):
