@@ -201,15 +201,19 @@ async def measured(options: argparse.Namespace, folder: Path) -> bool:
 
         ours_keyed = Target("keyed read", hosts[:1], keyed, path)
         signed_in = {"authorization": f"Bearer {partner.token}"}
-        unkeyed = Target("the same, signed in: no key, one limit, no usage", hosts[:1], signed_in, path)
-        public = Target("a public route: no caller, no limit, no row", hosts[:1], {}, "/health/live")
+        unkeyed = Target(
+            "the same, signed in: no key, one limit, no usage", hosts[:1], signed_in, path
+        )
+        public = Target(
+            "a public route: no caller, no limit, no row", hosts[:1], {}, "/health/live"
+        )
         two = Target("keyed read, two processes", hosts[:2], keyed, path)
         floor = Target("the floor", hosts[2:3], keyed, path)
         told = {**environment, "FLOOR_KEY": partner.key, "FLOOR_USER": partner.user_id}
         command = granian(sys.executable, "benchmarks.floor:app", ports[2], factory=True)
         await opened.enter_async_context(serving(folder, "floor", command, told))
         targets = [ours_keyed, floor, unkeyed, public, two]
-        if PEER_PYTHON.exists():
+        if options.peer:
             peer = Target("the peer", hosts[3:], keyed, path)
             told = {
                 "DATABASE_OWNER_URL": owner_url,
@@ -232,11 +236,11 @@ async def measured(options: argparse.Namespace, folder: Path) -> bool:
                 target.rounds.append(await loaded(target, options.connections, options.seconds))
         await asyncio.sleep(0.5)
         rows = int(await redis.xlen("usage:requests"))
-        answered = sum(
-            each.answers for target in (ours_keyed, two) for each in target.rounds
+        answered = sum(each.answers for target in (ours_keyed, two) for each in target.rounds)
+        print(
+            f"usage rows on the stream: {rows}, counted keyed answers: {answered} and those "
+            "of the warming up"
         )
-        print(f"usage rows on the stream: {rows}, counted keyed answers: {answered} and those "
-              "of the warming up")
         if rows < answered:
             raise SystemExit("a keyed answer has left no usage row")
     return report(targets)
@@ -294,6 +298,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--judge", action="store_true", help="exit 1 when a target is missed")
     options = parser.parse_args()
+    options.peer = PEER_PYTHON.exists()
     with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
         met = asyncio.run(measured(options, Path(folder)))
     raise SystemExit(0 if met or not options.judge else 1)

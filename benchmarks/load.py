@@ -85,12 +85,12 @@ async def run(load: Load) -> Answers:
     began = time.perf_counter()
     counted_from = began + load.warm_seconds
     until = counted_from + load.seconds
-    callers = [
-        (await loop.create_connection(lambda: _Caller(request, until, counted_from), host, port))[1]
-        for number in range(load.connections)
-        for host, port in [load.urls[number % len(load.urls)]]
-        for request in [load.request.encode()]
-    ]
+    request, callers = load.request.encode(), []
+    for number in range(load.connections):
+        host, port = load.urls[number % len(load.urls)]
+        caller = _Caller(request, until, counted_from)
+        await loop.create_connection(lambda opened=caller: opened, host, port)
+        callers.append(caller)
     await asyncio.gather(*(caller.done for caller in callers))
     latencies = sorted(each for caller in callers for each in caller.latencies)
     usage = resource.getrusage(resource.RUSAGE_SELF)

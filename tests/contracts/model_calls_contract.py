@@ -1,5 +1,6 @@
 """What every ``ModelCallRepository`` keeps: a journal that only ever gains."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -79,6 +80,12 @@ def lost(call: ModelCall) -> ModelCall:
     return replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE)
 
 
+async def give_up(uow: UnitOfWork, call: ModelCall, request_hash: str | None = None) -> None:
+    """Give up what is open of the call's step, or of one question in it."""
+    async with uow.begin(call.user_id) as tx:
+        await tx.calls.give_up(call.run_id, call.step, request_hash)
+
+
 Outcome = Callable[[ModelCall], ModelCall]
 
 
@@ -142,6 +149,65 @@ class ModelCallsContract:
         await conclude(uow, lost(call))
         await conclude(uow, late(call))
         assert await stored(uow, call) == [replace(late(call), borne_by=BorneBy.HOUSE)]
+
+    async def test_the_open_calls_of_a_step_are_given_up_and_nothing_else(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_run(uow)
+        one, two = make_call(run, request_hash="e" * 64), make_call(run, request_hash="f" * 64)
+        answered, elsewhere = make_call(run, request_hash="e" * 64), make_call(run, step="srs")
+        await record(uow, one, two, answered, elsewhere)
+        await conclude(uow, replied(answered))
+        await give_up(uow, one)
+        assert await stored(uow, one) == [lost(one), replied(answered)]
+        assert await stored(uow, two) == [lost(two)]
+        assert await stored(uow, elsewhere) == [elsewhere]
+
+    async def test_the_open_calls_of_one_question_are_given_up_alone(self, uow: UnitOfWork) -> None:
+        run = await keep_run(uow)
+        one, two = make_call(run, request_hash="e" * 64), make_call(run, request_hash="f" * 64)
+        await record(uow, one, two)
+        await give_up(uow, one, one.request_hash)
+        assert await stored(uow, one) == [lost(one)]
+        assert await stored(uow, two) == [two]
+
+    @pytest.mark.parametrize("late", [replied, failed])
+    async def test_an_answer_to_a_call_that_was_given_up_with_others_is_on_the_house(
+        self, uow: UnitOfWork, late: Outcome
+    ) -> None:
+        call = make_call(await keep_run(uow))
+        await record(uow, call)
+        await give_up(uow, call)
+        await conclude(uow, late(call))
+        assert await stored(uow, call) == [replace(late(call), borne_by=BorneBy.HOUSE)]
+
+    @pytest.mark.parametrize("answers_first", [True, False])
+    async def test_who_gives_up_reads_an_answer_that_is_the_persons_and_no_other(
+        self, uow: UnitOfWork, answers_first: bool
+    ) -> None:
+        run = await keep_run(uow)
+
+        async def read_after_giving_up(call: ModelCall) -> ModelCall:
+            async with uow.begin(call.user_id) as tx:
+                await tx.calls.give_up(call.run_id, call.step, call.request_hash)
+                (read,) = await tx.calls.of_request(call.run_id, call.step, call.request_hash)
+            return read
+
+        for number in range(30):
+            call = make_call(run, request_hash=f"{number:064}")
+            await record(uow, call)
+            async with asyncio.TaskGroup() as both:
+                if answers_first:
+                    both.create_task(conclude(uow, replied(call)))
+                giving_up = both.create_task(read_after_giving_up(call))
+                if not answers_first:
+                    both.create_task(conclude(uow, replied(call)))
+            (kept,) = await stored(uow, call)
+            outcome = (giving_up.result().state, kept.state, kept.borne_by)
+            assert outcome in (
+                (CallState.LOST, CallState.REPLIED, BorneBy.HOUSE),
+                (CallState.REPLIED, CallState.REPLIED, BorneBy.USER),
+            )
 
     async def test_of_many_answers_at_once_one_is_kept(self, uow: UnitOfWork) -> None:
         call = make_call(await keep_run(uow))
@@ -246,4 +312,11 @@ class ModelCallsContract:
         stranger = await keep_user(uow)
         await record(uow, call)
         await intrude(uow, stranger.id, lambda tx: tx.calls.conclude(replied(call)))
+        assert await stored(uow, call) == [call]
+
+    async def test_a_stranger_cannot_give_up_a_call(self, uow: UnitOfWork) -> None:
+        call = make_call(await keep_run(uow))
+        stranger = await keep_user(uow)
+        await record(uow, call)
+        await intrude(uow, stranger.id, lambda tx: tx.calls.give_up(call.run_id, call.step))
         assert await stored(uow, call) == [call]

@@ -77,6 +77,21 @@ class PostgresModelCalls:
             )
         )
 
+    async def give_up(self, run_id: RunId, step: str, request_hash: str | None = None) -> None:
+        given_up = (
+            update(model_calls)
+            .where(
+                model_calls.c.run_id == run_id,
+                model_calls.c.step == step,
+                model_calls.c.state == CallState.INTENT,
+                self._mine,
+            )
+            .values(state=CallState.LOST, borne_by=BorneBy.HOUSE, concluded_at=func.now())
+        )
+        if request_hash is not None:
+            given_up = given_up.where(model_calls.c.request_hash == request_hash)
+        await self._connection.execute(given_up)
+
     async def of_request(self, run_id: RunId, step: str, request_hash: str) -> Sequence[ModelCall]:
         rows = await self._connection.execute(
             select(model_calls)

@@ -1018,6 +1018,42 @@ webhook_attempts = Table(
     ),
 )
 
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at", default=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor_id", Uuid, nullable=True),
+    Column("api_key_id", Uuid, nullable=True),
+    _text("actor_name"),
+    _text("address"),
+    _text("request_id"),
+    Column("action", Text, nullable=False),
+    _text("subject_id"),
+    Column("before", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("after", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    CheckConstraint(
+        "actor_kind IN ('person', 'key', 'operator', 'system', 'nobody')",
+        name="audit_log_actor_kind_check",
+    ),
+    CheckConstraint(
+        "(actor_kind IN ('person', 'key')) = (actor_id IS NOT NULL)"
+        " AND (actor_kind = 'key') = (api_key_id IS NOT NULL)",
+        name="audit_log_actor_check",
+    ),
+    Index("audit_log_of_user", "user_id", text("id DESC")),
+    Index(
+        "audit_log_of_actor",
+        "actor_id",
+        text("id DESC"),
+        postgresql_where=text("actor_id IS NOT NULL"),
+    ),
+    Index("audit_log_of_subject", "subject_id", text("id DESC")),
+    Index("audit_log_at", "at"),
+)
+
 TENANT_TABLES = (
     projects,
     runs,
@@ -1054,5 +1090,6 @@ TENANT_TABLES = (
     webhook_events,
     webhook_deliveries,
     webhook_attempts,
+    audit_log,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from adapters.postgres.audit_log import PostgresAuditTrail
 from adapters.postgres.billing import PostgresModelCalls
 from adapters.postgres.coupons import PostgresCoupons
 from adapters.postgres.engine import is_unavailable, with_retries
@@ -30,10 +30,10 @@ from adapters.postgres.subscriptions import (
 from adapters.postgres.usage import PostgresUsage
 from adapters.postgres.usage_log import PostgresUsageLog
 from adapters.postgres.webhooks import PostgresWebhooks
+from application.ports.audit import NOBODY
 from application.ports.persistence import DatabaseUnavailable, Transaction
 from domain.shared.ids import UserId
 
-_NOBODY = UserId(UUID(int=0))
 _AS = text("SELECT set_config('app.user_id', :user_id, true)")
 
 
@@ -65,6 +65,7 @@ class PostgresTransaction:
         self.keys = PostgresApiKeys(connection, user_id)
         self.usage_log = PostgresUsageLog(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
+        self.audit = PostgresAuditTrail(connection, user_id)
 
 
 class PostgresUnitOfWork:
@@ -74,7 +75,7 @@ class PostgresUnitOfWork:
         self._engine = engine
 
     def begin(self, user_id: UserId | None) -> AbstractAsyncContextManager[Transaction]:
-        return self._begin(_NOBODY if user_id is None else user_id)
+        return self._begin(NOBODY if user_id is None else user_id)
 
     @asynccontextmanager
     async def _begin(self, user_id: UserId) -> AsyncIterator[Transaction]:

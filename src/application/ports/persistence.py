@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
@@ -338,6 +339,14 @@ class ModelCallRepository(Protocol):
         """
         ...
 
+    async def give_up(self, run_id: RunId, step: str, request_hash: str | None = None) -> None:
+        """Make every open intent of a step, or of one question in it, lost and the house's.
+
+        For who has locked the run, and before the calls are read: an answer that is being
+        recorded comes before this, and is read, or after it, and is the house's.
+        """
+        ...
+
     async def of_request(self, run_id: RunId, step: str, request_hash: str) -> Sequence[ModelCall]:
         """Every call made for one question in this run's step, oldest first."""
         ...
@@ -518,6 +527,8 @@ class Transaction(Protocol):
     def usage_log(self) -> UsageLog: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def audit(self) -> AuditTrail: ...
 
 
 class UnitOfWork(Protocol):

@@ -47,6 +47,7 @@ class ExecuteProject:
             NotFound: no such project, or another person's.
             InvalidValue: no run can have that cap.
             CreditsOwed: the person owes credits, and begins nothing new before they are paid.
+            PlanForbidsMode: the person's plan does not include the project's mode.
             RunInProgress: it is being executed already; ``run_id`` says by which run.
             ModeNotAllowed: the key is not for projects of this mode.
             KeyCapReached: the key's credit cap is reached.

@@ -53,6 +53,7 @@ class ReadArchive:
             NotFound: no such project, or another person's.
             PlanForbidsExport: the person's plan does not include archives.
             NothingToArchive: no step of it has finished yet.
+            ObjectStoreUnavailable: the store did not answer.
         """
         async with self.uow.begin(user_id) as tx:
             project = await owned_project(tx, project_id)

@@ -69,6 +69,7 @@ class DownloadDocument:
         Raises:
             NotFound: no such document, or another person's.
             PlanForbidsExport: the person's plan does not include its format.
+            ObjectStoreUnavailable: the store did not answer.
         """
         document = await ShowDocument(self.uow)(user_id, document_id)
         async with self.uow.begin(user_id) as tx:

@@ -42,6 +42,7 @@ class RetryRun:
             NotFound: no such run, or another person's.
             InvalidValue: no run can have that cap.
             CreditsOwed: the person owes credits, and begins nothing new before they are paid.
+            PlanForbidsMode: the person's plan does not include the project's mode.
             RunInProgress: the run, or another of its project, is live; ``run_id`` names it.
             RunSucceeded: there is nothing to retry.
             ModeNotAllowed: the key is not for projects of this mode.

@@ -158,13 +158,13 @@ class StepCalls:
             calls = await tx.calls.of_request(self.run.id, self.step, digest)
             if not calls:
                 calls = await self._adopted(tx, digest)
-            for call in calls:
-                if call.state is CallState.INTENT:
-                    # Its worker died, or still is at it as a zombie. What the provider
-                    # takes for it is the house's.
-                    await tx.calls.conclude(
-                        replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE)
-                    )
+            if any(call.state is CallState.INTENT for call in calls):
+                # Its worker died, or still is at it as a zombie. What the provider takes for
+                # it is the house's, unless the answer is journalled before it is given up:
+                # only reading anew tells which.
+                await tx.runs.lock(self.run.id, self.run.fence)
+                await tx.calls.give_up(self.run.id, self.step, digest)
+                calls = await tx.calls.of_request(self.run.id, self.step, digest)
         first: dict[int, ModelCall] = {}
         for call in calls:
             if call.state is CallState.REPLIED and call.stop is not StopReason.REFUSED:

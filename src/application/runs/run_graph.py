@@ -204,7 +204,6 @@ class RunGraph:
                 await tx.calls.conclude(call)
             begun = {name for name, task in tasks.items() if task.status is AgentTaskStatus.RUNNING}
             for step in sorted(begun | set(await tx.ledger.held_steps(run.id))):
-                await _give_up_intents(tx, run, step)
                 task = tasks.get(step)
                 task_id = task.id if task else AgentTaskId(self.tools.ids.new())
                 account, credits = await settle_step(tx, run, step, task_id, rate, charged=charged)
@@ -260,10 +259,12 @@ class RunGraph:
             return
         cut, self._cut = self._cut, []
         try:
-            async with self.tools.uow.begin(self.run.user_id) as tx:
-                for call in cut:
-                    if call.state is CallState.FAILED:
-                        call = replace(call, borne_by=BorneBy.HOUSE)
+            for call in cut:
+                if call.state is CallState.FAILED:
+                    call = replace(call, borne_by=BorneBy.HOUSE)
+                # One at a time: not holding the run, this may meet its next worker, who locks
+                # several calls, in whatever order.
+                async with self.tools.uow.begin(self.run.user_id) as tx:
                     await tx.calls.conclude(call)
         except DatabaseUnavailable as reason:
             # They stay intents, which the next claim gives up for lost.
@@ -546,13 +547,6 @@ class RunGraph:
 
     def _note_version(self, document: Document) -> None:
         self._versions[document.type] = max(self._versions.get(document.type, 0), document.version)
-
-
-async def _give_up_intents(tx: Transaction, run: Run, step: str) -> None:
-    """Whatever a worker that is gone was asking is the house's, answered or not."""
-    for call in await tx.calls.of_step(run.id, step):
-        if call.state is CallState.INTENT:
-            await tx.calls.conclude(replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE))
 
 
 def _report(

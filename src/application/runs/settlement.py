@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from application.ports.persistence import CUT_OFF, BorneBy, CallState, ModelCall, Transaction
 from application.ports.usage import SettledStep
@@ -33,10 +33,8 @@ async def settle_step(
     account and the credits charged. A test run is charged nothing, whatever it came to: its
     row says so.
     """
+    await tx.calls.give_up(run.id, step)
     calls = await tx.calls.of_step(run.id, step)
-    for call in calls:
-        if call.state is CallState.INTENT:
-            await tx.calls.conclude(replace(call, state=CallState.LOST, borne_by=BorneBy.HOUSE))
     charged = charged and not run.test
     account = account_of(calls, charged=charged)
     held = await tx.ledger.held(run.id, step)

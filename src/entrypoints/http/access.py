@@ -4,16 +4,18 @@ The application's own guard, :func:`admitted`, stands before each route's: it fi
 calls and counts the request. The route's guard then says who may call it.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard, Scope
+from litestar.types import Scope
 
 from application.keys.admit_request import Admission, AdmitRequest, Presented
 from application.ports.security import Principal
+from domain.audit.origin import ActorKind, Origin
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
 from entrypoints.http.client_address import client_address
@@ -100,12 +102,24 @@ def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
         raise InsufficientScope("No API key is for this. Sign in, and send an access token.")
 
 
-def requires(*permissions: Permission) -> Guard:
+@dataclass(frozen=True, slots=True)
+class Requires:
     """A guard that lets in whose role, and whose key if it is one, has the permissions."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    permissions: tuple[Permission, ...]
+
+    async def __call__(
+        self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    ) -> None:
+        """Let the caller in.
+
+        Raises:
+            NotAuthenticated: nothing that proves who calls came with the request.
+            PermissionDenied: the person's role lacks a permission.
+            InsufficientScope: the API key does.
+        """
         principal = _authenticated(connection)
-        for permission in permissions:
+        for permission in self.permissions:
             if permission in principal.permissions:
                 continue
             if principal.key is not None:
@@ -116,12 +130,33 @@ def requires(*permissions: Permission) -> Guard:
                 f"Your role {principal.role} lacks {permission}.", permission=permission.value
             )
 
-    return guard
+
+def requires(*permissions: Permission) -> Requires:
+    """A guard that lets in whose role, and whose key if it is one, has the permissions."""
+    return Requires(permissions)
 
 
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     """The caller, as the application's guard found them."""
     return _authenticated(request)
+
+
+def provide_origin(request: Request[Any, Any, Any]) -> Origin:
+    """Who calls and from where, for the audit log; nobody, where nothing proves who it is."""
+    scope = request.scope
+    admission = known_admission(scope)
+    principal = None if admission is None else admission.principal
+    address = client_address(scope, scope["litestar_app"].state.settings.proxies)
+    request_id = scope["state"].get("request_id", "")
+    if principal is None:
+        return Origin(kind=ActorKind.NOBODY, address=address, request_id=request_id)
+    return Origin(
+        kind=ActorKind.PERSON if principal.key is None else ActorKind.KEY,
+        person=principal.user_id,
+        key=None if principal.key is None else principal.key.id,
+        address=address,
+        request_id=request_id,
+    )
 
 
 def _counter(scope: Scope) -> tuple[AdmitRequest, str]:

@@ -9,12 +9,10 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
-from entrypoints.http.access import KEY_HEADER, admitted, provide_principal
+from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.billing_routes import BillingController, receive_event
@@ -27,6 +25,7 @@ from entrypoints.http.invoice_routes import (
 )
 from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
+from entrypoints.http.openapi.serving import openapi_config
 from entrypoints.http.operation_routes import HealthController, metrics
 from entrypoints.http.plan_routes import (
     AdminPlanController,
@@ -44,7 +43,6 @@ from entrypoints.http.run_routes import RunController, stream
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
-from entrypoints.version import VERSION
 
 USE_CASES = (
     "register_user",
@@ -193,6 +191,7 @@ def create_app(settings: Settings) -> Litestar:
         state=State({"settings": settings}),
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
+            "origin": Provide(provide_origin, sync_to_thread=False),
             "once": Provide(provide_once, sync_to_thread=False),
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
@@ -220,22 +219,7 @@ def create_app(settings: Settings) -> Litestar:
         if settings.origins
         else None,
         request_max_body_size=settings.http_max_body_bytes,
-        openapi_config=OpenAPIConfig(
-            title="BharatBuild AI",
-            version=VERSION,
-            path="/api/v1/schema",
-            use_handler_docstrings=True,
-            components=Components(
-                security_schemes={
-                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
-                    "api_key": SecurityScheme(
-                        type="apiKey", name=KEY_HEADER, security_scheme_in="header"
-                    ),
-                }
-            ),
-            security=[{"bearer": []}, {"api_key": []}],
-            render_plugins=[],
-        ),
+        openapi_config=openapi_config(),
         debug=False,
         logging_config=None,
     )

@@ -120,16 +120,8 @@ def problem(
 ) -> Response[bytes]:
     """An answer in problem details, with the code, the request's id and further members."""
     kind = PROBLEMS[code]
-    body: dict[str, object] = {
-        "type": f"urn:bharatbuild:problem:{code}",
-        "title": kind.title,
-        "status": kind.status,
-        "detail": detail,
-        "instance": request.url.path,
-        "code": code,
-        "request_id": request.scope.get("state", {}).get("request_id", ""),
-        **(extensions or {}),
-    }
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    body = problem_body(code, detail, request.url.path, request_id, extensions or {})
     more = dict(headers or {})
     if kind.status == HTTPStatus.UNAUTHORIZED:
         more["WWW-Authenticate"] = 'Bearer realm="bharatbuild", ApiKey realm="bharatbuild"'
@@ -141,6 +133,23 @@ def problem(
         media_type=MEDIA_TYPE,
         headers=more,
     )
+
+
+def problem_body(
+    code: str, detail: str, path: str, request_id: str, extensions: Mapping[str, object]
+) -> dict[str, object]:
+    """The members of an answer in problem details."""
+    kind = PROBLEMS[code]
+    return {
+        "type": f"urn:bharatbuild:problem:{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": path,
+        "code": code,
+        "request_id": request_id,
+        **extensions,
+    }
 
 
 def answer_to(request: Request[Any, Any, Any], error: DomainError) -> Response[bytes]:

@@ -14,8 +14,9 @@ from entrypoints.http.request_metrics import IN_PROGRESS, observe
 log = structlog.get_logger("http")
 
 _HEADER: Final = b"x-request-id"
-_FITTING: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _UNMATCHED: Final = ""
+FITTING_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+"""The ids that a caller may give a request."""
 
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -81,7 +82,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == _HEADER:
             given = value.decode("latin-1")
-            if _FITTING.fullmatch(given):
+            if FITTING_ID.fullmatch(given):
                 return given
     return uuid4().hex
 

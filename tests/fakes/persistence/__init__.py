@@ -5,6 +5,7 @@ speak to it as the real adapter speaks to PostgreSQL. One contract suite holds b
 the same behaviour.
 """
 
+from tests.fakes.persistence.audit import InMemoryAuditOversight
 from tests.fakes.persistence.billing import InMemoryLapsedCredits
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
@@ -19,6 +20,7 @@ from tests.fakes.persistence.usage_log import InMemoryUsageLogWriter
 from tests.fakes.persistence.webhooks import InMemoryWebhookClaims
 
 __all__ = [
+    "InMemoryAuditOversight",
     "InMemoryDatabase",
     "InMemoryExpiredIdempotencyKeys",
     "InMemoryHotReads",

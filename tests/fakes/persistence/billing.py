@@ -64,6 +64,13 @@ class InMemoryModelCalls(ModelCallRepository):
                 borne_by=BorneBy.HOUSE if intent.state is CallState.LOST else call.borne_by,
             )
 
+    async def give_up(self, run_id: RunId, step: str, request_hash: str | None = None) -> None:
+        for call in self._of(run_id, step):
+            if call.state is CallState.INTENT and request_hash in (None, call.request_hash):
+                self._session.tables.calls[call.id] = replace(
+                    call, state=CallState.LOST, borne_by=BorneBy.HOUSE
+                )
+
     async def of_request(self, run_id: RunId, step: str, request_hash: str) -> Sequence[ModelCall]:
         return [call for call in self._of(run_id, step) if call.request_hash == request_hash]
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
+from application.ports.audit import NOBODY, AuditEntry
 from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
 from application.ports.payment_gateway import GatewayDispute
@@ -258,6 +259,7 @@ class Tables:
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
     webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
+    audit: dict[int, AuditEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """The same rows, to be changed without touching these."""
@@ -301,6 +303,11 @@ class Session:
         if self._tenant is None:
             raise self.refused(TransactionRefused("a transaction of nobody may use users only"))
         return self._tenant
+
+    @property
+    def owner(self) -> UserId:
+        """Whose transaction this is, or the one who stands for nobody."""
+        return NOBODY if self._tenant is None else self._tenant
 
     def require_own(self, user_id: UserId) -> None:
         """Hold a row about to be written to the person whose transaction this is.

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
@@ -32,6 +33,7 @@ from application.ports.usage import UsageRecords
 from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
+from tests.fakes.persistence.audit import InMemoryAuditTrail
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
@@ -91,6 +93,7 @@ class InMemoryTransaction:
     keys: ApiKeyRepository
     usage_log: UsageLog
     webhooks: Webhooks
+    audit: AuditTrail
 
 
 class InMemoryUnitOfWork(UnitOfWork):
@@ -128,4 +131,5 @@ class InMemoryUnitOfWork(UnitOfWork):
                 keys=InMemoryApiKeys(session),
                 usage_log=InMemoryUsageLog(session),
                 webhooks=InMemoryWebhooks(session),
+                audit=InMemoryAuditTrail(session),
             )

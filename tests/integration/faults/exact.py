@@ -30,6 +30,7 @@ async def undisturbed(stage: Stage) -> Undisturbed:
     """Execute a run with nothing in its way."""
     case = await stage.execute()
     detail = await case.finished()
+    assert detail["run"]["status"] == "succeeded", detail
     return Undisturbed(
         steps=frozenset(task["step"] for task in detail["tasks"]),
         documents=await documents_of(case),

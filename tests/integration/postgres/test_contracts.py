@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.hot_reads import PostgresHotReads
@@ -14,6 +15,7 @@ from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
+from application.ports.audit import AuditOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
@@ -22,6 +24,7 @@ from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
 from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
+from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
@@ -117,6 +120,15 @@ def register(dispatch_engine: AsyncEngine) -> InvoiceRegister:
 @pytest.fixture
 def webhook_claims(dispatch_engine: AsyncEngine) -> WebhookClaims:
     return PostgresWebhookClaims(dispatch_engine)
+
+
+@pytest.fixture
+def audit_oversight(dispatch_engine: AsyncEngine) -> AuditOversight:
+    return PostgresAuditOversight(dispatch_engine)
+
+
+class TestAudit(AuditContract):
+    """The audit log."""
 
 
 class TestRunOversight(RunOversightContract):

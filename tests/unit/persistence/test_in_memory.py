@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from application.ports.audit import AuditOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
@@ -21,6 +22,7 @@ from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
+from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
@@ -63,6 +65,7 @@ from tests.contracts.users_contract import UsersContract
 from tests.contracts.webhooks_contract import WebhooksContract
 from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
+    InMemoryAuditOversight,
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
     InMemoryHotReads,
@@ -87,6 +90,11 @@ def clock() -> MovableClock:
 @pytest.fixture
 def database(clock: MovableClock) -> InMemoryDatabase:
     return InMemoryDatabase(clock)
+
+
+@pytest.fixture
+def audit_oversight(database: InMemoryDatabase) -> AuditOversight:
+    return InMemoryAuditOversight(database)
 
 
 @pytest.fixture
@@ -155,6 +163,10 @@ def oversight(database: InMemoryDatabase) -> RunOversight:
 @pytest.fixture
 def register(database: InMemoryDatabase) -> InvoiceRegister:
     return InMemoryInvoiceRegister(database)
+
+
+class TestAudit(AuditContract):
+    """The audit log."""
 
 
 class TestPlans(PlansContract):

@@ -15,7 +15,7 @@ from domain.shared.events import EventType
 from tests.fakes.language_model import answer, fail
 from tests.unit.agents import samples
 from tests.unit.runs.simulation import Faults, connected
-from tests.unit.runs.world import GRANT, model, open_world
+from tests.unit.runs.world import GRANT, files_of, model, open_world
 
 
 async def test_a_run_whose_worker_died_after_a_step_failed_only_ends(
@@ -61,6 +61,36 @@ async def test_a_worker_that_lost_its_lease_holds_no_more_credits() -> None:
     assert len(world.model.asked("idea")) == 2
     balance = await world.balance()
     assert (balance.available, balance.reserved) == (GRANT, 0)
+
+
+async def test_a_worker_that_lost_its_lease_gives_up_no_call_of_the_next() -> None:
+    plan, files = asyncio.Event(), asyncio.Event()
+    world = await open_world(
+        language_model=model(
+            code_plan=[answer(samples.plan(), gate=plan), answer(samples.plan())],
+            code_files=lambda request: answer(files_of(request.inputs["files"]), gate=files),
+        )
+    )
+    run = await world.accepted()
+    zombie = asyncio.create_task(world.worker(heartbeat=1000)(run.id))
+    while not world.model.asked("code.plan"):
+        await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=31))
+    heir = asyncio.create_task(world.worker()(run.id))
+    while not world.model.asked("code.files"):
+        await asyncio.sleep(0)
+    # With its plan, it has the question that the other is asking.
+    plan.set()
+    await zombie
+    files.set()
+    await heir
+    assert (await world.run(run.id)).status is RunStatus.SUCCEEDED
+    assert len(world.model.asked("code.files")) == 1
+    async with world.uow.begin(world.user_id) as tx:
+        calls = await tx.calls.of_step(run.id, "code")
+    late, *good = [(call.state, call.borne_by) for call in calls]
+    assert late == (CallState.REPLIED, BorneBy.HOUSE)
+    assert good == [(CallState.REPLIED, BorneBy.USER)] * 2
 
 
 async def test_an_answer_after_the_account_is_the_houses() -> None:
