@@ -65,4 +65,5 @@ def user_of(row: Any) -> User:
         role=Role(row.role),
         is_active=row.is_active,
         created_at=row.created_at,
+        session_version=row.session_version,
     )

@@ -27,6 +27,9 @@ and the look is at a large table."""
 PREPARE_SECONDS = 3_600.0
 """How often it is looked for months of the usage log to make or drop."""
 
+SESSIONS_SECONDS = 600.0
+"""How often it is looked for sessions that have been over for a month."""
+
 
 def dispatch(settings: Settings) -> None:
     """Announce due runs until SIGTERM or SIGINT. Many may do so at once."""
@@ -60,7 +63,11 @@ async def _dispatch(settings: Settings) -> None:
             ),
             "usage rows drained": container.drain_usage(),
         }
+        accounts: dict[str, Callable[[], Awaitable[int]]] = {
+            "old sessions deleted": _seldom(container.delete_old_sessions(), SESSIONS_SECONDS),
+        }
         async with asyncio.TaskGroup() as loops:
+            loops.create_task(_look_after(accounts, stopping, settings.dispatch_seconds))
             loops.create_task(
                 _until(
                     stopping,

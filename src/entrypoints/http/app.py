@@ -15,6 +15,7 @@ from entrypoints.container import access_tokens, key_secrets, open_container, se
 from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
+from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
@@ -40,6 +41,7 @@ from entrypoints.http.project_routes import DocumentController, ProjectControlle
 from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.request_log_routes import RequestLogController, key_usage
 from entrypoints.http.run_routes import RunController, stream
+from entrypoints.http.session_routes import SessionController, jwks
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
@@ -47,6 +49,12 @@ from entrypoints.settings import Settings
 USE_CASES = (
     "register_user",
     "sign_in",
+    "refresh_session",
+    "sign_out",
+    "sign_out_everywhere",
+    "list_sessions",
+    "revoke_session",
+    "tokens",
     "show_user",
     "show_balance",
     "list_entries",
@@ -127,6 +135,8 @@ USE_CASES = (
     "sum_requests",
     "export_requests",
     "show_key_usage",
+    "read_own_audit",
+    "oversee_audit",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -157,6 +167,7 @@ def create_app(settings: Settings) -> Litestar:
         path="/api/v1",
         route_handlers=[
             IdentityController,
+            SessionController,
             ProjectController,
             DocumentController,
             RunController,
@@ -181,11 +192,13 @@ def create_app(settings: Settings) -> Litestar:
             QuoteController,
             KeyController,
             WebhookEndpointController,
+            AccountAuditController,
+            AdminAuditController,
             stream,
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, metrics, *_simulated_pages(settings)],
+        route_handlers=[api, HealthController, metrics, jwks, *_simulated_pages(settings)],
         lifespan=[lifespan],
         guards=[admitted],
         state=State({"settings": settings}),
@@ -214,6 +227,8 @@ def create_app(settings: Settings) -> Litestar:
                 "content-disposition",
                 HEADER_REPLAYED.lower(),
             ],
+            # For the refresh cookie, which other sites' pages do not get to send.
+            allow_credentials=True,
             max_age=600,
         )
         if settings.origins

@@ -21,6 +21,7 @@ from application.ports.persistence import (
     UserRepository,
 )
 from application.ports.prices import PriceRecords
+from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
     NoticeRepository,
@@ -51,6 +52,7 @@ from tests.fakes.persistence.projects import (
     InMemoryProjects,
 )
 from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.sessions import InMemorySessions
 from tests.fakes.persistence.subscriptions import (
     InMemoryEntitlements,
     InMemoryNotices,
@@ -92,6 +94,7 @@ class InMemoryTransaction:
     retention: RetentionRepository
     keys: ApiKeyRepository
     usage_log: UsageLog
+    sessions: SessionRepository
     webhooks: Webhooks
     audit: AuditTrail
 
@@ -130,6 +133,7 @@ class InMemoryUnitOfWork(UnitOfWork):
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
                 usage_log=InMemoryUsageLog(session),
+                sessions=InMemorySessions(session),
                 webhooks=InMemoryWebhooks(session),
                 audit=InMemoryAuditTrail(session),
             )
