@@ -665,6 +665,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             key_changes=key_changes,
         )
         if process == "http":
+            stack.push_async_callback(container.limiter().close)
             log_usage = container.log_usage()
             log_usage.start()
             stack.push_async_callback(log_usage.close)
