@@ -13,6 +13,7 @@ from adapters.postgres.migrate import upgrade
 from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.local_stack import LocalStack, StackAddresses
+from tests.integration.commits import let_commits_not_wait
 from tests.integration.superuser import superuser_url as url_of_superuser
 
 
@@ -25,6 +26,7 @@ async def running(
     servers = LocalStack(root)
     async with servers as addresses:
         await upgrade(addresses.database_owner_url or "")
+        await let_commits_not_wait(addresses.database_owner_url or "")
         yield servers, addresses
 
 
