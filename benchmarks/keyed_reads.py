@@ -30,6 +30,7 @@ from adapters.postgres.oversight import grant_role
 from adapters.redis import open_redis
 from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from benchmarks.load import Answers, Load
+from domain.audit.origin import Origin
 from domain.identity.user import Role
 from entrypoints.local_stack import LocalStack, StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
@@ -142,7 +143,7 @@ async def partner_at(url: str, owner_url: str) -> Partner:
     async with httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False, timeout=30) as http:
         body = {"email": email, "password": password, "name": "Bench"}
         registered = (await http.post("/auth/register", json=body)).raise_for_status().json()
-        await grant_role(owner_url, email, Role.PARTNER)
+        await grant_role(owner_url, email, Role.PARTNER, Origin.of_operator("bench"))
         credentials = {"email": email, "password": password}
         signed_in = (await http.post("/auth/login", json=credentials)).raise_for_status().json()
         http.headers["Authorization"] = f"Bearer {signed_in['access_token']}"

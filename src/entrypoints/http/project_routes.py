@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
@@ -28,7 +29,7 @@ from domain.identity.user import Permission
 from domain.projects.project import ProjectStatus
 from domain.projects.run import Run
 from domain.shared.ids import DocumentId, ProjectId
-from entrypoints.http.access import COST, requires
+from entrypoints.http.access import COST, provide_principal, requires
 from entrypoints.http.attachments import attachment, slug
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
@@ -110,10 +111,12 @@ class ProjectController(Controller):
     async def show(
         self,
         project_id: FromPath[UUID],
-        principal: NamedDependency[Principal],
+        request: Request[Any, Any, Any],
         show_project: NamedDependency[ShowProject],
     ) -> ProjectDetailView:
         """The project and the run it was last executed by."""
+        # Asked for here: of two dependencies each would be resolved in a task of its own.
+        principal = provide_principal(request)
         project, run = await show_project(principal.user_id, ProjectId(project_id))
         return ProjectDetailView(ProjectView.of(project), RunView.of(run) if run else None)
 

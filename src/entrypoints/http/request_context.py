@@ -8,10 +8,9 @@ from uuid import uuid4
 import structlog
 from litestar.types import ASGIApp, LifeSpanScope, Message, Receive, Scope, Send
 
+from adapters.observability.request_log import RequestLog
 from entrypoints.http.keyed_requests import log_keyed_request
 from entrypoints.http.request_metrics import IN_PROGRESS, observe
-
-log = structlog.get_logger("http")
 
 _HEADER: Final = b"x-request-id"
 _UNMATCHED: Final = ""
@@ -37,8 +36,9 @@ class RequestContext:
     that matches no route, and its ``after_request`` hooks do not see errors.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:
         self._app = app
+        self._log = request_log
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:
         """Serve one request, socket or lifespan."""
@@ -72,8 +72,7 @@ class RequestContext:
             observe(method, str(request.get("path_template", _UNMATCHED)), status, seconds)
             log_keyed_request(request, status, seconds)
             if not path.startswith(("/health", "/metrics")):
-                ms = round(seconds * 1000, 1)
-                log.info("request", method=method, path=path, status=status, ms=ms)
+                self._log(method, path, request_id, status, round(seconds * 1000, 1))
             structlog.contextvars.unbind_contextvars("request_id")
 
 
