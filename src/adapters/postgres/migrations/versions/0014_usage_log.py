@@ -8,8 +8,8 @@ and the policy are the parent's.
 
 from alembic import op
 
-revision: str = "0013"
-down_revision: str | None = "0012"
+revision: str = "0014"
+down_revision: str | None = "0013"
 branch_labels = None
 depends_on = None
 
