@@ -205,15 +205,12 @@ async def measured(options: argparse.Namespace, folder: Path) -> bool:
         unkeyed = Target(
             "the same, signed in: no key, one limit, no usage", hosts[:1], signed_in, path
         )
-        public = Target(
-            "a public route: no caller, no limit, no row", hosts[:1], {}, "/health/live"
-        )
         two = Target("keyed read, two processes", hosts[:2], keyed, path)
         floor = Target("the floor", hosts[2:3], keyed, path)
         told = {**environment, "FLOOR_KEY": partner.key, "FLOOR_USER": partner.user_id}
         command = granian(sys.executable, "benchmarks.floor:app", ports[2], factory=True)
         await opened.enter_async_context(serving(folder, "floor", command, told))
-        targets = [ours_keyed, floor, unkeyed, public, two]
+        targets = [ours_keyed, floor, unkeyed, two]
         if options.peer:
             peer = Target("the peer", hosts[3:], keyed, path)
             told = {
