@@ -17,6 +17,7 @@ from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
+from adapters.postgres.people import PostgresAdjustments
 from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
@@ -63,6 +64,7 @@ class PostgresTransaction:
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
+        self.adjustments = PostgresAdjustments(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)
 
 

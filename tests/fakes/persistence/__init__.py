@@ -13,6 +13,7 @@ from tests.fakes.persistence.history import InMemoryStepHistory
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryInvoiceRegister
 from tests.fakes.persistence.oversight import InMemoryRunOversight
+from tests.fakes.persistence.people import InMemoryPeopleOversight
 from tests.fakes.persistence.subscriptions import InMemorySubscriptionSchedule
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
 from tests.fakes.persistence.webhooks import InMemoryWebhookClaims
@@ -23,6 +24,7 @@ __all__ = [
     "InMemoryExpiredIdempotencyKeys",
     "InMemoryInvoiceRegister",
     "InMemoryLapsedCredits",
+    "InMemoryPeopleOversight",
     "InMemoryRunClaims",
     "InMemoryRunOversight",
     "InMemoryStepHistory",

@@ -22,6 +22,7 @@ from application.ports.persistence import DatabaseUnavailable, ModelCall
 from application.ports.prices import PriceRow, RateRow
 from application.ports.subscriptions import Allotment, Notice
 from application.ports.usage import UsageLine
+from domain.billing.adjustment import Adjustment
 from domain.billing.coupons import Coupon
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
@@ -41,6 +42,7 @@ from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import (
+    AdjustmentId,
     ApiKeyId,
     CouponId,
     DocumentId,
@@ -257,6 +259,7 @@ class Tables:
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
     webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
+    adjustments: dict[AdjustmentId, Adjustment] = field(default_factory=dict)
     audit: dict[int, AuditEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":

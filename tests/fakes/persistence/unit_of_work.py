@@ -9,6 +9,7 @@ from application.ports.idempotency import IdempotencyKeys
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
+from application.ports.people import AdjustmentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -43,6 +44,7 @@ from tests.fakes.persistence.payments import (
     InMemoryOrders,
     InMemoryPayments,
 )
+from tests.fakes.persistence.people import InMemoryAdjustments
 from tests.fakes.persistence.prices import InMemoryPrices
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
@@ -90,6 +92,7 @@ class InMemoryTransaction:
     retention: RetentionRepository
     keys: ApiKeyRepository
     webhooks: Webhooks
+    adjustments: AdjustmentRepository
     audit: AuditTrail
 
 
@@ -127,5 +130,6 @@ class InMemoryUnitOfWork(UnitOfWork):
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
                 webhooks=InMemoryWebhooks(session),
+                adjustments=InMemoryAdjustments(session),
                 audit=InMemoryAuditTrail(session),
             )
