@@ -9,6 +9,7 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from dependency_injector import containers, providers
@@ -34,6 +35,7 @@ from adapters.postgres.payment_work import (
     PostgresWebhookWork,
 )
 from adapters.postgres.people import PostgresPeopleOversight
+from adapters.postgres.sessions import PostgresOldSessions
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
@@ -53,9 +55,12 @@ from adapters.security import (
     BoxKeys,
     KeyRing,
     PepperedKeySecrets,
+    PepperedRefreshTokens,
     Peppers,
+    ReloadedKeyRing,
     SignedAccessTokens,
     UnusableKey,
+    pem_blocks,
 )
 from adapters.system import SystemClock, UuidMaker
 from adapters.webhooks import SocketWebhookSender
@@ -93,9 +98,20 @@ from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
+from application.identity.authenticate_session import AuthenticateSession, SessionCache
+from application.identity.delete_old_sessions import DeleteOldSessions
+from application.identity.end_sessions import (
+    ListSessions,
+    RevokeSession,
+    SignOut,
+    SignOutEverywhere,
+)
+from application.identity.open_session import SessionOpener
+from application.identity.refresh_session import RefreshSession
 from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
+from application.identity.watch_access import WatchAccess
 from application.keys.admit_request import AdmitRequest, LimitPolicies
 from application.keys.authenticate_key import AuthenticateKey
 from application.keys.edit_key import EditKey
@@ -168,20 +184,21 @@ from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 def access_tokens(settings: Settings) -> SignedAccessTokens:
     """The tokens of the settings' keys; further verification keys stand one after another.
 
+    A key ring in a file is read again when the file changes.
+
     Raises:
         SettingsInvalid: there is no signing key.
     """
     if not settings.jwt_signing_key:
         raise SettingsInvalid("Not set: JWT_SIGNING_KEY, an Ed25519 private key in PKCS #8 PEM.")
-    marker = "-----END"
-    blocks, block = [], ""
-    for line in settings.jwt_verification_keys.splitlines(keepends=True):
-        block += line
-        if line.startswith(marker):
-            blocks.append(block)
-            block = ""
+    further = pem_blocks(settings.jwt_verification_keys)
+    ring = (
+        ReloadedKeyRing(Path(settings.jwt_signing_key_file), further)
+        if settings.jwt_signing_key_file
+        else KeyRing.from_pem(settings.jwt_signing_key, further)
+    )
     return SignedAccessTokens(
-        KeyRing.from_pem(settings.jwt_signing_key, blocks),
+        ring,
         SystemClock(),
         settings.jwt_issuer,
         settings.jwt_audience,
@@ -195,12 +212,25 @@ def key_secrets(settings: Settings) -> PepperedKeySecrets:
     Raises:
         SettingsInvalid: there is no pepper, or one does not fit.
     """
+    return PepperedKeySecrets(_peppers(settings))
+
+
+def _peppers(settings: Settings) -> Peppers:
     if not settings.api_key_peppers:
         raise SettingsInvalid("Not set: API_KEY_PEPPERS, e.g. 1: and 64 random hexadecimal digits.")
     try:
-        return PepperedKeySecrets(Peppers.parse(settings.api_key_peppers))
+        return Peppers.parse(settings.api_key_peppers)
     except UnusableKey as error:
         raise SettingsInvalid(f"API_KEY_PEPPERS: {error}") from error
+
+
+def refresh_tokens(settings: Settings) -> PepperedRefreshTokens:
+    """How refresh tokens are made and hashed.
+
+    Raises:
+        SettingsInvalid: there is no pepper, or one does not fit.
+    """
+    return PepperedRefreshTokens(_peppers(settings))
 
 
 def limit_policies(settings: Settings) -> LimitPolicies:
@@ -318,7 +348,19 @@ class Container(containers.DeclarativeContainer):
     register_user = providers.Singleton(
         RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
     )
-    sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
+    refresh_tokens = providers.Singleton(refresh_tokens, settings)
+    session_opener = providers.Singleton(SessionOpener, tokens, refresh_tokens, clock, ids)
+    session_cache = providers.Singleton(SessionCache, key_changes)
+    authenticate_session = providers.Singleton(AuthenticateSession, uow, session_cache, clock)
+    refresh_session = providers.Singleton(RefreshSession, uow, refresh_tokens, tokens, key_changes)
+    sign_in = providers.Singleton(SignIn, uow, hasher, session_opener)
+    sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
+    list_sessions = providers.Singleton(ListSessions, uow)
+    revoke_session = providers.Singleton(RevokeSession, uow, key_changes)
+    sign_out_everywhere = providers.Singleton(SignOutEverywhere, uow, key_changes)
+    watch_access = providers.Singleton(WatchAccess, uow, key_changes, clock)
+    old_sessions = providers.Singleton(PostgresOldSessions, dispatch_engine)
+    delete_old_sessions = providers.Singleton(DeleteOldSessions, old_sessions)
     show_user = providers.Singleton(ShowUser, uow)
 
     audit_oversight = providers.Singleton(PostgresAuditOversight, dispatch_engine)
@@ -352,6 +394,7 @@ class Container(containers.DeclarativeContainer):
         AdmitRequest,
         tokens,
         authenticate_key,
+        authenticate_session,
         limiter,
         providers.Singleton(limit_policies, settings),
         limit_metrics,

@@ -22,6 +22,7 @@ from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.subscriptions import (
     PostgresNotices,
     PostgresRetention,
@@ -63,6 +64,7 @@ class PostgresTransaction:
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
+        self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
         self.adjustments = PostgresAdjustments(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.register_user import normalised_email
 from application.ports.persistence import UnitOfWork
-from application.ports.security import AccessToken, AccessTokens, PasswordHasher
+from application.ports.security import PasswordHasher
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
+from domain.identity.session import Device, SignInMethod
 from domain.identity.user import InvalidCredentials, User
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import UserId
@@ -27,10 +29,10 @@ class SignIn:
 
     uow: UnitOfWork
     hasher: PasswordHasher
-    tokens: AccessTokens
+    opener: SessionOpener
 
-    async def __call__(self, command: Credentials) -> tuple[User, AccessToken]:
-        """Give an access token.
+    async def __call__(self, command: Credentials, device: Device) -> SignedIn:
+        """Open a session.
 
         Raises:
             InvalidCredentials: they do not belong together, or the account is off.
@@ -45,12 +47,16 @@ class SignIn:
         if not fits or not user.is_active:
             await self._record(user.id, command.origin, AuditAction.SIGN_IN_FAILED)
             raise InvalidCredentials("Email or password is wrong.")
-        if self.hasher.outdated(user.password_hash):
-            stronger = await self.hasher.hash(command.password)
-            async with self.uow.begin(user.id) as tx:
+        outdated = self.hasher.outdated(user.password_hash)
+        stronger = await self.hasher.hash(command.password) if outdated else None
+        async with self.uow.begin(user.id) as tx:
+            if stronger is not None:
                 await tx.users.set_password_hash(user.id, stronger)
-        await self._record(user.id, command.origin.as_person(user.id), AuditAction.SIGNED_IN)
-        return user, self.tokens.issue(user)
+            await tx.audit.record(
+                command.origin.as_person(user.id),
+                acted(AuditAction.SIGNED_IN, user.id, after={"method": "password"}),
+            )
+            return await self.opener(tx, user, [SignInMethod.PASSWORD], device)
 
     async def _record(self, user_id: UserId | None, origin: Origin, action: AuditAction) -> None:
         # Also of an account that does not exist: the answer takes the same time.

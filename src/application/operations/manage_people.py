@@ -9,6 +9,7 @@ from application.ports.persistence import UnitOfWork
 from application.runs.cancel_run import CancelRun
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
+from domain.identity.session import SessionEnd
 from domain.identity.user import Role, User
 from domain.projects.run import RunNotLive
 from domain.shared.errors import InvalidValue, NotFound
@@ -112,7 +113,8 @@ class ManagePeople:
             if before is None:
                 raise NotFound("user", user_id)
             user = await tx.users.set_standing(by, is_active=active)
-            if user != before:
+            if user.is_active != before.is_active:
+                await tx.sessions.end_all(SessionEnd.BY_OPERATOR)
                 await tx.audit.record(
                     origin,
                     acted(

@@ -21,6 +21,7 @@ from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.people import AdjustmentRepository
 from application.ports.prices import PriceRecords
+from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
     NoticeRepository,
@@ -479,6 +480,13 @@ class Ledger(Protocol):
         """The person's lots with anything free that has not lapsed, in the order of spending."""
         ...
 
+    async def account(self) -> tuple[Balance, Sequence[Lot]]:
+        """:meth:`balance` and :meth:`lots` of one moment, whatever moves meanwhile.
+
+        What has lapsed is no longer free, even before it is booked.
+        """
+        ...
+
     async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
         """The person's entries that fit, newest first."""
         ...
@@ -539,6 +547,8 @@ class Transaction(Protocol):
     def retention(self) -> RetentionRepository: ...
     @property
     def keys(self) -> ApiKeyRepository: ...
+    @property
+    def sessions(self) -> SessionRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
     @property

@@ -105,7 +105,10 @@ class OwnStanding(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person. ``email`` is normalised; ``password_hash`` is a PHC string."""
+    """A person. ``email`` is normalised; ``password_hash`` is a PHC string.
+
+    Sessions begun under a lower ``session_version`` are over.
+    """
 
     id: UserId
     email: str
@@ -114,6 +117,7 @@ class User:
     role: Role
     is_active: bool
     created_at: datetime
+    session_version: int = 1
 
     def may(self, permission: Permission) -> bool:
         """Whether this person's role holds ``permission``; an inactive one may nothing."""

@@ -41,7 +41,9 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
-from entrypoints.http.run_routes import RunController, stream
+from entrypoints.http.run_routes import RunController
+from entrypoints.http.run_stream import UpdateTexts, stream
+from entrypoints.http.session_routes import SessionController, jwks
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
@@ -49,6 +51,12 @@ from entrypoints.settings import Settings
 USE_CASES = (
     "register_user",
     "sign_in",
+    "refresh_session",
+    "sign_out",
+    "sign_out_everywhere",
+    "list_sessions",
+    "revoke_session",
+    "tokens",
     "show_user",
     "show_balance",
     "list_entries",
@@ -160,6 +168,7 @@ def create_app(settings: Settings) -> Litestar:
         path="/api/v1",
         route_handlers=[
             IdentityController,
+            SessionController,
             ProjectController,
             DocumentController,
             RunController,
@@ -190,10 +199,10 @@ def create_app(settings: Settings) -> Litestar:
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, metrics, *_simulated_pages(settings)],
+        route_handlers=[api, HealthController, metrics, jwks, *_simulated_pages(settings)],
         lifespan=[lifespan],
         guards=[admitted],
-        state=State({"settings": settings}),
+        state=State({"settings": settings, "update_texts": UpdateTexts()}),
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
             "origin": Provide(provide_origin, sync_to_thread=False),
@@ -224,6 +233,8 @@ def create_app(settings: Settings) -> Litestar:
                 "content-disposition",
                 HEADER_REPLAYED.lower(),
             ],
+            # For the refresh cookie, which other sites' pages do not get to send.
+            allow_credentials=True,
             max_age=600,
         )
         if settings.origins

@@ -22,6 +22,7 @@ from application.ports.persistence import (
     UserRepository,
 )
 from application.ports.prices import PriceRecords
+from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
     NoticeRepository,
@@ -52,6 +53,7 @@ from tests.fakes.persistence.projects import (
     InMemoryProjects,
 )
 from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.sessions import InMemorySessions
 from tests.fakes.persistence.subscriptions import (
     InMemoryEntitlements,
     InMemoryNotices,
@@ -91,6 +93,7 @@ class InMemoryTransaction:
     notices: NoticeRepository
     retention: RetentionRepository
     keys: ApiKeyRepository
+    sessions: SessionRepository
     webhooks: Webhooks
     adjustments: AdjustmentRepository
     audit: AuditTrail
@@ -129,6 +132,7 @@ class InMemoryUnitOfWork(UnitOfWork):
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
+                sessions=InMemorySessions(session),
                 webhooks=InMemoryWebhooks(session),
                 adjustments=InMemoryAdjustments(session),
                 audit=InMemoryAuditTrail(session),

@@ -102,9 +102,9 @@ async def test_a_change_during_a_look_up_is_not_overwritten_by_it() -> None:
     read = cache.epoch
     known = KnownKey(key=issued.key, digest=issued.key.secret.digest, role=owner.role)
     await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id, origin=ORIGIN)
-    cache.put(known.digest, known, read)
+    cache.put(known.digest, known.key.user_id, known, read)
     assert world.process.keys.remembered(issued.text, HERE) is None
-    cache.put(known.digest, known, cache.epoch)
+    cache.put(known.digest, known.key.user_id, known, cache.epoch)
     assert world.process.keys.remembered(issued.text, HERE) is not None
 
 
@@ -242,7 +242,7 @@ async def test_wrong_tokens_are_counted_as_attempts_and_good_ones_by_person() ->
         await world.process(Presented(address=HERE, token=f"token {number}")) for number in range(9)
     ]
     assert sum(answer.limited is None for answer in wrong) == POLICIES.unverified_per_minute
-    good = world.tokens.issue(owner).token
+    good = await world.token(owner)
     admission = await world.process(Presented(address=HERE, token=good))
     assert admission.principal is not None
     assert left(admission) == {"user-minute": 39}

@@ -49,6 +49,7 @@ from tests.contracts.samples import (
     reread,
     take,
 )
+from tests.contracts.sessions_contract import SessionsContract
 from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.subscriptions_contract import (
     EntitlementsContract,
@@ -213,6 +214,10 @@ class TestUnitOfWork(UnitOfWorkContract):
 
 class TestUsers(UsersContract):
     """People."""
+
+
+class TestSessions(SessionsContract):
+    """Sessions."""
 
 
 class TestProjects(ProjectsContract):
