@@ -31,13 +31,17 @@ async def test_what_an_admin_does_to_somebody_holds_for_their_keys_at_once(
             suspended = await admin.post(f"{path}/suspend", status=200, json={"reason": "abuse"})
             assert suspended["is_active"] is False
             await answers(401)
+            await partner.get("/auth/me", status=401)
             query = {"search": partner.email.upper(), "is_active": False}
             (found,) = (await admin.get("/admin/users", params=query))["items"]
             assert (found["id"], found["role"]) == (me, "partner")
             await admin.post(f"{path}/reinstate", status=200, json={"reason": "a mix-up"})
             await answers(200)
-            await partner.get("/admin/users", status=403)
-            await partner.post(f"{path}/suspend", status=403, json={"reason": "mine"})
+            # The sessions that were ended stay so.
+            await partner.get("/auth/me", status=401)
+        async with Person(platform.url) as member:
+            await member.get("/admin/users", status=403)
+            await member.post(f"{path}/suspend", status=403, json={"reason": "mine"})
 
 
 async def test_nobody_changes_their_own_role_and_an_unknown_person_is_not_found(
