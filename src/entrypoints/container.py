@@ -20,11 +20,13 @@ from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
+from adapters.observability.usage_metrics import PrometheusUsageLogMetrics
 from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
 from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
+from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
@@ -35,17 +37,22 @@ from adapters.postgres.payment_work import (
     PostgresWebhookWork,
 )
 from adapters.postgres.people import PostgresPeopleOversight
+from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.sessions import PostgresOldSessions
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
     RedisLiveUpdates,
+    RedisOneTimeValues,
     RedisProbe,
     RedisProviderGate,
     RedisRateLimiter,
     RedisStreamTickets,
+    RedisUsageSink,
+    RedisUsageStream,
     open_redis,
 )
 from adapters.sandbox import BubblewrapSandbox
@@ -54,6 +61,7 @@ from adapters.security import (
     Argon2PasswordHasher,
     BoxKeys,
     KeyRing,
+    OneTimeSecrets,
     PepperedKeySecrets,
     PepperedRefreshTokens,
     Peppers,
@@ -106,20 +114,54 @@ from application.identity.end_sessions import (
     SignOut,
     SignOutEverywhere,
 )
+from application.identity.external_sign_in import (
+    ArriveFromProvider,
+    DepartToProvider,
+    Flow,
+    IdentityProviders,
+    PendingLink,
+)
+from application.identity.link_identities import (
+    ConfirmLink,
+    DepartToLink,
+    ListIdentities,
+    UnlinkIdentity,
+)
+from application.identity.manage_second_factor import (
+    ConfirmSecondFactor,
+    ProposeSecondFactor,
+    RemoveSecondFactor,
+    ReplaceRecoveryCodes,
+    ShowSecondFactor,
+    StepUp,
+)
+from application.identity.meet_challenge import MeetChallenge
+from application.identity.open_account import AccountOpener
 from application.identity.open_session import SessionOpener
+from application.identity.pass_first_factor import PassFirstFactor
+from application.identity.reauthenticate import Reauthenticate
 from application.identity.refresh_session import RefreshSession
 from application.identity.register_user import RegisterUser
+from application.identity.second_factor_codes import SecondFactorCodes
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.identity.watch_access import WatchAccess
 from application.keys.admit_request import AdmitRequest, LimitPolicies
 from application.keys.authenticate_key import AuthenticateKey
+from application.keys.drain_usage import DrainUsage, PrepareUsageLog
 from application.keys.edit_key import EditKey
 from application.keys.issue_key import IssueKey
 from application.keys.key_cache import KeyCache
+from application.keys.log_usage import LogUsage
 from application.keys.read_keys import ListKeys, ShowKey
 from application.keys.revoke_key import RevokeKey
 from application.keys.rotate_key import RotateKey
+from application.keys.show_requests import (
+    ExportRequests,
+    ListRequests,
+    ShowKeyUsage,
+    SumRequests,
+)
 from application.operations.adjust_credits import AdjustCredits
 from application.operations.check_health import CheckHealth
 from application.operations.manage_people import ManagePeople, OverseePeople
@@ -177,6 +219,7 @@ from application.webhooks.rotate_secret import RotateSecret
 from application.webhooks.send_test import SendTest
 from domain.agents.pipelines import ModelTier
 from domain.billing.orders import OrderPurpose
+from domain.identity.linked_identity import ProviderName
 from domain.webhooks.destination import DestinationRules, is_address, is_public
 from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 
@@ -231,6 +274,34 @@ def refresh_tokens(settings: Settings) -> PepperedRefreshTokens:
         SettingsInvalid: there is no pepper, or one does not fit.
     """
     return PepperedRefreshTokens(_peppers(settings))
+
+
+def second_factor_secrets(settings: Settings) -> OneTimeSecrets:
+    """How authenticator apps' codes and recovery codes are made and compared.
+
+    Raises:
+        SettingsInvalid: there is no pepper, or one does not fit.
+    """
+    return OneTimeSecrets(_peppers(settings))
+
+
+def open_identity_providers(
+    settings: Settings,
+) -> tuple[IdentityProviders, Callable[[], Awaitable[None]]]:
+    """The providers that the settings name, and how to close them."""
+    if not settings.google_client_id:
+        return IdentityProviders({}), _nothing_to_close
+    from adapters.google import ISSUER, google
+
+    name = ProviderName.GOOGLE
+    provider = google(
+        client_id=settings.google_client_id,
+        client_secret=settings.google_client_secret,
+        redirect_uri=f"{settings.address}/api/v1/auth/{name.value}/callback",
+        clock=SystemClock(),
+        issuer=settings.google_issuer or ISSUER,
+    )
+    return IdentityProviders({name: provider}), provider.aclose
 
 
 def limit_policies(settings: Settings) -> LimitPolicies:
@@ -310,6 +381,7 @@ class Container(containers.DeclarativeContainer):
     payment_gateway: providers.Dependency[Any] = providers.Dependency()
     rules: providers.Dependency[Any] = providers.Dependency()
     key_changes: providers.Dependency[Any] = providers.Dependency()
+    identity_providers = providers.Dependency(instance_of=IdentityProviders)
 
     provider = providers.Callable(getattr, model, "provider")
     rules_provider = providers.Callable(getattr, rules, "provider")
@@ -318,6 +390,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
     uow = providers.Dependency(instance_of=PostgresUnitOfWork)
+    reads = providers.Dependency(instance_of=PostgresHotReads)
     book = providers.Dependency(instance_of=PriceBook)
     claims = providers.Singleton(
         PostgresRunClaims,
@@ -345,15 +418,64 @@ class Container(containers.DeclarativeContainer):
     history = providers.Singleton(PostgresStepHistory, dispatch_engine)
     make_quote = providers.Singleton(MakeQuote, uow, book, history, model, clock)
 
-    register_user = providers.Singleton(
-        RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
+    account_opener = providers.Singleton(
+        AccountOpener, clock, ids, settings.provided.starting_grant
     )
+    register_user = providers.Singleton(RegisterUser, uow, hasher, account_opener)
     refresh_tokens = providers.Singleton(refresh_tokens, settings)
     session_opener = providers.Singleton(SessionOpener, tokens, refresh_tokens, clock, ids)
     session_cache = providers.Singleton(SessionCache, key_changes)
-    authenticate_session = providers.Singleton(AuthenticateSession, uow, session_cache, clock)
+    authenticate_session = providers.Singleton(
+        AuthenticateSession, uow, session_cache, clock, settings.provided.second_factor_for
+    )
     refresh_session = providers.Singleton(RefreshSession, uow, refresh_tokens, tokens, key_changes)
-    sign_in = providers.Singleton(SignIn, uow, hasher, session_opener)
+    box = providers.Singleton(secret_box, settings)
+    second_factor_secrets = providers.Singleton(second_factor_secrets, settings)
+    second_factor_codes = providers.Singleton(SecondFactorCodes, second_factor_secrets, box, clock)
+    first_factor = providers.Singleton(
+        PassFirstFactor, session_opener, second_factor_secrets, clock
+    )
+    sign_in = providers.Singleton(SignIn, uow, hasher, first_factor)
+    meet_challenge = providers.Singleton(MeetChallenge, uow, session_opener, second_factor_codes)
+    reauthenticate = providers.Singleton(Reauthenticate, uow, hasher, second_factor_codes, clock)
+    show_second_factor = providers.Singleton(
+        ShowSecondFactor, uow, settings.provided.second_factor_for
+    )
+    propose_second_factor = providers.Singleton(
+        ProposeSecondFactor, uow, second_factor_codes, reauthenticate
+    )
+    confirm_second_factor = providers.Singleton(
+        ConfirmSecondFactor, uow, second_factor_codes, key_changes
+    )
+    replace_recovery_codes = providers.Singleton(
+        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate
+    )
+    remove_second_factor = providers.Singleton(
+        RemoveSecondFactor, uow, reauthenticate, settings.provided.second_factor_for
+    )
+    step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes)
+
+    sign_in_flows = providers.Singleton(RedisOneTimeValues, redis, "sign-in", Flow)
+    pending_links = providers.Singleton(RedisOneTimeValues, redis, "link", PendingLink)
+    depart_to_provider = providers.Singleton(
+        DepartToProvider, identity_providers, sign_in_flows, settings.provided.origins
+    )
+    arrive_from_provider = providers.Singleton(
+        ArriveFromProvider,
+        uow,
+        identity_providers,
+        sign_in_flows,
+        pending_links,
+        first_factor,
+        account_opener,
+        clock,
+    )
+    confirm_link = providers.Singleton(
+        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock
+    )
+    depart_to_link = providers.Singleton(DepartToLink, depart_to_provider, reauthenticate)
+    list_identities = providers.Singleton(ListIdentities, uow)
+    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate)
     sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
     list_sessions = providers.Singleton(ListSessions, uow)
     revoke_session = providers.Singleton(RevokeSession, uow, key_changes)
@@ -361,7 +483,7 @@ class Container(containers.DeclarativeContainer):
     watch_access = providers.Singleton(WatchAccess, uow, key_changes, clock)
     old_sessions = providers.Singleton(PostgresOldSessions, dispatch_engine)
     delete_old_sessions = providers.Singleton(DeleteOldSessions, old_sessions)
-    show_user = providers.Singleton(ShowUser, uow)
+    show_user = providers.Singleton(ShowUser, reads)
 
     audit_oversight = providers.Singleton(PostgresAuditOversight, dispatch_engine)
     read_own_audit = providers.Singleton(ReadOwnAudit, uow)
@@ -373,8 +495,8 @@ class Container(containers.DeclarativeContainer):
     expire_credits = providers.Singleton(ExpireCredits, lapsed_credits, uow)
 
     create_project = providers.Singleton(CreateProject, uow, clock, ids)
-    list_projects = providers.Singleton(ListProjects, uow)
-    show_project = providers.Singleton(ShowProject, uow)
+    list_projects = providers.Singleton(ListProjects, reads)
+    show_project = providers.Singleton(ShowProject, reads)
     edit_project = providers.Singleton(EditProject, uow, clock)
     delete_project = providers.Singleton(DeleteProject, uow)
     execute_project = providers.Singleton(
@@ -387,7 +509,9 @@ class Container(containers.DeclarativeContainer):
 
     key_secrets = providers.Singleton(key_secrets, settings)
     key_cache = providers.Singleton(KeyCache, key_changes)
-    authenticate_key = providers.Singleton(AuthenticateKey, uow, key_secrets, key_cache, clock)
+    authenticate_key = providers.Singleton(
+        AuthenticateKey, uow, reads, key_secrets, key_cache, clock
+    )
     limit_metrics = providers.Singleton(PrometheusLimitMetrics)
     limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
     admit_request = providers.Singleton(
@@ -406,6 +530,21 @@ class Container(containers.DeclarativeContainer):
     rotate_key = providers.Singleton(RotateKey, uow, key_secrets, clock, key_changes)
     revoke_key = providers.Singleton(RevokeKey, uow, clock, key_changes)
 
+    usage_metrics = providers.Singleton(PrometheusUsageLogMetrics)
+    usage_sink = providers.Singleton(RedisUsageSink, redis, settings.provided.usage_stream_rows)
+    log_usage = providers.Singleton(LogUsage, usage_sink, usage_metrics)
+    usage_log_writer = providers.Singleton(PostgresUsageLogWriter, dispatch_engine)
+    drain_usage = providers.Singleton(
+        DrainUsage, providers.Singleton(RedisUsageStream, redis), usage_log_writer, usage_metrics
+    )
+    prepare_usage_log = providers.Singleton(
+        PrepareUsageLog, usage_log_writer, settings.provided.usage_log_months
+    )
+    list_requests = providers.Singleton(ListRequests, uow)
+    sum_requests = providers.Singleton(SumRequests, uow)
+    export_requests = providers.Singleton(ExportRequests, uow)
+    show_key_usage = providers.Singleton(ShowKeyUsage, uow, usage_sink, clock)
+
     retry_run = providers.Singleton(
         RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
     )
@@ -414,7 +553,7 @@ class Container(containers.DeclarativeContainer):
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
     retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
 
-    show_run = providers.Singleton(ShowRun, uow, book)
+    show_run = providers.Singleton(ShowRun, reads, book)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
     cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)
@@ -429,7 +568,6 @@ class Container(containers.DeclarativeContainer):
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
 
-    box = providers.Singleton(secret_box, settings)
     destinations = providers.Singleton(webhook_destinations, settings)
     webhook_claims = providers.Singleton(PostgresWebhookClaims, dispatch_engine)
     webhook_metrics = providers.Singleton(PrometheusWebhookMetrics)
@@ -610,6 +748,10 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         await live.start()
         stack.push_async_callback(live.close)
         uow = PostgresUnitOfWork(app_engine)
+        read_pool = ReadPool(
+            settings.database_url, settings.database_read_pool_size, f"bharatbuild-{process}-read"
+        )
+        stack.push_async_callback(read_pool.close)
         book = PriceBook(uow, SystemClock())
         key_changes = RedisKeyChanges(redis)
         if process == "http":  # nobody else remembers keys
@@ -617,6 +759,8 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             stack.push_async_callback(key_changes.close)
         model, close_model = open_model(settings, book)
         stack.push_async_callback(close_model)
+        identity_providers, close_providers = open_identity_providers(settings)
+        stack.push_async_callback(close_providers)
         gateway, close_gateway = open_payment_gateway(settings, redis)
         stack.push_async_callback(close_gateway)
         container = Container(
@@ -630,10 +774,17 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             model=model,
             payment_gateway=gateway,
             uow=uow,
+            reads=PostgresHotReads(read_pool),
             book=book,
             rules=open_rules(),
             key_changes=key_changes,
+            identity_providers=identity_providers,
         )
+        if process == "http":
+            stack.push_async_callback(container.limiter().close)
+            log_usage = container.log_usage()
+            log_usage.start()
+            stack.push_async_callback(log_usage.close)
         yield container
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -50,14 +49,16 @@ class PostgresUsers:
 
     async def get(self, user_id: UserId) -> User | None:
         rows = await self._connection.execute(select(users).where(users.c.id == user_id, self._me))
-        return _user(rows.one_or_none())
+        row = rows.one_or_none()
+        return None if row is None else user_of(row)
 
     async def by_email(self, email: str) -> User | None:
         # The policy shows whoever names an email its one row, for this statement alone.
         await self._connection.execute(_NAMING, {"email": email})
         rows = await self._connection.execute(select(users).where(users.c.email == email))
         await self._connection.execute(_NAMING, {"email": ""})
-        return _user(rows.one_or_none())
+        row = rows.one_or_none()
+        return None if row is None else user_of(row)
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         await self._connection.execute(
@@ -84,9 +85,8 @@ class PostgresUsers:
         return user
 
 
-def _user(row: Row[Any] | None) -> User | None:
-    if row is None:
-        return None
+def user_of(row: Any) -> User:
+    """A person from their row."""
     return User(
         id=UserId(row.id),
         email=row.email,

@@ -941,6 +941,39 @@ api_keys = Table(
     Index("api_keys_of_user", "user_id", text("id DESC")),
 )
 
+# Partitioned by month. No foreign keys: a log refuses nothing that happened.
+usage_logs = Table(
+    "usage_logs",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("api_key_id", Uuid, nullable=False),
+    _moment("at"),
+    Column("route", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("latency_us", Integer, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("run_id", Uuid, nullable=True),
+    PrimaryKeyConstraint("user_id", "at", "id", name="usage_logs_pkey"),
+    Index("usage_logs_of_key", "api_key_id", "at", "id"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("user_id", Uuid, nullable=False),
+    Column("api_key_id", Uuid, nullable=False),
+    _moment("hour"),
+    Column("route", Text, nullable=False),
+    Column("status_class", SmallInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("latency_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "user_id", "hour", "api_key_id", "route", "status_class", name="usage_hours_pkey"
+    ),
+)
+
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,
@@ -1053,6 +1086,56 @@ adjustments = Table(
     Index("adjustments_in_order", "status", text("id DESC")),
 )
 
+linked_identities = Table(
+    "linked_identities",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    _text("email"),
+    _moment("linked_at", default=True),
+    _moment("last_used_at", nullable=True),
+    PrimaryKeyConstraint("provider", "subject", name="linked_identities_pkey"),
+    UniqueConstraint("user_id", "provider", name="linked_identities_user_id_provider_key"),
+)
+
+totp_factors = Table(
+    "totp_factors",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    Column("secret", LargeBinary, nullable=True),
+    Column("proposed", LargeBinary, nullable=True),
+    _moment("confirmed_at", nullable=True),
+    _count("last_step"),
+    CheckConstraint(
+        "(secret IS NULL) = (confirmed_at IS NULL)", name="totp_factors_confirmed_check"
+    ),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("digest", Text, nullable=False),
+    _moment("created_at", default=True),
+    _moment("used_at", nullable=True),
+    PrimaryKeyConstraint("user_id", "digest", name="recovery_codes_pkey"),
+)
+
+sign_in_challenges = Table(
+    "sign_in_challenges",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("methods", ARRAY(Text), nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    _moment("created_at", default=True),
+    _moment("expires_at"),
+    _moment("used_at", nullable=True),
+    Index("sign_in_challenges_of_user", "user_id"),
+)
+
 audit_log = Table(
     "audit_log",
     metadata,
@@ -1119,6 +1202,8 @@ TENANT_TABLES = (
     credit_notes,
     usage,
     api_keys,
+    usage_logs,
+    usage_hours,
     sessions,
     refresh_tokens,
     webhook_endpoints,
@@ -1126,6 +1211,10 @@ TENANT_TABLES = (
     webhook_deliveries,
     webhook_attempts,
     adjustments,
+    linked_identities,
+    totp_factors,
+    recovery_codes,
+    sign_in_challenges,
     audit_log,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

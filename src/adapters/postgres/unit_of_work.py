@@ -16,12 +16,14 @@ from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.linked_identities import PostgresLinkedIdentities
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.people import PostgresAdjustments
 from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.second_factor import PostgresChallenges, PostgresSecondFactor
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.subscriptions import (
     PostgresNotices,
@@ -30,6 +32,7 @@ from adapters.postgres.subscriptions import (
     PostgresSubscriptions,
 )
 from adapters.postgres.usage import PostgresUsage
+from adapters.postgres.usage_log import PostgresUsageLog
 from adapters.postgres.webhooks import PostgresWebhooks
 from application.ports.audit import NOBODY
 from application.ports.persistence import DatabaseUnavailable, Transaction
@@ -64,9 +67,13 @@ class PostgresTransaction:
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
+        self.usage_log = PostgresUsageLog(connection, user_id)
         self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
         self.adjustments = PostgresAdjustments(connection, user_id)
+        self.linked_identities = PostgresLinkedIdentities(connection, user_id)
+        self.second_factor = PostgresSecondFactor(connection, user_id)
+        self.challenges = PostgresChallenges(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.language_model import StopReason
@@ -21,6 +22,7 @@ from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.people import AdjustmentRepository
 from application.ports.prices import PriceRecords
+from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
@@ -31,6 +33,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
@@ -548,11 +551,19 @@ class Transaction(Protocol):
     @property
     def keys(self) -> ApiKeyRepository: ...
     @property
+    def usage_log(self) -> UsageLog: ...
+    @property
     def sessions(self) -> SessionRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
     @property
     def adjustments(self) -> AdjustmentRepository: ...
+    @property
+    def linked_identities(self) -> LinkedIdentities: ...
+    @property
+    def second_factor(self) -> SecondFactorRepository: ...
+    @property
+    def challenges(self) -> ChallengeRepository: ...
     @property
     def audit(self) -> AuditTrail: ...
 

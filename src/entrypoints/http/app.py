@@ -9,7 +9,6 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
@@ -18,6 +17,7 @@ from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
+from entrypoints.http.external_routes import ExternalSignInController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.invoice_routes import (
@@ -41,8 +41,10 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
+from entrypoints.http.request_log_routes import RequestLogController, key_usage
 from entrypoints.http.run_routes import RunController
 from entrypoints.http.run_stream import UpdateTexts, stream
+from entrypoints.http.second_factor_routes import SecondFactorController
 from entrypoints.http.session_routes import SessionController, jwks
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
@@ -60,6 +62,20 @@ USE_CASES = (
     "show_user",
     "show_balance",
     "list_entries",
+    "identity_providers",
+    "depart_to_provider",
+    "arrive_from_provider",
+    "confirm_link",
+    "depart_to_link",
+    "list_identities",
+    "unlink_identity",
+    "meet_challenge",
+    "show_second_factor",
+    "propose_second_factor",
+    "confirm_second_factor",
+    "replace_recovery_codes",
+    "remove_second_factor",
+    "step_up",
     "create_project",
     "list_projects",
     "show_project",
@@ -133,6 +149,10 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "list_requests",
+    "sum_requests",
+    "export_requests",
+    "show_key_usage",
     "read_own_audit",
     "oversee_audit",
     "oversee_people",
@@ -169,6 +189,8 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[
             IdentityController,
             SessionController,
+            SecondFactorController,
+            ExternalSignInController,
             ProjectController,
             DocumentController,
             RunController,
@@ -188,6 +210,8 @@ def create_app(settings: Settings) -> Litestar:
             AdminModelPriceController,
             AdminExchangeRateController,
             UsageController,
+            RequestLogController,
+            key_usage,
             QuoteController,
             KeyController,
             WebhookEndpointController,
@@ -210,11 +234,6 @@ def create_app(settings: Settings) -> Litestar:
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            PrometheusConfig(
-                app_name="bharatbuild", prefix="bharatbuild", group_path=True
-            ).middleware,
-        ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
             allow_headers=[

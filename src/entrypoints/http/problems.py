@@ -14,6 +14,7 @@ from litestar.types import ExceptionHandlersMap
 
 from application.ports.live import TicketsUnavailable
 from application.ports.object_store import ObjectNotFound, ObjectStoreUnavailable
+from application.ports.usage_log import UsageStreamAway
 from domain.shared.errors import DomainError
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,14 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "invalid_credentials": Kind(401, "Email or password is wrong"),
         "refresh_refused": Kind(401, "The session is over"),
         "origin_refused": Kind(403, "Not from this page"),
+        "challenge_over": Kind(401, "The sign-in is over"),
+        "wrong_code": Kind(403, "The code is wrong"),
+        "reauthentication_failed": Kind(403, "Prove who you are"),
+        "second_factor_required": Kind(403, "A second factor is needed"),
+        "second_factor_kept": Kind(409, "The role needs a second factor"),
+        "no_second_factor": Kind(409, "There is no second factor"),
+        "identity_taken": Kind(409, "The identity is linked"),
+        "last_way_in": Kind(409, "There is no other way in"),
         "permission_denied": Kind(403, "Not allowed"),
         "insufficient_scope": Kind(403, "The API key is not for this"),
         "mode_not_allowed": Kind(403, "The API key is not for this mode"),
@@ -95,8 +104,10 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "unknown_price": Kind(503, "No price is known"),
         "database_unavailable": Kind(503, "The database is away"),
         "storage_unavailable": Kind(503, "The storage is away"),
-        "redis_unavailable": Kind(503, "The ticket store is away"),
+        "redis_unavailable": Kind(503, "Tickets and live figures are away"),
         "gateway_unavailable": Kind(503, "The payment gateway is away"),
+        "provider_unavailable": Kind(503, "The other side is away"),
+        "provider_not_configured": Kind(503, "Not set up here"),
         "payments_not_configured": Kind(503, "Nothing can be bought here"),
         "internal_error": Kind(500, "Something broke on our side"),
     }
@@ -224,6 +235,12 @@ def _tickets(request: Request[Any, Any, Any], error: Exception) -> Response[byte
     )
 
 
+def _counts(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    return problem(
+        request, "redis_unavailable", "The live figure is not known now. Try again shortly."
+    )
+
+
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("unexpected error", path=request.url.path, exc_info=error)
     return problem(
@@ -241,5 +258,6 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     ObjectStoreUnavailable: _storage,
     ObjectNotFound: _storage,
     TicketsUnavailable: _tickets,
+    UsageStreamAway: _counts,
     Exception: _unexpected,
 }

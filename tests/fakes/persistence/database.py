@@ -33,9 +33,12 @@ from domain.billing.plans import Plan
 from domain.billing.seats import Seat
 from domain.billing.serials import DocumentKind, FinancialYear, Turn
 from domain.billing.subscriptions.subscription import Charge, Subscription
+from domain.identity.linked_identity import LinkedIdentity, ProviderName
+from domain.identity.second_factor import Challenge, TotpFactor
 from domain.identity.session import Session as SignIn
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey
+from domain.keys.usage_log import LoggedRequest
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project
@@ -217,6 +220,19 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeRow:
+    """A sign-in that waits for its second factor, and what became of it."""
+
+    challenge: Challenge
+    attempts: int = 0
+    used: bool = False
+
+    def live(self, now: datetime) -> bool:
+        """Whether it can still be met at ``now``."""
+        return not self.used and self.challenge.expires_at > now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRow:
     """A refresh token's digest, and what became of it."""
 
@@ -271,11 +287,16 @@ class Tables:
     retention: dict[tuple[UserId, ProjectId], datetime] = field(default_factory=dict)
     retention_looks: dict[ProjectId, datetime] = field(default_factory=dict)
     api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
+    requests: dict[UUID, LoggedRequest] = field(default_factory=dict)
     webhook_endpoints: dict[WebhookEndpointId, EndpointRow] = field(default_factory=dict)
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
     webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
     adjustments: dict[AdjustmentId, Adjustment] = field(default_factory=dict)
+    linked_identities: dict[tuple[ProviderName, str], LinkedIdentity] = field(default_factory=dict)
+    totp_factors: dict[UserId, TotpFactor] = field(default_factory=dict)
+    recovery_codes: dict[tuple[UserId, str], bool] = field(default_factory=dict)
+    challenges: dict[str, ChallengeRow] = field(default_factory=dict)
     audit: dict[int, AuditEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":

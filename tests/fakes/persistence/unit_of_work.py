@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
@@ -22,6 +23,7 @@ from application.ports.persistence import (
     UserRepository,
 )
 from application.ports.prices import PriceRecords
+from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
@@ -32,6 +34,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.audit import InMemoryAuditTrail
@@ -54,6 +57,11 @@ from tests.fakes.persistence.projects import (
 )
 from tests.fakes.persistence.runs import InMemoryRuns
 from tests.fakes.persistence.sessions import InMemorySessions
+from tests.fakes.persistence.sign_in import (
+    InMemoryChallenges,
+    InMemoryLinkedIdentities,
+    InMemorySecondFactor,
+)
 from tests.fakes.persistence.subscriptions import (
     InMemoryEntitlements,
     InMemoryNotices,
@@ -63,6 +71,7 @@ from tests.fakes.persistence.subscriptions import (
     InMemorySubscriptions,
 )
 from tests.fakes.persistence.usage import InMemoryUsage
+from tests.fakes.persistence.usage_log import InMemoryUsageLog
 from tests.fakes.persistence.users import InMemoryUsers
 from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
@@ -93,9 +102,13 @@ class InMemoryTransaction:
     notices: NoticeRepository
     retention: RetentionRepository
     keys: ApiKeyRepository
+    usage_log: UsageLog
     sessions: SessionRepository
     webhooks: Webhooks
     adjustments: AdjustmentRepository
+    linked_identities: LinkedIdentities
+    second_factor: SecondFactorRepository
+    challenges: ChallengeRepository
     audit: AuditTrail
 
 
@@ -132,8 +145,12 @@ class InMemoryUnitOfWork(UnitOfWork):
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
+                usage_log=InMemoryUsageLog(session),
                 sessions=InMemorySessions(session),
                 webhooks=InMemoryWebhooks(session),
                 adjustments=InMemoryAdjustments(session),
+                linked_identities=InMemoryLinkedIdentities(session),
+                second_factor=InMemorySecondFactor(session),
+                challenges=InMemoryChallenges(session),
                 audit=InMemoryAuditTrail(session),
             )
