@@ -271,7 +271,8 @@ def report(targets: Sequence[Target]) -> bool:
     by_name = {target.name: target for target in targets}
     ours, floor = by_name["keyed read"], by_name["the floor"]
     print(
-        f"\n{'':<52}{'a second':>9}{'p50 ms':>8}{'p99 ms':>8}{'client':>8}{'server µs':>11}{'ratio':>7}"
+        f"\n{'':<52}{'a second':>9}{'p50 ms':>8}{'p99 ms':>8}{'client':>8}"
+        f"{'server µs':>11}{'ratio':>7}"
     )
     for target in targets:
         ratio = of(target, floor)
