@@ -9,7 +9,6 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
@@ -31,6 +30,7 @@ from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.openapi.serving import openapi_config
 from entrypoints.http.operation_routes import HealthController, metrics
+from entrypoints.http.people_routes import AdminAdjustmentController, AdminPeopleController
 from entrypoints.http.plan_routes import (
     AdminPlanController,
     AdminSubscriptionController,
@@ -42,6 +42,7 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
+from entrypoints.http.request_log_routes import RequestLogController, key_usage
 from entrypoints.http.run_routes import RunController
 from entrypoints.http.run_stream import UpdateTexts, stream
 from entrypoints.http.second_factor_routes import SecondFactorController
@@ -159,8 +160,15 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "list_requests",
+    "sum_requests",
+    "export_requests",
+    "show_key_usage",
     "read_own_audit",
     "oversee_audit",
+    "oversee_people",
+    "manage_people",
+    "adjust_credits",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -214,11 +222,15 @@ def create_app(settings: Settings) -> Litestar:
             AdminModelPriceController,
             AdminExchangeRateController,
             UsageController,
+            RequestLogController,
+            key_usage,
             QuoteController,
             KeyController,
             WebhookEndpointController,
             AccountAuditController,
             AdminAuditController,
+            AdminPeopleController,
+            AdminAdjustmentController,
             stream,
         ],
     )
@@ -241,11 +253,6 @@ def create_app(settings: Settings) -> Litestar:
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            PrometheusConfig(
-                app_name="bharatbuild", prefix="bharatbuild", group_path=True
-            ).middleware,
-        ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
             allow_headers=[
