@@ -14,7 +14,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench-pipeline: $(VENV)/.ready ## measure a run against its critical path, and t
 
 bench-durability: $(VENV)/.ready ## measure commits, recovery from a SIGKILL, the dispatcher and live streams
 	@$(BIN)/python -m benchmarks.durability
+
+api-contract: $(VENV)/.ready ## accept what a change adds for partners (BREAKING=yes: and takes away)
+	@$(BIN)/python -m tests.api_contract $(if $(BREAKING),--breaking)
 
 bench-ledger: $(VENV)/.ready ## measure the ledger: contended, spread, and with ROWS=10000000 postings
 	@$(BIN)/python -m benchmarks.ledger --rows $(ROWS)

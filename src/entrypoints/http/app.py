@@ -17,6 +17,8 @@ from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provid
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.billing_routes import BillingController, receive_event
+from entrypoints.http.bodies import CheckedRequest
+from entrypoints.http.docs_routes import DocsController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.invoice_routes import (
@@ -175,6 +177,7 @@ def create_app(settings: Settings) -> Litestar:
             QuoteController,
             KeyController,
             WebhookEndpointController,
+            DocsController,
             stream,
         ],
     )
@@ -189,6 +192,7 @@ def create_app(settings: Settings) -> Litestar:
             "once": Provide(provide_once, sync_to_thread=False),
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
+        request_class=CheckedRequest,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
             PrometheusConfig(

@@ -1,0 +1,59 @@
+"""One HTTP process of the platform, as an operator would start it."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from adapters.security import generate_box_key, generate_pepper, generate_signing_key
+from entrypoints.local_stack import StackAddresses
+from entrypoints.local_stack.ports import choose_free_port
+
+
+def environment_of(stack: StackAddresses) -> dict[str, str]:
+    """What processes on these servers are started with: new secrets, and generous limits."""
+    environment = {
+        **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
+        **stack.environment(),
+        "JWT_SIGNING_KEY": generate_signing_key()[1],
+        "API_KEY_PEPPERS": generate_pepper(),
+        "SECRET_BOX_KEYS": generate_box_key(),
+        "KEY_PER_MINUTE": "100000",
+        "USER_PER_MINUTE": "100000",
+    }
+    environment.pop("DATABASE_OWNER_URL", None)
+    return environment
+
+
+@asynccontextmanager
+async def http_process(environment: dict[str, str], log: Path) -> AsyncIterator[str]:
+    """The process, and where it will answer."""
+    port = choose_free_port()
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "entrypoints.cli.main", "http"),
+            env={**environment, "HTTP_PORT": str(port)},
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def answers(url: str) -> None:
+    """Wait until the process answers."""
+    async with asyncio.timeout(40), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            try:
+                if (await client.get(f"{url}/health/live")).status_code == httpx.codes.OK:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.1)
