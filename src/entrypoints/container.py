@@ -9,6 +9,7 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from dependency_injector import containers, providers
@@ -20,6 +21,7 @@ from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
 from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
+from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
@@ -32,6 +34,7 @@ from adapters.postgres.payment_work import (
     PostgresWebhookInbox,
     PostgresWebhookWork,
 )
+from adapters.postgres.sessions import PostgresOldSessions
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
@@ -51,13 +54,17 @@ from adapters.security import (
     BoxKeys,
     KeyRing,
     PepperedKeySecrets,
+    PepperedRefreshTokens,
     Peppers,
+    ReloadedKeyRing,
     SignedAccessTokens,
     UnusableKey,
+    pem_blocks,
 )
 from adapters.system import SystemClock, UuidMaker
 from adapters.webhooks import SocketWebhookSender
 from application import failpoints
+from application.audit.read_audit import OverseeAudit, ReadOwnAudit
 from application.billing.billing_profile import SaveBillingProfile, ShowBillingProfile
 from application.billing.buy_credits import BuyCredits, CancelOrder
 from application.billing.expire_credits import ExpireCredits
@@ -90,9 +97,20 @@ from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
+from application.identity.authenticate_session import AuthenticateSession, SessionCache
+from application.identity.delete_old_sessions import DeleteOldSessions
+from application.identity.end_sessions import (
+    ListSessions,
+    RevokeSession,
+    SignOut,
+    SignOutEverywhere,
+)
+from application.identity.open_session import SessionOpener
+from application.identity.refresh_session import RefreshSession
 from application.identity.register_user import RegisterUser
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
+from application.identity.watch_access import WatchAccess
 from application.keys.admit_request import AdmitRequest, LimitPolicies
 from application.keys.authenticate_key import AuthenticateKey
 from application.keys.edit_key import EditKey
@@ -163,20 +181,21 @@ from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 def access_tokens(settings: Settings) -> SignedAccessTokens:
     """The tokens of the settings' keys; further verification keys stand one after another.
 
+    A key ring in a file is read again when the file changes.
+
     Raises:
         SettingsInvalid: there is no signing key.
     """
     if not settings.jwt_signing_key:
         raise SettingsInvalid("Not set: JWT_SIGNING_KEY, an Ed25519 private key in PKCS #8 PEM.")
-    marker = "-----END"
-    blocks, block = [], ""
-    for line in settings.jwt_verification_keys.splitlines(keepends=True):
-        block += line
-        if line.startswith(marker):
-            blocks.append(block)
-            block = ""
+    further = pem_blocks(settings.jwt_verification_keys)
+    ring = (
+        ReloadedKeyRing(Path(settings.jwt_signing_key_file), further)
+        if settings.jwt_signing_key_file
+        else KeyRing.from_pem(settings.jwt_signing_key, further)
+    )
     return SignedAccessTokens(
-        KeyRing.from_pem(settings.jwt_signing_key, blocks),
+        ring,
         SystemClock(),
         settings.jwt_issuer,
         settings.jwt_audience,
@@ -190,12 +209,25 @@ def key_secrets(settings: Settings) -> PepperedKeySecrets:
     Raises:
         SettingsInvalid: there is no pepper, or one does not fit.
     """
+    return PepperedKeySecrets(_peppers(settings))
+
+
+def _peppers(settings: Settings) -> Peppers:
     if not settings.api_key_peppers:
         raise SettingsInvalid("Not set: API_KEY_PEPPERS, e.g. 1: and 64 random hexadecimal digits.")
     try:
-        return PepperedKeySecrets(Peppers.parse(settings.api_key_peppers))
+        return Peppers.parse(settings.api_key_peppers)
     except UnusableKey as error:
         raise SettingsInvalid(f"API_KEY_PEPPERS: {error}") from error
+
+
+def refresh_tokens(settings: Settings) -> PepperedRefreshTokens:
+    """How refresh tokens are made and hashed.
+
+    Raises:
+        SettingsInvalid: there is no pepper, or one does not fit.
+    """
+    return PepperedRefreshTokens(_peppers(settings))
 
 
 def limit_policies(settings: Settings) -> LimitPolicies:
@@ -313,8 +345,24 @@ class Container(containers.DeclarativeContainer):
     register_user = providers.Singleton(
         RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
     )
-    sign_in = providers.Singleton(SignIn, uow, hasher, tokens)
+    refresh_tokens = providers.Singleton(refresh_tokens, settings)
+    session_opener = providers.Singleton(SessionOpener, tokens, refresh_tokens, clock, ids)
+    session_cache = providers.Singleton(SessionCache, key_changes)
+    authenticate_session = providers.Singleton(AuthenticateSession, uow, session_cache, clock)
+    refresh_session = providers.Singleton(RefreshSession, uow, refresh_tokens, tokens, key_changes)
+    sign_in = providers.Singleton(SignIn, uow, hasher, session_opener)
+    sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
+    list_sessions = providers.Singleton(ListSessions, uow)
+    revoke_session = providers.Singleton(RevokeSession, uow, key_changes)
+    sign_out_everywhere = providers.Singleton(SignOutEverywhere, uow, key_changes)
+    watch_access = providers.Singleton(WatchAccess, uow, key_changes, clock)
+    old_sessions = providers.Singleton(PostgresOldSessions, dispatch_engine)
+    delete_old_sessions = providers.Singleton(DeleteOldSessions, old_sessions)
     show_user = providers.Singleton(ShowUser, uow)
+
+    audit_oversight = providers.Singleton(PostgresAuditOversight, dispatch_engine)
+    read_own_audit = providers.Singleton(ReadOwnAudit, uow)
+    oversee_audit = providers.Singleton(OverseeAudit, audit_oversight)
 
     show_balance = providers.Singleton(ShowBalance, uow)
     list_entries = providers.Singleton(ListEntries, uow)
@@ -343,6 +391,7 @@ class Container(containers.DeclarativeContainer):
         AdmitRequest,
         tokens,
         authenticate_key,
+        authenticate_session,
         limiter,
         providers.Singleton(limit_policies, settings),
         limit_metrics,
@@ -449,7 +498,7 @@ class Container(containers.DeclarativeContainer):
     )
     oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
     refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
-    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
+    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work, uow)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 
     subscription_schedule = providers.Singleton(PostgresSubscriptionSchedule, dispatch_engine)

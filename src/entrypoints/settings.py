@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     s3_region: str = "us-east-1"
 
     jwt_signing_key: str = ""
+    jwt_signing_key_file: str = ""
     jwt_verification_keys: str = ""
     jwt_issuer: str = "bharatbuild"
     jwt_audience: str = "bharatbuild-api"

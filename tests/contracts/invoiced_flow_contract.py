@@ -5,12 +5,13 @@ import asyncio
 from application.billing.refund_desk import RefundOrder
 from domain.billing.invoice import CreditNote, Invoice, sum_of
 from domain.billing.payments import Payment, TransactionStatus
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_user
 from tests.contracts.shop import CAPTURED, FAILED, Shop
 
 
 def give_back(payment: Payment, amount_paise: int | None = None) -> RefundOrder:
     return RefundOrder(
+        origin=ORIGIN,
         user_id=payment.user_id,
         payment_id=payment.id,
         amount_paise=amount_paise,

@@ -7,9 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from application.ports.live import LiveUpdates, Nudge, StepProgress, StreamTickets
+from application.ports.live import (
+    LiveUpdates,
+    Nudge,
+    StepProgress,
+    StreamHolder,
+    StreamTickets,
+)
 from domain.shared.events import EventType, RunEvent
-from domain.shared.ids import RunId, UserId
+from domain.shared.ids import ApiKeyId, RunId, SessionId, UserId
 from tests.contracts.samples import new_id
 
 ARRIVAL_SECONDS = 5.0
@@ -158,18 +164,32 @@ class LiveUpdatesContract:
         assert arrived == [Nudge(seq=seq) for seq in range(1, 101) for _ in range(5)]
 
 
+def make_holder(**more: object) -> StreamHolder:
+    return StreamHolder(user_id=UserId(new_id()), **more)  # type: ignore[arg-type]  # by the test
+
+
 class StreamTicketsContract:
     """Subclasses provide ``tickets`` and ``let_pass``, which lets that many seconds pass."""
 
     async def test_a_ticket_names_its_holder(self, tickets: StreamTickets) -> None:
-        user, run = UserId(new_id()), make_run_id()
+        user, run = make_holder(), make_run_id()
         ticket = await tickets.issue(user, run, 30)
 
         assert await tickets.redeem(ticket, run) == user
 
+    async def test_a_ticket_remembers_what_it_was_asked_for_with(
+        self, tickets: StreamTickets
+    ) -> None:
+        run = make_run_id()
+        for holder in (
+            make_holder(session_id=SessionId(new_id())),
+            make_holder(key_id=ApiKeyId(new_id())),
+        ):
+            assert await tickets.redeem(await tickets.issue(holder, run, 30), run) == holder
+
     async def test_a_ticket_is_used_up(self, tickets: StreamTickets) -> None:
         run = make_run_id()
-        ticket = await tickets.issue(UserId(new_id()), run, 30)
+        ticket = await tickets.issue(make_holder(), run, 30)
         await tickets.redeem(ticket, run)
 
         assert await tickets.redeem(ticket, run) is None
@@ -178,7 +198,7 @@ class StreamTicketsContract:
         self, tickets: StreamTickets
     ) -> None:
         run = make_run_id()
-        ticket = await tickets.issue(UserId(new_id()), run, 30)
+        ticket = await tickets.issue(make_holder(), run, 30)
 
         assert await tickets.redeem(ticket, make_run_id()) is None
         assert await tickets.redeem(ticket, run) is None
@@ -193,13 +213,13 @@ class StreamTicketsContract:
         self, tickets: StreamTickets, let_pass: Callable[[int], Awaitable[None]]
     ) -> None:
         run = make_run_id()
-        ticket = await tickets.issue(UserId(new_id()), run, 1)
+        ticket = await tickets.issue(make_holder(), run, 1)
         await let_pass(1)
 
         assert await tickets.redeem(ticket, run) is None
 
     async def test_tickets_do_not_affect_each_other(self, tickets: StreamTickets) -> None:
-        user, run = UserId(new_id()), make_run_id()
+        user, run = make_holder(), make_run_id()
         first, second = await tickets.issue(user, run, 30), await tickets.issue(user, run, 30)
         assert first != second
         await tickets.redeem(first, run)
@@ -209,7 +229,7 @@ class StreamTicketsContract:
     async def test_of_fifty_redemptions_at_once_exactly_one_wins(
         self, tickets: StreamTickets
     ) -> None:
-        user, run = UserId(new_id()), make_run_id()
+        user, run = make_holder(), make_run_id()
         ticket = await tickets.issue(user, run, 30)
 
         outcomes = await asyncio.gather(*(tickets.redeem(ticket, run) for _ in range(50)))
@@ -221,4 +241,4 @@ class StreamTicketsContract:
         self, tickets: StreamTickets, ttl_seconds: int
     ) -> None:
         with pytest.raises(ValueError, match="live for at least"):
-            await tickets.issue(UserId(new_id()), make_run_id(), ttl_seconds)
+            await tickets.issue(make_holder(), make_run_id(), ttl_seconds)

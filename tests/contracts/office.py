@@ -26,7 +26,7 @@ from domain.billing.plans import Plan
 from domain.billing.subscriptions.subscription import Subscription
 from domain.identity.user import User
 from domain.shared.ids import OrderId
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_user
 from tests.contracts.shop import FAILED, Shop
 
 
@@ -121,7 +121,7 @@ class Office(Shop):
     async def buyer(self, plan: str = "pro", *, seats: int = 1) -> User:
         """Somebody new whose first period is paid."""
         user = await self.person()
-        await self.start(NewSubscription(user_id=user.id, plan=plan, seats=seats))
+        await self.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan=plan, seats=seats))
         await self.pay(user)
         return user
 

@@ -35,7 +35,9 @@ from domain.billing.payments import (
 )
 from domain.identity.user import User
 from domain.shared.errors import Conflict, InvalidValue, NotFound
+from domain.shared.ids import UserId
 from tests.contracts.samples import (
+    ORIGIN,
     all_at_once,
     keep_order,
     keep_user,
@@ -48,6 +50,7 @@ from tests.contracts.shop import AUTHORIZED, CAPTURED, FAILED, Shop
 from tests.fakes.gateway_store import ScriptedGateway
 
 CREDITS = 20_000
+OPERATOR = UserId(new_id())
 """What the starter pack brings."""
 
 PENDING = TransactionStatus.PENDING
@@ -366,7 +369,7 @@ class PaymentFlowContract:
             await shop.refunds.record(order.user_id, payment.id, seen)
         shop.gateway.refund_status = PROCESSED
         await shop.gateway.forget_refunds(order.gateway_order_id)
-        again = await shop.refunds.retry(order.user_id, refund.id)
+        again = await shop.refunds.retry(order.user_id, refund.id, origin=ORIGIN)
         assert (again.status, again.attempt) == (PROCESSED, 2)
         assert shop.top_ups.asked == ["fail", "fulfil", "reverse"]
 
@@ -412,7 +415,7 @@ class PaymentFlowContract:
         assert await shop.credits(order.user_id) == (0, 0)
         with pytest.raises(NothingToRefund):
             await shop.refunds.request(_give_back(payment, 1))
-        again = await shop.refunds.retry(order.user_id, refund.id)
+        again = await shop.refunds.retry(order.user_id, refund.id, origin=ORIGIN)
         assert again.attempt == 2
         assert await shop.credits(order.user_id) == (0, 0)
 
@@ -428,7 +431,7 @@ class PaymentFlowContract:
         order, payment = await shop.paid()
         refund = await shop.refunds.request(_give_back(payment, 100))
         with pytest.raises(Conflict):
-            await shop.refunds.retry(order.user_id, refund.id)
+            await shop.refunds.retry(order.user_id, refund.id, origin=ORIGIN)
 
     # Disputes
 
@@ -498,14 +501,14 @@ class PaymentFlowContract:
         await shop.act()
         assert shop.metrics.alerts == ["payment_mismatch", "event_set_aside"]
         (aside,) = await shop.events(WebhookStatus.SET_ASIDE, Page(limit=1))
-        await shop.events.retry(aside.id)
+        await shop.events.retry(OPERATOR, aside.id, origin=ORIGIN)
         await shop.act()
         assert shop.metrics.alerts == ["payment_mismatch", "event_set_aside"] * 2
         assert await shop.credits(order.user_id) == (0, 0)
 
     async def test_only_an_event_that_was_set_aside_can_be_tried_again(self, shop: Shop) -> None:
         with pytest.raises(Conflict):
-            await shop.events.retry(new_id())
+            await shop.events.retry(OPERATOR, new_id(), origin=ORIGIN)
 
     async def test_an_event_waits_for_a_gateway_that_is_away(self, shop: Shop) -> None:
         order = await shop.order()
@@ -867,6 +870,7 @@ async def _spend(shop: Shop, user_id: object, credits: int) -> None:
 
 def _give_back(payment: Payment, amount_paise: int | None = None) -> RefundOrder:
     return RefundOrder(
+        origin=ORIGIN,
         user_id=payment.user_id,
         payment_id=payment.id,
         amount_paise=amount_paise,

@@ -26,11 +26,13 @@ from application.ports.persistence import (
 )
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import DocumentType
+from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon
 from domain.billing.ledger import Grant, LotKind, Reservation
 from domain.billing.orders import Order, OrderPurpose, OrderStatus
 from domain.billing.payments import Payment, Refund, TransactionKind, TransactionStatus
 from domain.billing.usage import TokenUsage
+from domain.identity.session import ActingSession, Device, Session, SignInMethod
 from domain.identity.user import Role, User
 from domain.projects.agent_task import AgentTask, AgentTaskStatus, ArtifactRef
 from domain.projects.document import Document
@@ -44,11 +46,15 @@ from domain.shared.ids import (
     OrderId,
     ProjectId,
     RunId,
+    SessionId,
     TransactionId,
     UserId,
 )
 
 T = TypeVar("T")
+
+ORIGIN = Origin.of_system("tests")
+"""Who acts where it does not matter."""
 
 LONG_LEASE = 3600.0
 """Seconds. Does not end within any test."""
@@ -309,6 +315,39 @@ async def keep_user(uow: UnitOfWork, *, credits: int = 0, **changes: Any) -> Use
         if credits:
             await tx.ledger.grant(make_grant(user.id, credits))
     return user
+
+
+def make_session(owner: User, **changes: Any) -> Session:
+    """A session of now, by password."""
+    now = datetime.now(UTC)
+    session = Session(
+        id=SessionId(new_id()),
+        user_id=owner.id,
+        version=owner.session_version,
+        methods=frozenset({SignInMethod.PASSWORD}),
+        device=Device(address="203.0.113.7", agent="A browser"),
+        created_at=now,
+        authenticated_at=now,
+        last_used_at=now,
+        expires_at=now + timedelta(days=14),
+    )
+    return replace(session, **changes)
+
+
+async def keep_session(
+    uow: UnitOfWork, owner: User | None = None, digest: str = "", **changes: Any
+) -> Session:
+    """A stored session with its first refresh token."""
+    owner = owner or await keep_user(uow)
+    session = make_session(owner, **changes)
+    async with uow.begin(owner.id) as tx:
+        await tx.sessions.open(session, digest or secrets.token_hex(32))
+    return session
+
+
+def make_acting() -> ActingSession:
+    """A session, as a token names it."""
+    return ActingSession(id=SessionId(new_id()), version=1)
 
 
 async def keep_project(uow: UnitOfWork, owner: User | None = None, **changes: Any) -> Project:

@@ -1,8 +1,9 @@
-"""What every ``PasswordHasher``, every ``AccessTokens`` and every ``SecretBox`` keeps."""
+"""What passwords, access tokens, refresh tokens and boxes for secrets keep, whoever makes them."""
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,8 +14,10 @@ from application.ports.security import (
     SecretBox,
     SecretUnreadable,
 )
+from application.ports.sessions import RefreshTokens
+from domain.identity.session import SignInMethod
 from domain.identity.user import NotAuthenticated, Role
-from tests.contracts.samples import make_user
+from tests.contracts.samples import make_acting, make_user
 from tests.fakes.clock import MovableClock
 
 PASSWORD = "correct horse battery staple"
@@ -91,24 +94,37 @@ class AccessTokensContract:
     async def test_a_token_speaks_for_its_user(self, tokens: AccessTokens, role: Role) -> None:
         user = make_user(role=role)
 
-        principal = tokens.verify(tokens.issue(user).token)
+        session = make_acting()
+        principal = tokens.verify(tokens.issue(user, session).token)
 
-        assert principal == Principal(user_id=user.id, role=role)
+        assert principal == Principal(user_id=user.id, role=role, session=session)
+
+    async def test_a_token_says_of_its_session_which_it_is_and_no_more(
+        self, tokens: AccessTokens
+    ) -> None:
+        session = make_acting()
+        known = replace(
+            session, methods=frozenset(SignInMethod), authenticated_at=datetime.now(UTC)
+        )
+
+        assert tokens.verify(tokens.issue(make_user(), known).token).session == session
 
     async def test_a_token_says_when_it_ends(
         self, tokens: AccessTokens, clock: MovableClock
     ) -> None:
-        assert tokens.issue(make_user()).expires_at == clock.now() + timedelta(minutes=10)
+        assert tokens.issue(make_user(), make_acting()).expires_at == clock.now() + timedelta(
+            minutes=10
+        )
 
     async def test_two_tokens_of_one_user_differ(self, tokens: AccessTokens) -> None:
         user = make_user()
 
-        assert tokens.issue(user).token != tokens.issue(user).token
+        assert tokens.issue(user, make_acting()).token != tokens.issue(user, make_acting()).token
 
     async def test_a_token_is_good_until_just_before_its_end(
         self, tokens: AccessTokens, clock: MovableClock
     ) -> None:
-        issued = tokens.issue(make_user())
+        issued = tokens.issue(make_user(), make_acting())
         clock.set(issued.expires_at - timedelta(seconds=1))
 
         tokens.verify(issued.token)
@@ -116,7 +132,7 @@ class AccessTokensContract:
     async def test_a_token_is_refused_at_its_end(
         self, tokens: AccessTokens, clock: MovableClock
     ) -> None:
-        issued = tokens.issue(make_user())
+        issued = tokens.issue(make_user(), make_acting())
         clock.set(issued.expires_at)
 
         with pytest.raises(NotAuthenticated):
@@ -130,7 +146,7 @@ class AccessTokensContract:
     async def test_every_refusal_reads_the_same(
         self, tokens: AccessTokens, clock: MovableClock
     ) -> None:
-        expired = tokens.issue(make_user())
+        expired = tokens.issue(make_user(), make_acting())
         clock.set(expired.expires_at)
 
         messages = set()
@@ -140,6 +156,43 @@ class AccessTokensContract:
             messages.add((refusal.value.message, *refusal.value.params))
 
         assert len(messages) == 1
+
+
+class RefreshTokensContract:
+    """Subclasses provide ``refresh_tokens``, and ``make(*secrets)``, the newest secret first."""
+
+    def test_no_two_are_alike(self, refresh_tokens: RefreshTokens) -> None:
+        made = {refresh_tokens.mint() for _ in range(100)}
+        assert len(made) == len({refresh_tokens.digest(token) for token in made}) == 100
+        assert refresh_tokens.salt() != refresh_tokens.salt()
+
+    def test_what_is_kept_says_nothing_of_a_token(self, refresh_tokens: RefreshTokens) -> None:
+        token = refresh_tokens.mint()
+        assert token not in refresh_tokens.digest(token)
+        assert len(refresh_tokens.digest(token)) == 64
+
+    @pytest.mark.parametrize("token", ["", "nonsense", "\ud800"])
+    def test_anything_can_be_looked_for(self, refresh_tokens: RefreshTokens, token: str) -> None:
+        assert len(refresh_tokens.digest(token)) == 64
+
+    def test_one_token_and_salt_have_one_successor(self, refresh_tokens: RefreshTokens) -> None:
+        token, salt = refresh_tokens.mint(), refresh_tokens.salt()
+        (successor,) = refresh_tokens.successors(token, salt)
+        assert refresh_tokens.successors(token, salt) == (successor,)
+        assert refresh_tokens.successors(token, refresh_tokens.salt()) != (successor,)
+        assert refresh_tokens.successors(successor, salt) != (successor,)
+
+    def test_a_successor_needs_the_secret(self, make: Callable[..., RefreshTokens]) -> None:
+        ours, theirs = make("ab" * 32), make("cd" * 32)
+        token, salt = ours.mint(), ours.salt()
+        assert ours.successors(token, salt) != theirs.successors(token, salt)
+
+    def test_a_successor_of_the_secret_before_is_found(
+        self, make: Callable[..., RefreshTokens]
+    ) -> None:
+        before, now = make("ab" * 32), make("cd" * 32, "ab" * 32)
+        token, salt = before.mint(), before.salt()
+        assert before.successors(token, salt)[0] == now.successors(token, salt)[1]
 
 
 class SecretBoxContract:

@@ -24,7 +24,7 @@ from domain.billing.top_ups import worth
 from domain.identity.user import User
 from domain.shared.errors import InvalidValue, NotFound
 from tests.contracts.office import Office
-from tests.contracts.samples import all_at_once, keep_project, make_user
+from tests.contracts.samples import ORIGIN, all_at_once, keep_project, make_user
 from tests.contracts.subscriptions_contract import plan_of
 
 DAY = timedelta(days=1)
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 class SubscriptionFlowContract:
     async def test_a_paid_order_starts_it_with_its_credits_and_limits(self, office: Office) -> None:
         user = await office.person()
-        shown = await office.start(NewSubscription(user_id=user.id, plan="pro"))
+        shown = await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))
         assert shown.subscription is not None
         assert shown.subscription.status is SubscriptionStatus.PENDING
         assert (shown.plan.code, await office.free(user)) == (FREE, 0)
@@ -109,9 +109,9 @@ class SubscriptionFlowContract:
         user = await office.buyer("student")
         sub = await office.has(user)
         office.clock.move((sub.period_end - sub.period_start) / 2)
-        shown = await office.preview(Change(user_id=user.id, plan="pro"))
+        shown = await office.preview(Change(origin=ORIGIN, user_id=user.id, plan="pro"))
         assert shown.due_now is not None
-        await office.manage.change(Change(user_id=user.id, plan="pro"))
+        await office.manage.change(Change(origin=ORIGIN, user_id=user.id, plan="pro"))
         order, _ = await office.pay(user)
         student, pro = await plan_of(office.uow, "student"), await plan_of(office.uow)
         assert order.amount_paise == shown.due_now.due_paise
@@ -124,8 +124,10 @@ class SubscriptionFlowContract:
         user = await office.buyer("team", seats=3)
         for number in (2, 3):
             member = await office.person()
-            assert (await office.seats.assign(user.id, member.email)).number == number
-        await office.manage.change(Change(user_id=user.id, seats=2))
+            assert (
+                await office.seats.assign(user.id, member.email, origin=ORIGIN)
+            ).number == number
+        await office.manage.change(Change(origin=ORIGIN, user_id=user.id, seats=2))
         sub = await office.has(user)
         assert (sub.seats, sub.next_seats) == (3, 2)
         await office.pass_time(sub.period_end - office.clock.now() + DAY)
@@ -140,19 +142,19 @@ class SubscriptionFlowContract:
         user = await office.buyer("team", seats=2)
         team = await plan_of(office.uow, "team")
         first, second = await office.person(), await office.person()
-        seat = await office.seats.assign(user.id, first.email.upper())
+        seat = await office.seats.assign(user.id, first.email.upper(), origin=ORIGIN)
         with pytest.raises(SeatTaken):
-            await office.seats.assign(user.id, first.email)
+            await office.seats.assign(user.id, first.email, origin=ORIGIN)
         with pytest.raises(NoFreeSeat):
-            await office.seats.assign(user.id, second.email)
+            await office.seats.assign(user.id, second.email, origin=ORIGIN)
         await office.settle()
         assert (await office.plan(first), await office.free(first)) == (team, team.credits)
-        await office.seats.withdraw(user.id, seat.number)
+        await office.seats.withdraw(user.id, seat.number, origin=ORIGIN)
         with pytest.raises(NotFound):
-            await office.seats.withdraw(user.id, seat.number)
+            await office.seats.withdraw(user.id, seat.number, origin=ORIGIN)
         await office.settle()
         assert (await office.plan(first)).code == FREE
-        await office.seats.assign(user.id, second.email)
+        await office.seats.assign(user.id, second.email, origin=ORIGIN)
         await office.settle()
         assert await office.plan(second) == team
         assert await office.free(second) == 0
@@ -164,7 +166,7 @@ class SubscriptionFlowContract:
     async def test_a_seat_waits_for_whoever_registers_with_its_email(self, office: Office) -> None:
         user = await office.buyer("team", seats=2)
         stranger = make_user()
-        assert (await office.seats.assign(user.id, stranger.email)).holder_id is None
+        assert (await office.seats.assign(user.id, stranger.email, origin=ORIGIN)).holder_id is None
         await office.settle()
         async with office.uow.begin(stranger.id) as tx:
             await tx.users.add(stranger)
@@ -176,7 +178,7 @@ class SubscriptionFlowContract:
 
     async def test_a_full_refund_ends_it_and_takes_the_credits_back(self, office: Office) -> None:
         user = await office.person()
-        await office.start(NewSubscription(user_id=user.id, plan="pro"))
+        await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))
         _, payment = await office.pay(user)
         half = payment.amount_paise // 2
         pro = await plan_of(office.uow)
@@ -190,9 +192,9 @@ class SubscriptionFlowContract:
 
     async def test_what_is_given_up_is_not_fulfilled_any_more(self, office: Office) -> None:
         user = await office.person()
-        await office.start(NewSubscription(user_id=user.id, plan="pro"))
+        await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))
         given_up = await office.asked(user)
-        await office.start(NewSubscription(user_id=user.id, plan="student"))
+        await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="student"))
         assert (await office.now(given_up)).status is OrderStatus.CANCELLED
         await office.gateway.approve(given_up.gateway_order_id)
         for seen in await office.gateway.payments_of(given_up.gateway_order_id):
@@ -204,7 +206,7 @@ class SubscriptionFlowContract:
 
     async def test_money_for_a_charge_that_is_void_becomes_credits(self, office: Office) -> None:
         user = await office.person()
-        await office.start(NewSubscription(user_id=user.id, plan="pro"))
+        await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))
         order = await office.asked(user)
         # Nobody has looked since: to the payment's side, the order is open yet.
         office.clock.move(timedelta(hours=25))
@@ -218,37 +220,39 @@ class SubscriptionFlowContract:
     async def test_cancel_pause_and_resume(self, office: Office) -> None:
         user = await office.buyer()
         sub = await office.has(user)
-        await office.manage.cancel(user.id)
+        await office.manage.cancel(user.id, origin=ORIGIN)
         assert (await office.has(user)).at_end is AtEnd.CANCEL
-        await office.manage.resume(user.id)
-        await office.manage.pause(user.id)
+        await office.manage.resume(user.id, origin=ORIGIN)
+        await office.manage.pause(user.id, origin=ORIGIN)
         await office.pass_time(sub.period_end - office.clock.now() + DAY)
         assert (await office.has(user)).status is SubscriptionStatus.PAUSED
         assert (await office.plan(user)).code == FREE
-        await office.manage.resume(user.id)
+        await office.manage.resume(user.id, origin=ORIGIN)
         await office.pay(user)
         again = await office.has(user)
         assert (again.status, again.period) == (SubscriptionStatus.ACTIVE, 1)
         assert again.period_start == office.clock.now()
-        await office.manage.cancel(user.id)
+        await office.manage.cancel(user.id, origin=ORIGIN)
         await office.pass_time(again.period_end - office.clock.now() + DAY)
         assert (await office.has(user)).status is SubscriptionStatus.CANCELLED
         with pytest.raises(NoSubscription):
-            await office.manage.resume(user.id)
+            await office.manage.resume(user.id, origin=ORIGIN)
 
     async def test_one_at_a_time_and_only_what_is_sold(self, office: Office) -> None:
         user = await office.buyer()
         with pytest.raises(AlreadySubscribed):
-            await office.start(NewSubscription(user_id=user.id, plan="student"))
+            await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="student"))
         other = await office.person()
         with pytest.raises(InvalidValue, match="code"):
-            await office.start(NewSubscription(user_id=other.id, plan="gold"))
+            await office.start(NewSubscription(origin=ORIGIN, user_id=other.id, plan="gold"))
         with pytest.raises(NoSubscription):
-            await office.manage.change(Change(user_id=other.id, plan="pro"))
+            await office.manage.change(Change(origin=ORIGIN, user_id=other.id, plan="pro"))
 
     async def test_a_trial_becomes_a_plan_when_it_is_paid(self, office: Office) -> None:
         user = await office.person()
-        shown = await office.start(NewSubscription(user_id=user.id, plan="pro", trial=True))
+        shown = await office.start(
+            NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro", trial=True)
+        )
         assert shown.plan.code == "pro"
         assert await office.free(user) == shown.plan.trial_credits
         await office.pass_time(5 * DAY)
@@ -269,7 +273,7 @@ class SubscriptionFlowContract:
         assert await self._granted(office, user) == 0
         await office.pass_time(50 * DAY, step=5 * DAY)
         assert await self._granted(office, user) == 2 * free.credits
-        await office.start(NewSubscription(user_id=user.id, plan="pro"))
+        await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))
         await office.pay(user)
         await office.pass_time(25 * DAY, step=5 * DAY)
         pro = await plan_of(office.uow)
@@ -308,6 +312,7 @@ class SubscriptionFlowContract:
     async def _refund(self, office: Office, payment: Payment, paise: int | None) -> None:
         await office.refunds.request(
             RefundOrder(
+                origin=ORIGIN,
                 user_id=payment.user_id,
                 payment_id=payment.id,
                 amount_paise=paise,

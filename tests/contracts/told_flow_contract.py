@@ -9,7 +9,7 @@ from domain.identity.user import User
 from domain.webhooks.endpoint import WebhookEndpoint
 from tests.contracts.invoiced_flow_contract import give_back
 from tests.contracts.office import Office
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_user
 from tests.contracts.shop import CAPTURED, FAILED, Shop
 from tests.contracts.webhooks_contract import keep_endpoint, listed
 
@@ -59,9 +59,11 @@ class ToldSubscriptionContract:
     async def test_the_life_of_a_subscription_is_told(self, office: Office) -> None:
         buyer = await office.person()
         endpoint = await listener(office, buyer, "subscription.*")
-        await office.start(NewSubscription(user_id=buyer.id, plan="pro", seats=1, trial=False))
+        await office.start(
+            NewSubscription(origin=ORIGIN, user_id=buyer.id, plan="pro", seats=1, trial=False)
+        )
         await office.pay(buyer)
-        await office.manage.cancel(buyer.id)
+        await office.manage.cancel(buyer.id, origin=ORIGIN)
         told = await heard(office, endpoint)
         assert [type_ for type_, _ in told] == ["subscription.activated", "subscription.cancelled"]
         assert {what["plan"] for _, what in told} == {"pro"}

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from application.ports.clock import Clock
-from application.ports.live import Nudge, StepProgress
+from application.ports.live import Nudge, StepProgress, StreamHolder
 from domain.shared.events import RunEvent
-from domain.shared.ids import RunId, UserId
+from domain.shared.ids import RunId
 
 
 class InMemoryLiveUpdates:
@@ -48,22 +48,22 @@ class InMemoryStreamTickets:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._issued = 0
-        self._tickets: dict[str, tuple[UserId, RunId, datetime]] = {}
+        self._tickets: dict[str, tuple[StreamHolder, RunId, datetime]] = {}
 
-    async def issue(self, user_id: UserId, run_id: RunId, ttl_seconds: int) -> str:
+    async def issue(self, holder: StreamHolder, run_id: RunId, ttl_seconds: int) -> str:
         if ttl_seconds <= 0:
             raise ValueError("A ticket must live for at least a second.")
         self._issued += 1
         ticket = f"ticket-{self._issued}"
         expires_at = self._clock.now() + timedelta(seconds=ttl_seconds)
-        self._tickets[ticket] = (user_id, run_id, expires_at)
+        self._tickets[ticket] = (holder, run_id, expires_at)
         return ticket
 
-    async def redeem(self, ticket: str, run_id: RunId) -> UserId | None:
+    async def redeem(self, ticket: str, run_id: RunId) -> StreamHolder | None:
         if ticket not in self._tickets:
             return None
-        user_id, its_run, expires_at = self._tickets.pop(ticket)
-        return user_id if its_run == run_id and self._clock.now() < expires_at else None
+        holder, its_run, expires_at = self._tickets.pop(ticket)
+        return holder if its_run == run_id and self._clock.now() < expires_at else None
 
 
 def _too_long(entry: RunEvent) -> bool:

@@ -1,10 +1,13 @@
 """Passwords and tokens without cryptography, for tests of what uses them."""
 
+import hashlib
 import itertools
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from application.ports.clock import Clock
 from application.ports.security import AccessToken, Principal, SecretUnreadable
+from domain.identity.session import ActingSession
 from domain.identity.user import NotAuthenticated, User
 
 
@@ -41,10 +44,13 @@ class OpaqueAccessTokens:
         self._ttl = ttl
         self._issued: dict[str, tuple[Principal, AccessToken]] = {}
 
-    def issue(self, user: User) -> AccessToken:
+    def issue(self, user: User, session: ActingSession) -> AccessToken:
         expires_at = self._clock.now().replace(microsecond=0) + self._ttl
         token = AccessToken(token=f"token-{len(self._issued) + 1}", expires_at=expires_at)
-        self._issued[token.token] = (Principal(user_id=user.id, role=user.role), token)
+        self._issued[token.token] = (
+            Principal(user_id=user.id, role=user.role, session=named(session)),
+            token,
+        )
         return token
 
     def verify(self, token: str) -> Principal:
@@ -52,6 +58,41 @@ class OpaqueAccessTokens:
         if principal is None or issued is None or issued.expires_at <= self._clock.now():
             raise NotAuthenticated("Sign in again: the access token is not valid.")
         return principal
+
+    def public_keys(self) -> Sequence[Mapping[str, str]]:
+        return []
+
+
+def named(session: ActingSession) -> ActingSession:
+    """What a token says of a session."""
+    return ActingSession(id=session.id, version=session.version)
+
+
+class CountingRefreshTokens:
+    """Refresh tokens in the order they were made; a digest is a hash.
+
+    Args:
+        secrets: in force, the newest first.
+    """
+
+    def __init__(self, *secrets: str) -> None:
+        self.secrets = secrets or ("secret",)
+        self._made = itertools.count(1)
+
+    def mint(self) -> str:
+        return f"refresh-{next(self._made)}"
+
+    def salt(self) -> bytes:
+        return f"salt-{next(self._made)}".encode()
+
+    def digest(self, token: str) -> str:
+        return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def successors(self, token: str, salt: bytes) -> tuple[str, ...]:
+        return tuple(
+            "after-" + self.digest(f"{secret}:{salt.decode()}:{token}")[:20]
+            for secret in self.secrets
+        )
 
 
 class TransparentSecretBox:

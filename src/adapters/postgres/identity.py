@@ -65,4 +65,5 @@ def _user(row: Row[Any] | None) -> User | None:
         role=Role(row.role),
         is_active=row.is_active,
         created_at=row.created_at,
+        session_version=row.session_version,
     )

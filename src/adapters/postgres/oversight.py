@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.audit_log import written
 from adapters.postgres.engine import open_engine, with_retries
-from adapters.postgres.tables import runs
+from adapters.postgres.tables import audit_log, runs
 from application.ports.persistence import Page, RunSummary
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.identity.user import Role
 from domain.projects.run import RunStatus
 from domain.shared.ids import ProjectId, RunId, UserId
@@ -39,7 +42,7 @@ class PostgresRunOversight:
         return await with_retries(execute)
 
 
-async def grant_role(owner_url: str, email: str, role: Role) -> bool:
+async def grant_role(owner_url: str, email: str, role: Role, origin: Origin) -> bool:
     """Give the person with that normalised email a role, as the owner: no service may.
 
     Returns whether there is such a person. Their present access tokens keep the old role.
@@ -47,11 +50,27 @@ async def grant_role(owner_url: str, email: str, role: Role) -> bool:
     engine = open_engine(owner_url, pool_size=1, application="bharatbuild-operator")
     try:
         async with engine.begin() as connection:
-            rows = await connection.execute(
-                text("UPDATE users SET role = :role WHERE email = :email RETURNING id"),
-                {"role": role.value, "email": email},
+            found = await connection.execute(
+                text("SELECT id, role FROM users WHERE email = :email FOR UPDATE"),
+                {"email": email},
             )
-            return rows.one_or_none() is not None
+            user = found.one_or_none()
+            if user is None:
+                return False
+            await connection.execute(
+                text("UPDATE users SET role = :role WHERE id = :id"),
+                {"role": role.value, "id": user.id},
+            )
+            changed = acted(
+                AuditAction.ROLE_CHANGED,
+                user.id,
+                before={"role": user.role},
+                after={"role": role},
+            )
+            await connection.execute(
+                insert(audit_log).values(written(UserId(user.id), origin, changed)).inline()
+            )
+            return True
     finally:
         await engine.dispose()
 

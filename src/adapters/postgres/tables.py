@@ -69,7 +69,47 @@ users = Table(
     Column("role", Text, nullable=False),
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
     _moment("created_at", default=True),
+    Column("session_version", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("email", name="users_email_key"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("methods", ARRAY(Text), nullable=False),
+    _text("address"),
+    _text("agent"),
+    _moment("created_at", default=True),
+    _moment("authenticated_at", default=True),
+    _moment("last_used_at", default=True),
+    _moment("expires_at"),
+    _moment("ended_at", nullable=True),
+    Column("ended_by", Text, nullable=True),
+    CheckConstraint(
+        "(ended_at IS NULL) = (ended_by IS NULL)",
+        name="sessions_ended_check",
+    ),
+    UniqueConstraint("id", "user_id", name="sessions_id_user_id_key"),
+    Index("sessions_of_user", "user_id", postgresql_where=text("ended_at IS NULL")),
+    Index("sessions_over", text("least(ended_at, expires_at)")),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("session_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("generation", Integer, nullable=False),
+    _moment("issued_at", default=True),
+    _moment("used_at", nullable=True),
+    Column("salt", LargeBinary, nullable=True),
+    CheckConstraint("(used_at IS NULL) = (salt IS NULL)", name="refresh_tokens_used_check"),
+    UniqueConstraint("session_id", "generation", name="refresh_tokens_generation_key"),
+    _of("sessions", "session_id", "refresh_tokens"),
 )
 
 projects = Table(
@@ -1051,6 +1091,8 @@ TENANT_TABLES = (
     credit_notes,
     usage,
     api_keys,
+    sessions,
+    refresh_tokens,
     webhook_endpoints,
     webhook_events,
     webhook_deliveries,

@@ -21,6 +21,7 @@ from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.subscriptions import (
     PostgresNotices,
     PostgresRetention,
@@ -62,6 +63,7 @@ class PostgresTransaction:
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
+        self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)
 

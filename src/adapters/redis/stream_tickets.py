@@ -11,8 +11,8 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from application.ports.live import TicketsUnavailable
-from domain.shared.ids import RunId, UserId
+from application.ports.live import StreamHolder, TicketsUnavailable
+from domain.shared.ids import ApiKeyId, RunId, SessionId, UserId
 
 _TICKET_BYTES = 32  # 256 bits: cannot be guessed within any lifetime
 _MAX_TICKET_LENGTH = 128
@@ -26,7 +26,7 @@ class RedisStreamTickets:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def issue(self, user_id: UserId, run_id: RunId, ttl_seconds: int) -> str:
+    async def issue(self, holder: StreamHolder, run_id: RunId, ttl_seconds: int) -> str:
         """Make a ticket for that person and run, good once within ``ttl_seconds``.
 
         Raises:
@@ -36,12 +36,14 @@ class RedisStreamTickets:
         if ttl_seconds <= 0:
             raise ValueError("A ticket must live for at least a second.")
         ticket = secrets.token_urlsafe(_TICKET_BYTES)
-        bearer = msgspec.json.encode(_Bearer(user=user_id, run=run_id))
+        bearer = msgspec.json.encode(
+            _Bearer(user=holder.user_id, run=run_id, session=holder.session_id, key=holder.key_id)
+        )
         async with _answered():
             await self._redis.set(_key(ticket), bearer, ex=ttl_seconds)
         return ticket
 
-    async def redeem(self, ticket: str, run_id: RunId) -> UserId | None:
+    async def redeem(self, ticket: str, run_id: RunId) -> StreamHolder | None:
         """Use a ticket up; None when it is unknown, used, too old, or another run's.
 
         A ticket shown for another run is used up too: its holder is confused or probing. If the
@@ -58,12 +60,20 @@ class RedisStreamTickets:
         if stored is None:
             return None
         bearer = msgspec.json.decode(stored, type=_Bearer)
-        return UserId(bearer.user) if bearer.run == run_id else None
+        if bearer.run != run_id:
+            return None
+        return StreamHolder(
+            user_id=UserId(bearer.user),
+            session_id=None if bearer.session is None else SessionId(bearer.session),
+            key_id=None if bearer.key is None else ApiKeyId(bearer.key),
+        )
 
 
 class _Bearer(msgspec.Struct, frozen=True):
     user: UUID
     run: UUID
+    session: UUID | None = None
+    key: UUID | None = None
 
 
 def _key(ticket: str) -> str:

@@ -11,9 +11,9 @@ taken from a token's header (RFC 8725 §3.1), and the header's ``typ`` is ``at+j
 other kind of token of ours can pass for one (RFC 8725 §3.11, RFC 9068 §2.1; without RFC 9068's
 ``client_id``, because there are no OAuth clients here). Time is judged by the ``Clock`` port.
 Keys are found by the thumbprint of their public half (RFC 7638), so a key's name cannot be
-mistyped and a PEM file is all there is to deploy. To rotate: add the new key's public half as a
-verification key everywhere; sign with the new key everywhere, keeping the old one's public half
-for verification; drop it once the last token signed with it has ended.
+mistyped and a PEM file is all there is to deploy. To rotate, a key is added to the file that signs
+from a later moment on (:func:`rotated`): everybody accepts it before anybody signs with it, and the
+one before stays accepted until the last token that it signed has ended.
 
 API keys: HMAC-SHA-256 under versioned peppers (:class:`PepperedKeySecrets`). To rotate the pepper:
 add one with a higher version everywhere, and drop the old one once no key that was sealed with it
@@ -23,13 +23,26 @@ Secrets that must be had back (those of webhooks): AES-256-GCM under versioned k
 (:class:`AesGcmSecretBox`). A key added with a higher version seals from
 then on; the older ones stay for what they sealed.
 
-The role in a token is what it was when the token was made: good for ten minutes of reads, and
-looked up again where it matters.
+The role in a token is what it was when the token was made. We do not go by it: the session that
+the token names is looked up, and with it the role, as it is now.
+
+Refresh tokens: 256 random bits, kept as SHA-256. What follows one is computed from it with a salt
+under a pepper (:class:`PepperedRefreshTokens`), so that a lost reply can be given again though
+nothing but hashes is kept.
 """
 
 from adapters.security.key_secrets import PepperedKeySecrets, Peppers, generate_pepper
-from adapters.security.keys import KeyRing, UnusableKey, generate_signing_key
+from adapters.security.keys import (
+    KeyRing,
+    ReloadedKeyRing,
+    Rotation,
+    UnusableKey,
+    generate_signing_key,
+    pem_blocks,
+    rotated,
+)
 from adapters.security.passwords import Argon2PasswordHasher, UnreadablePasswordHash
+from adapters.security.refresh_tokens import PepperedRefreshTokens
 from adapters.security.secret_box import AesGcmSecretBox, BoxKeys, generate_box_key
 from adapters.security.tokens import SignedAccessTokens
 
@@ -39,11 +52,16 @@ __all__ = [
     "BoxKeys",
     "KeyRing",
     "PepperedKeySecrets",
+    "PepperedRefreshTokens",
     "Peppers",
+    "ReloadedKeyRing",
+    "Rotation",
     "SignedAccessTokens",
     "UnreadablePasswordHash",
     "UnusableKey",
     "generate_box_key",
     "generate_pepper",
     "generate_signing_key",
+    "pem_blocks",
+    "rotated",
 ]

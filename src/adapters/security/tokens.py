@@ -1,22 +1,23 @@
 """Access tokens: JWTs signed with Ed25519."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import jwt
 
-from adapters.security.keys import KeyRing
+from adapters.security.keys import KeyRing, ReloadedKeyRing
 from application.ports.clock import Clock
 from application.ports.security import AccessToken, Principal
+from domain.identity.session import ActingSession
 from domain.identity.user import NotAuthenticated, Role, User
-from domain.shared.ids import UserId
+from domain.shared.ids import SessionId, UserId
 
 _ALGORITHM: Final = "EdDSA"
 _TYPE: Final = "at+jwt"
-_CLAIMS: Final = ("iss", "aud", "sub", "iat", "exp", "jti", "role")
+_CLAIMS: Final = ("iss", "aud", "sub", "iat", "exp", "jti", "role", "sid", "sv")
 
 _LEEWAY_SECONDS: Final = 2
 """By how much a token may come from the future: our machines' clocks are kept together by NTP,
@@ -34,12 +35,13 @@ class SignedAccessTokens:
         clock: decides what is expired.
         issuer: ``iss``, this platform's public URL.
         audience: ``aud``, the API they are for.
-        ttl: how long a token lives; short, because it cannot be taken back.
+        ttl: how long a token lives; short, because whoever else trusts our keys (the JWKS) does
+            not hear of a session's end before.
     """
 
     def __init__(
         self,
-        keys: KeyRing,
+        keys: KeyRing | ReloadedKeyRing,
         clock: Clock,
         issuer: str,
         audience: str,
@@ -51,9 +53,10 @@ class SignedAccessTokens:
         self._audience = audience
         self._ttl = ttl
 
-    def issue(self, user: User) -> AccessToken:
-        """A token for this user, from this moment on."""
+    def issue(self, user: User, session: ActingSession) -> AccessToken:
+        """A token for this user's session, from this moment on."""
         # Numeric dates are whole seconds; the answer and the claim must say the same.
+        keys = self._keys.at(self._clock.now())
         issued_at = int(self._clock.now().timestamp())
         expires_at = issued_at + int(self._ttl.total_seconds())
         token = jwt.encode(
@@ -65,10 +68,12 @@ class SignedAccessTokens:
                 "exp": expires_at,
                 "jti": secrets.token_urlsafe(16),
                 "role": user.role.value,
+                "sid": str(session.id),
+                "sv": session.version,
             },
-            self._keys.signing_key,
+            keys.signing_key,
             algorithm=_ALGORITHM,
-            headers={"kid": self._keys.signing_key_id, "typ": _TYPE},
+            headers={"kid": keys.signing_key_id, "typ": _TYPE},
         )
         return AccessToken(token=token, expires_at=datetime.fromtimestamp(expires_at, UTC))
 
@@ -81,10 +86,20 @@ class SignedAccessTokens:
         try:
             claims = self._verified_claims(token)
             self._check_times(claims)
-            return Principal(user_id=_user_id(claims), role=Role(_text(claims, "role")))
+            return Principal(
+                user_id=UserId(UUID(_text(claims, "sub"))),
+                role=Role(_text(claims, "role")),
+                session=ActingSession(
+                    id=SessionId(UUID(_text(claims, "sid"))), version=_number(claims, "sv")
+                ),
+            )
         # ValueError: not a UUID, not a role, or text that has no UTF-8 form.
         except (jwt.PyJWTError, ValueError) as error:
             raise NotAuthenticated("Sign in again: the access token is not valid.") from error
+
+    def public_keys(self) -> Sequence[Mapping[str, str]]:
+        """The keys whose signatures are accepted, as JSON Web Keys."""
+        return self._keys.public_keys()
 
     def _verified_claims(self, token: str) -> Mapping[str, object]:
         if len(token) > _MAX_TOKEN_LENGTH:
@@ -92,7 +107,7 @@ class SignedAccessTokens:
         header = jwt.get_unverified_header(token)
         if header.get("typ") != _TYPE:
             raise jwt.InvalidTokenError("The token is of another type.")
-        key = self._keys.verification_keys.get(header.get("kid", ""))
+        key = self._keys.accepted(header.get("kid", ""))
         if key is None:
             raise jwt.InvalidTokenError("The token is signed with an unknown key.")
         claims: dict[str, object] = jwt.decode(
@@ -114,17 +129,17 @@ class SignedAccessTokens:
 
     def _check_times(self, claims: Mapping[str, object]) -> None:
         now = self._clock.now().timestamp()
-        if _seconds(claims, "exp") <= now:
+        if _number(claims, "exp") <= now:
             raise jwt.ExpiredSignatureError("The token has expired.")
         starts = ("iat", "nbf") if "nbf" in claims else ("iat",)
-        if any(_seconds(claims, start) - _LEEWAY_SECONDS > now for start in starts):
+        if any(_number(claims, start) - _LEEWAY_SECONDS > now for start in starts):
             raise jwt.ImmatureSignatureError("The token is from the future.")
 
 
-def _seconds(claims: Mapping[str, object], name: str) -> int:
+def _number(claims: Mapping[str, object], name: str) -> int:
     value = claims[name]
     if not isinstance(value, int) or isinstance(value, bool):
-        raise jwt.InvalidTokenError(f"The claim {name} is not a whole number of seconds.")
+        raise jwt.InvalidTokenError(f"The claim {name} is not a whole number.")
     return value
 
 
@@ -133,7 +148,3 @@ def _text(claims: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str):
         raise jwt.InvalidTokenError(f"The claim {name} is not text.")
     return value
-
-
-def _user_id(claims: Mapping[str, object]) -> UserId:
-    return UserId(UUID(_text(claims, "sub")))

@@ -1,7 +1,7 @@
 """What an operator sees of everybody's money, and may do about it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +17,8 @@ from application.ports.payments import (
     WebhookWork,
 )
 from application.ports.persistence import Page, UnitOfWork
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon, normalised_code
 from domain.billing.orders import OrderPurpose
 from domain.billing.payments import Refund
@@ -52,6 +54,7 @@ class RefundAnyPayment:
         *,
         amount_paise: int | None,
         reason: str,
+        origin: Origin,
         request_key: str = "",
         once: Completion[Refund] | None = None,
     ) -> Refund:
@@ -77,6 +80,7 @@ class RefundAnyPayment:
                 amount_paise=amount_paise,
                 reason=reason.strip(),
                 requested_by=operator,
+                origin=origin,
                 request_key=f"{operator}:{request_key}" if request_key else "",
             )
         )
@@ -87,7 +91,7 @@ class RefundAnyPayment:
                 await once.store(tx.idempotency, refund)
         return refund
 
-    async def retry(self, refund_id: TransactionId) -> Refund:
+    async def retry(self, refund_id: TransactionId, *, origin: Origin) -> Refund:
         """Ask anew for a refund that has failed.
 
         Raises:
@@ -97,7 +101,7 @@ class RefundAnyPayment:
         owned = await self.schedule.owner_of(refund_id)
         if owned is None:
             raise NotFound("refund", refund_id)
-        return await self.refunds.retry(owned.user_id, refund_id)
+        return await self.refunds.retry(owned.user_id, refund_id, origin=origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +109,13 @@ class OverseeWebhooks:
     """Lists the gateway's events, and has one that was set aside acted on again."""
 
     work: WebhookWork
+    uow: UnitOfWork
 
     async def __call__(self, status: WebhookStatus, page: Page) -> Sequence[Webhook]:
         """The page's events, newest first."""
         return await self.work.page(status, limit=page.limit, after=page.after)
 
-    async def retry(self, webhook_id: UUID) -> None:
+    async def retry(self, operator: UserId, webhook_id: UUID, *, origin: Origin) -> None:
         """Make an event due again.
 
         Raises:
@@ -118,6 +123,9 @@ class OverseeWebhooks:
         """
         if not await self.work.try_again(webhook_id):
             raise Conflict("Only an event that was set aside can be tried again.")
+        # The event is the dispatcher's and the record the operator's: two transactions.
+        async with self.uow.begin(operator) as tx:
+            await tx.audit.record(origin, acted(AuditAction.GATEWAY_EVENT_RETRIED, webhook_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +151,12 @@ class ManageCoupons:
     ids: IdMaker
 
     async def make(
-        self, operator: UserId, command: NewCoupon, *, once: Completion[Coupon] | None = None
+        self,
+        operator: UserId,
+        command: NewCoupon,
+        *,
+        origin: Origin,
+        once: Completion[Coupon] | None = None,
     ) -> Coupon:
         """Keep a new coupon, valid from now unless said otherwise.
 
@@ -166,6 +179,7 @@ class ManageCoupons:
         )
         async with self.uow.begin(operator) as tx:
             await tx.coupons.add(coupon)
+            await tx.audit.record(origin, acted(AuditAction.COUPON_MADE, coupon.id, after=coupon))
             if once is not None:
                 await once.store(tx.idempotency, coupon)
         return coupon
@@ -175,16 +189,21 @@ class ManageCoupons:
         async with self.uow.begin(operator) as tx:
             return await tx.coupons.page(limit=page.limit, after=page.after)
 
-    async def switch(self, operator: UserId, coupon_id: CouponId, *, active: bool) -> Coupon:
+    async def switch(
+        self, operator: UserId, coupon_id: CouponId, *, active: bool, origin: Origin
+    ) -> Coupon:
         """Switch a coupon on or off. Orders that hold it keep their price.
 
         Raises:
             NotFound: there is no such coupon.
         """
         async with self.uow.begin(operator) as tx:
-            if not await tx.coupons.set_active(coupon_id, active=active):
+            before = await tx.coupons.get(coupon_id)
+            if before is None or not await tx.coupons.set_active(coupon_id, active=active):
                 raise NotFound("coupon", coupon_id)
-            coupon = await tx.coupons.get(coupon_id)
-        if coupon is None:
-            raise NotFound("coupon", coupon_id)
+            coupon = replace(before, active=active)
+            await tx.audit.record(
+                origin,
+                acted(AuditAction.COUPON_SWITCHED, coupon_id, before=before, after=coupon),
+            )
         return coupon

@@ -19,6 +19,8 @@ from application.ports.payment_gateway import (
     RefundRequest,
 )
 from application.ports.persistence import Transaction, UnitOfWork
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import (
     Payment,
@@ -45,6 +47,7 @@ class RefundOrder:
     payment_id: TransactionId
     amount_paise: int | None
     reason: str
+    origin: Origin
     requested_by: UserId | None = None
     request_key: str = ""
 
@@ -85,6 +88,9 @@ class RefundDesk:
                 new, requested_by=command.requested_by, request_key=command.request_key
             )
             await give_back(tx, payment, refund)
+            await tx.audit.record(
+                command.origin, acted(AuditAction.REFUND_REQUESTED, refund.id, after=refund)
+            )
         return await self.carry_out(refund)
 
     async def carry_out(self, refund: Refund) -> Refund:
@@ -108,7 +114,7 @@ class RefundDesk:
             return await self._refused(refund, refusal.message)
         return await self.record(refund.user_id, refund.payment_id, seen)
 
-    async def retry(self, user_id: UserId, refund_id: TransactionId) -> Refund:
+    async def retry(self, user_id: UserId, refund_id: TransactionId, *, origin: Origin) -> Refund:
         """Ask for a failed refund anew. What it took back is not taken back twice.
 
         Raises:
@@ -123,6 +129,7 @@ class RefundDesk:
             refund = await tx.payments.refund(refund_id)
             if refund is None or refund.status is not TransactionStatus.FAILED:
                 raise Conflict("Only a failed refund can be tried again.")
+            failed = refund
             refund = replace(
                 refund,
                 status=TransactionStatus.REQUESTED,
@@ -134,6 +141,9 @@ class RefundDesk:
                 await give_back(tx, payment, refund)
             else:
                 await tx.payments.put_refund(refund)
+            await tx.audit.record(
+                origin, acted(AuditAction.REFUND_RETRIED, refund.id, before=failed, after=refund)
+            )
         return await self.carry_out(refund)
 
     async def record(

@@ -8,6 +8,8 @@ from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
 from application.ports.prices import PriceRow, RateRow
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.billing.pricing import (
     NOTICE,
     ModelPrice,
@@ -25,6 +27,7 @@ class NewModelPrice:
     """A model's price from a day on, band by band; who adds it."""
 
     user_id: UserId
+    origin: Origin
     bands: Sequence[ModelPrice]
     once: Completion[Sequence[PriceRow]] | None = None
 
@@ -54,6 +57,10 @@ class AddModelPrice:
                 for band in command.bands
             ]
             await tx.prices.add_prices(rows)
+            for row in rows:
+                await tx.audit.record(
+                    command.origin, acted(AuditAction.PRICE_ADDED, row.id, after=row.price)
+                )
             if command.once is not None:
                 await command.once.store(tx.idempotency, rows)
         return rows
@@ -64,6 +71,7 @@ class NewExchangeRate:
     """What a US dollar is worth; from when on, None for as soon as may be; who adds it."""
 
     user_id: UserId
+    origin: Origin
     paise_per_usd: int
     source: str
     valid_from: datetime | None = None
@@ -99,6 +107,7 @@ class AddExchangeRate:
         async with self.uow.begin(command.user_id) as tx:
             check_new_rate(rate, await tx.prices.rates(), now)
             await tx.prices.add_rate(row)
+            await tx.audit.record(command.origin, acted(AuditAction.RATE_ADDED, row.id, after=rate))
             if command.once is not None:
                 await command.once.store(tx.idempotency, row)
         return row

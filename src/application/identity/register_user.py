@@ -7,6 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import UnitOfWork
 from application.ports.security import PasswordHasher
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.billing.ledger import Grant, LotKind
 from domain.identity.user import Role, User, check_password, clean_name
 from domain.shared.errors import InvalidValue
@@ -20,6 +22,7 @@ class Registration:
     email: str
     password: str
     name: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class RegisterUser:
         )
         async with self.uow.begin(user.id) as tx:
             await tx.users.add(user)
+            await tx.audit.record(
+                command.origin.as_person(user.id),
+                acted(AuditAction.REGISTERED, user.id, after=user),
+            )
             await tx.ledger.open(user.id)
             await tx.entitlements.open_free(user.created_at)
             if self.starting_grant:

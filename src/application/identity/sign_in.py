@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
+from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.register_user import normalised_email
 from application.ports.persistence import UnitOfWork
-from application.ports.security import AccessToken, AccessTokens, PasswordHasher
+from application.ports.security import PasswordHasher
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
+from domain.identity.session import Device, SignInMethod
 from domain.identity.user import InvalidCredentials, User
 from domain.shared.errors import InvalidValue
+from domain.shared.ids import UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +20,7 @@ class Credentials:
 
     email: str
     password: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +29,10 @@ class SignIn:
 
     uow: UnitOfWork
     hasher: PasswordHasher
-    tokens: AccessTokens
+    opener: SessionOpener
 
-    async def __call__(self, command: Credentials) -> tuple[User, AccessToken]:
-        """Give an access token.
+    async def __call__(self, command: Credentials, device: Device) -> SignedIn:
+        """Open a session.
 
         Raises:
             InvalidCredentials: they do not belong together, or the account is off.
@@ -35,15 +41,28 @@ class SignIn:
         # No transaction is open while the password is hashed: it takes a tenth of a second.
         if user is None:
             await self.hasher.waste(command.password)
+            await self._record(None, command.origin, AuditAction.SIGN_IN_FAILED)
             raise InvalidCredentials("Email or password is wrong.")
         fits = await self.hasher.verify(command.password, user.password_hash)
         if not fits or not user.is_active:
+            await self._record(user.id, command.origin, AuditAction.SIGN_IN_FAILED)
             raise InvalidCredentials("Email or password is wrong.")
-        if self.hasher.outdated(user.password_hash):
-            stronger = await self.hasher.hash(command.password)
-            async with self.uow.begin(user.id) as tx:
+        outdated = self.hasher.outdated(user.password_hash)
+        stronger = await self.hasher.hash(command.password) if outdated else None
+        async with self.uow.begin(user.id) as tx:
+            if stronger is not None:
                 await tx.users.set_password_hash(user.id, stronger)
-        return user, self.tokens.issue(user)
+            await tx.audit.record(
+                command.origin.as_person(user.id),
+                acted(AuditAction.SIGNED_IN, user.id, after={"method": "password"}),
+            )
+            return await self.opener(tx, user, [SignInMethod.PASSWORD], device)
+
+    async def _record(self, user_id: UserId | None, origin: Origin, action: AuditAction) -> None:
+        # Also of an account that does not exist: the answer takes the same time.
+        subject: object = user_id or ""
+        async with self.uow.begin(user_id) as tx:
+            await tx.audit.record(origin, acted(action, subject, after={"method": "password"}))
 
     async def _find(self, email: str) -> User | None:
         try:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import structlog
 
+from application.identity.authenticate_session import AuthenticateSession
 from application.keys.authenticate_key import AuthenticateKey, KeyCaller
 from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.metrics import LimitMetrics
@@ -113,6 +114,7 @@ class AdmitRequest:
 
     tokens: AccessTokens
     keys: AuthenticateKey
+    sessions: AuthenticateSession
     limiter: RateLimiter
     policies: LimitPolicies
     metrics: LimitMetrics
@@ -122,7 +124,7 @@ class AdmitRequest:
         """Count the request and say who sends it.
 
         Raises:
-            DatabaseUnavailable: a key had to be looked up and could not be.
+            DatabaseUnavailable: a key or session had to be looked up and could not be.
         """
         if presented.key is not None and presented.token is not None:
             both = NotAuthenticated("Send an access token or an API key, not both.")
@@ -149,7 +151,9 @@ class AdmitRequest:
 
     async def _with_token(self, presented: Presented, token: str, cost: int) -> Admission:
         try:
-            principal = self.tokens.verify(token)
+            claimed = self.tokens.verify(token)
+            # Only what we signed is looked up, so nobody can have us look up anything else.
+            principal = self.sessions.remembered(claimed) or await self.sessions(claimed)
         except NotAuthenticated as error:
             return await self._rejected(presented, token, error)
         verdict = await self._charged(self._user(principal, cost))

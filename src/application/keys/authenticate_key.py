@@ -76,7 +76,7 @@ class AuthenticateKey:
                 await tx.keys.note_use(known.key.id, every_seconds=USE_NOTED_EVERY_SECONDS)
         if not isinstance(known, KnownKey):
             raise known
-        self.cache.put(digests[0], known, epoch)
+        self.cache.put(digests[0], known.key.user_id, known, epoch)
         return _caller(known)
 
     def _usable(

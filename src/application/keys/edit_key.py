@@ -10,6 +10,8 @@ from application.ports.keys import KeyChanges
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
 from domain.agents.artifacts import Mode
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from domain.keys.addresses import clean_networks
 from domain.keys.api_key import ApiKey, check_cap, check_expiry, clean_key_name, clean_limits
@@ -29,6 +31,7 @@ class KeyEdit:
     """The new values; what is None, or ``KEPT`` where None means none, stays as it is."""
 
     by: Principal
+    origin: Origin
     key_id: ApiKeyId
     name: str | None = None
     scopes: frozenset[Permission] | None = None
@@ -63,6 +66,10 @@ class EditKey:
             if command.by.key is not None:
                 command.by.key.check_reach(edited)
             await tx.keys.save(edited)
+            await tx.audit.record(
+                command.origin,
+                acted(AuditAction.KEY_EDITED, key.id, before=key, after=edited),
+            )
         await self.changes.announce(edited.user_id)
         return edited
 

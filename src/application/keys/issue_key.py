@@ -9,6 +9,8 @@ from application.ports.keys import KeySecrets
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
 from domain.agents.artifacts import Mode
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from domain.keys.addresses import clean_networks
 from domain.keys.api_key import (
@@ -39,6 +41,7 @@ class NewKey:
     """What the key is for. ``by`` is who issues it: its owner, or a key of theirs."""
 
     by: Principal
+    origin: Origin
     name: str
     environment: KeyEnvironment
     scopes: frozenset[Permission]
@@ -91,6 +94,7 @@ class IssueKey:
             if await tx.keys.kept_count() >= MAX_KEYS:
                 raise TooManyKeys
             await tx.keys.add(key)
+            await tx.audit.record(command.origin, acted(AuditAction.KEY_ISSUED, key.id, after=key))
             if command.once is not None:
                 await command.once.store(tx.idempotency, issued)
         return issued

@@ -7,6 +7,8 @@ from application.ports.clock import Clock
 from application.ports.keys import KeyChanges
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.keys.api_key import ApiKey
 from domain.shared.ids import ApiKeyId
 
@@ -19,7 +21,7 @@ class RevokeKey:
     clock: Clock
     changes: KeyChanges
 
-    async def __call__(self, by: Principal, key_id: ApiKeyId) -> ApiKey:
+    async def __call__(self, by: Principal, key_id: ApiKeyId, *, origin: Origin) -> ApiKey:
         """Write the revocation and make it known to every process. Again changes nothing.
 
         Raises:
@@ -30,6 +32,10 @@ class RevokeKey:
             key = await manageable_key(tx, key_id, by)
             revoked = key.revoked(self.clock.now())
             await tx.keys.save(revoked)
+            if revoked != key:
+                await tx.audit.record(
+                    origin, acted(AuditAction.KEY_REVOKED, key.id, before=key, after=revoked)
+                )
         # Also when it was revoked before: an announcement may have been lost.
         await self.changes.announce(revoked.user_id)
         return revoked

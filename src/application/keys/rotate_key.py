@@ -9,6 +9,8 @@ from application.ports.idempotency import Completion
 from application.ports.keys import KeyChanges, KeySecrets
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.keys.api_key import DEFAULT_OVERLAP_SECONDS
 from domain.shared.ids import ApiKeyId
 
@@ -18,6 +20,7 @@ class Rotation:
     """Which key, and for how many seconds its present secret works beside the new one."""
 
     by: Principal
+    origin: Origin
     key_id: ApiKeyId
     overlap_seconds: int = DEFAULT_OVERLAP_SECONDS
     once: Completion[IssuedKey] | None = None
@@ -50,6 +53,10 @@ class RotateKey:
                 self.secrets.seal(text), self.clock.now(), command.overlap_seconds
             )
             await tx.keys.save(rotated)
+            await tx.audit.record(
+                command.origin,
+                acted(AuditAction.KEY_ROTATED, key.id, before=key, after=rotated),
+            )
             issued = IssuedKey(key=rotated, text=text)
             if command.once is not None:
                 await command.once.store(tx.idempotency, issued)

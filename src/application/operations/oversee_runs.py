@@ -11,6 +11,7 @@ from application.ports.persistence import (
     UnitOfWork,
 )
 from application.projects.retry_run import RetryRun
+from domain.audit.origin import Origin
 from domain.projects.agent_task import AgentTask
 from domain.projects.run import Run, RunStatus
 from domain.shared.errors import NotFound
@@ -74,7 +75,7 @@ class RetryAnyRun:
     oversight: RunOversight
     retry: RetryRun
 
-    async def __call__(self, run_id: RunId) -> Run:
+    async def __call__(self, run_id: RunId, *, origin: Origin) -> Run:
         """The new run, which is its owner's to pay and to see.
 
         Raises:
@@ -83,7 +84,7 @@ class RetryAnyRun:
             RunSucceeded: there is nothing to retry.
         """
         run = await _seen(self.oversight, run_id)
-        return await self.retry(run.user_id, run_id)
+        return await self.retry(run.user_id, run_id, origin=origin)
 
 
 async def _seen(oversight: RunOversight, run_id: RunId) -> RunSummary:

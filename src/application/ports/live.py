@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.shared.events import RunEvent
-from domain.shared.ids import RunId, UserId
+from domain.shared.ids import ApiKeyId, RunId, SessionId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,19 @@ class LiveUpdates(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamHolder:
+    """Who opens a stream, in which session or with which key: it ends with that."""
+
+    user_id: UserId
+    session_id: SessionId | None = None
+    key_id: ApiKeyId | None = None
+
+
 class StreamTickets(Protocol):
     """Single-use permits to open a run's stream."""
 
-    async def issue(self, user_id: UserId, run_id: RunId, ttl_seconds: int) -> str:
+    async def issue(self, holder: StreamHolder, run_id: RunId, ttl_seconds: int) -> str:
         """Make a ticket for that person and run.
 
         Raises:
@@ -58,7 +67,7 @@ class StreamTickets(Protocol):
         """
         ...
 
-    async def redeem(self, ticket: str, run_id: RunId) -> UserId | None:
+    async def redeem(self, ticket: str, run_id: RunId) -> StreamHolder | None:
         """Use a ticket up; None when it is unknown, used, too old, or another run's.
 
         Raises:

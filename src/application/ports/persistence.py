@@ -20,6 +20,7 @@ from application.ports.language_model import StopReason
 from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.prices import PriceRecords
+from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
     NoticeRepository,
@@ -522,6 +523,8 @@ class Transaction(Protocol):
     def retention(self) -> RetentionRepository: ...
     @property
     def keys(self) -> ApiKeyRepository: ...
+    @property
+    def sessions(self) -> SessionRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
     @property

@@ -1,9 +1,11 @@
 """Passwords and access tokens."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.identity.session import ActingSession
 from domain.identity.user import PERMISSIONS, Permission, Role, User
 from domain.keys.api_key import ActingKey
 from domain.shared.ids import UserId
@@ -39,11 +41,15 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who a valid access token or API key speaks for; ``key`` is the key, if it was one."""
+    """Who a valid access token or API key speaks for.
+
+    ``key`` is the key, if it was one; ``session`` the session, if it was a token.
+    """
 
     user_id: UserId
     role: Role
     key: ActingKey | None = None
+    session: ActingSession | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -74,14 +80,18 @@ class SecretBox(Protocol):
 class AccessTokens(Protocol):
     """Short-lived signed tokens."""
 
-    def issue(self, user: User) -> AccessToken:
-        """A token for this user."""
+    def issue(self, user: User, session: ActingSession) -> AccessToken:
+        """A token for this user's session."""
         ...
 
     def verify(self, token: str) -> Principal:
-        """Who the token speaks for.
+        """Who the token speaks for, as far as it can tell: its session may be over.
 
         Raises:
             NotAuthenticated: not ours, expired, for another audience, or altered.
         """
+        ...
+
+    def public_keys(self) -> Sequence[Mapping[str, str]]:
+        """The keys whose signatures are accepted, as JSON Web Keys (RFC 7517)."""
         ...

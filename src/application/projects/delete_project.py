@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from application.ports.persistence import UnitOfWork
 from application.projects.show_project import owned_project
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.projects.project import ProjectBusy
 from domain.shared.ids import ProjectId, UserId
 
@@ -14,7 +16,7 @@ class DeleteProject:
 
     uow: UnitOfWork
 
-    async def __call__(self, user_id: UserId, project_id: ProjectId) -> None:
+    async def __call__(self, user_id: UserId, project_id: ProjectId, *, origin: Origin) -> None:
         """Remove the project with its runs, events and documents.
 
         Raises:
@@ -30,3 +32,6 @@ class DeleteProject:
                     run_id=str(run.id),
                 )
             await tx.projects.delete(project_id)
+            await tx.audit.record(
+                origin, acted(AuditAction.PROJECT_DELETED, project_id, before=project)
+            )

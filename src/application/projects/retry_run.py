@@ -8,6 +8,8 @@ from application.ports.persistence import UnitOfWork
 from application.ports.queue import JobQueue
 from application.projects.accept_run import accept_run
 from application.projects.show_project import owned_project
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.keys.api_key import ActingKey
 from domain.projects.run import DEFAULT_CAP_CREDITS, Run, RunInProgress, RunStatus, RunSucceeded
 from domain.shared.errors import NotFound
@@ -29,6 +31,7 @@ class RetryRun:
         user_id: UserId,
         run_id: RunId,
         *,
+        origin: Origin,
         cap_credits: int | None = None,
         key: ActingKey | None = None,
         once: Completion[Run] | None = None,
@@ -76,6 +79,7 @@ class RetryRun:
                 key=key,
                 test=before.test,
             )
+            await tx.audit.record(origin, acted(AuditAction.RUN_RETRIED, run.id, after=run))
             if once is not None:
                 await once.store(tx.idempotency, run)
         if alone:

@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from application.ports.live import LiveUpdates, StepProgress, StreamTickets
+from application.ports.live import LiveUpdates, StepProgress, StreamHolder, StreamTickets
 from application.ports.persistence import UnitOfWork
+from application.ports.security import Principal
 from application.runs.run_feed import BATCH, RunFeed, Watcher
 from application.runs.show_run import ReadEvents, owned_run
 from domain.identity.user import NotAuthenticated
@@ -21,16 +22,21 @@ class IssueStreamTicket:
     uow: UnitOfWork
     tickets: StreamTickets
 
-    async def __call__(self, user_id: UserId, run_id: RunId) -> str:
+    async def __call__(self, principal: Principal, run_id: RunId) -> str:
         """A ticket for this person and run, good for ``TICKET_SECONDS``.
 
         Raises:
             NotFound: no such run, or another person's.
             TicketsUnavailable: the ticket store did not answer.
         """
-        async with self.uow.begin(user_id) as tx:
+        async with self.uow.begin(principal.user_id) as tx:
             await owned_run(tx, run_id)
-        return await self.tickets.issue(user_id, run_id, TICKET_SECONDS)
+        holder = StreamHolder(
+            user_id=principal.user_id,
+            session_id=principal.session.id if principal.session else None,
+            key_id=principal.key.id if principal.key else None,
+        )
+        return await self.tickets.issue(holder, run_id, TICKET_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +48,17 @@ class FollowRun:
     tickets: StreamTickets
     feeds: dict[tuple[UserId, RunId], RunFeed] = field(default_factory=dict)
 
-    async def admit(self, ticket: str, run_id: RunId) -> UserId:
-        """Use a ticket up.
+    async def admit(self, ticket: str, run_id: RunId) -> StreamHolder:
+        """Use a ticket up, and say whose it was.
 
         Raises:
             NotAuthenticated: it is unknown, used, too old, or for another run.
             TicketsUnavailable: the ticket store did not answer.
         """
-        user_id = await self.tickets.redeem(ticket, run_id)
-        if user_id is None:
+        holder = await self.tickets.redeem(ticket, run_id)
+        if holder is None:
             raise NotAuthenticated("The stream ticket is not valid. Ask for a new one.")
-        return user_id
+        return holder
 
     async def __call__(
         self, user_id: UserId, run_id: RunId, after: int

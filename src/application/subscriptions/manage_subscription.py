@@ -1,13 +1,16 @@
 """What a buyer does with their subscription: start, change, end, rest, go on, look at it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
 from application.ports.persistence import Page, Transaction, UnitOfWork
 from application.ports.subscriptions import Notice
 from application.subscriptions.keeper import Carried, SubscriptionKeeper
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.billing.plans import Plan
 from domain.billing.proration import Proration
 from domain.billing.subscriptions.changes import (
@@ -57,6 +60,7 @@ class NewSubscription:
     """Which plan, by its code, with how many seats; as a trial, or with a coupon."""
 
     user_id: UserId
+    origin: Origin
     plan: str
     seats: int = 1
     trial: bool = False
@@ -69,6 +73,7 @@ class Change:
     """Which plan and how many seats are wanted instead. None leaves it as it is."""
 
     user_id: UserId
+    origin: Origin
     plan: str | None = None
     seats: int | None = None
     once: Completion[Overview] | None = None
@@ -136,6 +141,7 @@ class StartSubscription:
                 outcome = begin(id_, user_id, plan, command.seats, now)
             carried = await self.keeper.begin(tx, outcome, coupon=command.coupon)
             shown = await overview(tx, self.clock)
+            await _record(tx, command.origin, AuditAction.SUBSCRIPTION_STARTED, None, shown)
             if command.once is not None:
                 await command.once.store(tx.idempotency, shown)
         await self.keeper.afterwards(user_id, given_up)
@@ -195,13 +201,13 @@ class ManageSubscription:
             subscription = await standing(tx, lock=True)
             plan, seats = await _wanted(tx, subscription, command)
             shown, carried = await self._decided(
-                tx, subscription, ChangeWanted(plan, seats), command.once
+                tx, subscription, ChangeWanted(plan, seats), command.origin, command.once
             )
         await self.keeper.afterwards(command.user_id, carried)
         return shown
 
     async def cancel(
-        self, user_id: UserId, *, once: Completion[Overview] | None = None
+        self, user_id: UserId, *, origin: Origin, once: Completion[Overview] | None = None
     ) -> Overview:
         """End it with what is paid, or at once where nothing is.
 
@@ -210,9 +216,11 @@ class ManageSubscription:
             SubscriptionState: the next period is paid already.
             KeyClaimLost: another request with the same key came first.
         """
-        return await self._wish(user_id, CancelWanted(), once)
+        return await self._wish(user_id, CancelWanted(), origin, once)
 
-    async def pause(self, user_id: UserId, *, once: Completion[Overview] | None = None) -> Overview:
+    async def pause(
+        self, user_id: UserId, *, origin: Origin, once: Completion[Overview] | None = None
+    ) -> Overview:
         """Rest from the period's end on.
 
         Raises:
@@ -220,10 +228,10 @@ class ManageSubscription:
             SubscriptionState: it is not active, or the next period is paid already.
             KeyClaimLost: another request with the same key came first.
         """
-        return await self._wish(user_id, PauseWanted(), once)
+        return await self._wish(user_id, PauseWanted(), origin, once)
 
     async def resume(
-        self, user_id: UserId, *, once: Completion[Overview] | None = None
+        self, user_id: UserId, *, origin: Origin, once: Completion[Overview] | None = None
     ) -> Overview:
         """Go on after all; after a pause, by paying for a period that begins then.
 
@@ -232,14 +240,14 @@ class ManageSubscription:
             SubscriptionState: there is nothing to resume.
             KeyClaimLost: another request with the same key came first.
         """
-        return await self._wish(user_id, ResumeWanted(), once)
+        return await self._wish(user_id, ResumeWanted(), origin, once)
 
     async def _wish(
-        self, user_id: UserId, event: Event, once: Completion[Overview] | None
+        self, user_id: UserId, event: Event, origin: Origin, once: Completion[Overview] | None
     ) -> Overview:
         async with self.uow.begin(user_id) as tx:
             subscription = await standing(tx, lock=True)
-            shown, carried = await self._decided(tx, subscription, event, once)
+            shown, carried = await self._decided(tx, subscription, event, origin, once)
         await self.keeper.afterwards(user_id, carried)
         return shown
 
@@ -248,14 +256,59 @@ class ManageSubscription:
         tx: Transaction,
         subscription: Subscription,
         event: Event,
+        origin: Origin,
         once: Completion[Overview] | None,
     ) -> tuple[Overview, Carried]:
         outcome = decide(subscription, event, self.clock.now())
         carried = await self.keeper.carry_out(tx, subscription, outcome)
         shown = await overview(tx, self.clock)
+        await _record(tx, origin, _ACTIONS[type(event)], subscription, shown)
         if once is not None:
             await once.store(tx.idempotency, shown)
         return shown, carried
+
+
+_ACTIONS: Mapping[type[Event], AuditAction] = MappingProxyType(
+    {
+        ChangeWanted: AuditAction.SUBSCRIPTION_CHANGED,
+        CancelWanted: AuditAction.SUBSCRIPTION_CANCELLED,
+        PauseWanted: AuditAction.SUBSCRIPTION_PAUSED,
+        ResumeWanted: AuditAction.SUBSCRIPTION_RESUMED,
+    }
+)
+
+
+async def _record(
+    tx: Transaction,
+    origin: Origin,
+    action: AuditAction,
+    before: Subscription | None,
+    shown: Overview,
+) -> None:
+    after = shown.subscription
+    standing = after or before
+    await tx.audit.record(
+        origin,
+        acted(
+            action,
+            "" if standing is None else standing.id,
+            before=None if before is None else _told(before),
+            after=None if after is None else _told(after),
+        ),
+    )
+
+
+def _told(subscription: Subscription) -> dict[str, object]:
+    return {
+        "plan": subscription.plan.code,
+        "version": subscription.plan.version,
+        "seats": subscription.seats,
+        "status": subscription.status,
+        "next_plan": subscription.next_plan.code if subscription.next_plan else None,
+        "next_seats": subscription.next_seats,
+        "at_end": subscription.at_end,
+        "trial": subscription.trial,
+    }
 
 
 async def overview(tx: Transaction, clock: Clock) -> Overview:

@@ -7,6 +7,8 @@ from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
 from application.ports.persistence import Page, UnitOfWork
 from domain.agents.artifacts import Mode
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.billing.plans import Plan, checked
 from domain.shared.ids import PlanId, UserId
 
@@ -16,6 +18,7 @@ class NewPlanVersion:
     """A plan as it is to be sold from now on; the fields are those of :class:`Plan`."""
 
     by: UserId
+    origin: Origin
     code: str
     name: str
     description: str
@@ -92,6 +95,10 @@ class WritePlanVersion:
                 )
             )
             await tx.plans.add(plan, by=command.by)
+            await tx.audit.record(
+                command.origin,
+                acted(AuditAction.PLAN_WRITTEN, plan.id, before=before, after=plan),
+            )
             if command.once is not None:
                 await command.once.store(tx.idempotency, plan)
         return plan

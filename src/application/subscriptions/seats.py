@@ -8,6 +8,8 @@ from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
 from application.subscriptions.manage_subscription import standing
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.billing.seats import Seat, SeatTaken, free_number
 from domain.billing.subscriptions.subscription import Subscription
 from domain.shared.errors import NotFound
@@ -33,7 +35,12 @@ class ManageSeats:
             return subscription, await tx.seats.of(subscription.id)
 
     async def assign(
-        self, user_id: UserId, email: str, *, once: Completion[Seat] | None = None
+        self,
+        user_id: UserId,
+        email: str,
+        *,
+        origin: Origin,
+        once: Completion[Seat] | None = None,
     ) -> Seat:
         """Give the lowest free seat to whoever has, or will have, the account of an email.
 
@@ -64,11 +71,12 @@ class ManageSeats:
                 assigned_at=self.clock.now(),
             )
             await tx.seats.add(seat)
+            await tx.audit.record(origin, acted(AuditAction.SEAT_ASSIGNED, seat.id, after=seat))
             if once is not None:
                 await once.store(tx.idempotency, seat)
         return seat
 
-    async def withdraw(self, user_id: UserId, number: int) -> None:
+    async def withdraw(self, user_id: UserId, number: int, *, origin: Origin) -> None:
         """Take a seat back. What its holder was given stays theirs until it lapses.
 
         Raises:
@@ -80,5 +88,8 @@ class ManageSeats:
             for seat in await tx.seats.of(subscription.id):
                 if seat.number == number:
                     await tx.seats.withdraw(seat.id, self.clock.now())
+                    await tx.audit.record(
+                        origin, acted(AuditAction.SEAT_WITHDRAWN, seat.id, before=seat)
+                    )
                     return
         raise NotFound("seat", number)

@@ -8,6 +8,8 @@ from application.ports.idempotency import Completion
 from application.ports.persistence import UnitOfWork
 from application.ports.security import SecretBox
 from application.webhooks.endpoint_secrets import new_secret
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.shared.ids import UserId, WebhookEndpointId
 from domain.webhooks.destination import DestinationRules
 from domain.webhooks.endpoint import (
@@ -34,6 +36,7 @@ class NewEndpoint:
     """Where to send what; no ``events`` are all events."""
 
     user_id: UserId
+    origin: Origin
     url: str
     events: Sequence[str] = ()
     description: str = ""
@@ -85,6 +88,10 @@ class AddEndpoint:
                     limit=MAX_ENDPOINTS,
                 )
             await tx.webhooks.add(endpoint)
+            await tx.audit.record(
+                command.origin,
+                acted(AuditAction.ENDPOINT_ADDED, endpoint.id, after=endpoint),
+            )
             if command.once is not None:
                 await command.once.store(tx.idempotency, added)
         return added

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from application.ports.clock import Clock
 from application.ports.persistence import UnitOfWork
 from application.webhooks.read_endpoints import owned_endpoint
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.shared.ids import UserId, WebhookEndpointId
 from domain.webhooks.destination import DestinationRules
 from domain.webhooks.endpoint import DisabledReason, WebhookEndpoint, check_description
@@ -20,6 +22,7 @@ class EndpointEdit:
     """The new values; None leaves one as it is."""
 
     user_id: UserId
+    origin: Origin
     endpoint_id: WebhookEndpointId
     url: str | None = None
     events: Sequence[str] | None = None
@@ -44,7 +47,7 @@ class EditEndpoint:
         """
         now = self.clock.now()
         async with self.uow.begin(command.user_id) as tx:
-            endpoint = await owned_endpoint(tx, command.endpoint_id, lock=True)
+            before = endpoint = await owned_endpoint(tx, command.endpoint_id, lock=True)
             if command.url is not None:
                 endpoint = replace(endpoint, url=self.rules.check(command.url), updated_at=now)
             if command.events is not None:
@@ -59,4 +62,8 @@ class EditEndpoint:
                 endpoint = endpoint.switched(DisabledReason.OWNER, now)
                 await tx.webhooks.abandon(endpoint.id, SWITCHED_OFF)
             await tx.webhooks.save(endpoint)
+            await tx.audit.record(
+                command.origin,
+                acted(AuditAction.ENDPOINT_EDITED, endpoint.id, before=before, after=endpoint),
+            )
         return endpoint

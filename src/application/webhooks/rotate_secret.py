@@ -9,6 +9,8 @@ from application.ports.security import SecretBox
 from application.webhooks.add_endpoint import EndpointWithSecret
 from application.webhooks.endpoint_secrets import new_secret
 from application.webhooks.read_endpoints import owned_endpoint
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.shared.ids import UserId, WebhookEndpointId
 from domain.webhooks.endpoint import overlap_of
 from domain.webhooks.signature import secret_text
@@ -19,6 +21,7 @@ class SecretRotation:
     """Which endpoint; for ``overlap_seconds`` both secrets sign."""
 
     user_id: UserId
+    origin: Origin
     endpoint_id: WebhookEndpointId
     overlap_seconds: int
     once: Completion[EndpointWithSecret] | None = None
@@ -51,6 +54,15 @@ class RotateSecret:
                 secret=secret_text(secret),
             )
             await tx.webhooks.save(rotated.endpoint)
+            await tx.audit.record(
+                command.origin,
+                acted(
+                    AuditAction.ENDPOINT_SECRET_ROTATED,
+                    endpoint.id,
+                    before=endpoint,
+                    after=rotated.endpoint,
+                ),
+            )
             if command.once is not None:
                 await command.once.store(tx.idempotency, rotated)
         return rotated

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     BILLING_BUY = "billing:buy"
     BILLING_OPERATE = "billing:operate"
     PRICES_SET = "prices:set"
+    AUDIT_READ = "audit:read"
 
 
 class Role(StrEnum):
@@ -93,7 +94,10 @@ class PermissionDenied(DomainError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person. ``email`` is normalised; ``password_hash`` is a PHC string."""
+    """A person. ``email`` is normalised; ``password_hash`` is a PHC string.
+
+    Sessions begun under a lower ``session_version`` are over.
+    """
 
     id: UserId
     email: str
@@ -102,6 +106,7 @@ class User:
     role: Role
     is_active: bool
     created_at: datetime
+    session_version: int = 1
 
     def may(self, permission: Permission) -> bool:
         """Whether this person's role holds ``permission``; an inactive one may nothing."""

@@ -12,10 +12,11 @@ LIVE_ONLY = frozenset(
         Permission.BILLING_OPERATE,
         Permission.PRICES_SET,
         Permission.RUNS_OPERATE,
+        Permission.AUDIT_READ,
     }
 )
-"""What no test key may do: it moves money, sets prices or acts on what others run, and there is
-no test of that which leaves it all as it was."""
+"""What no test key may do: it moves money, sets prices, acts on what others run or tells what
+everybody did, and there is no test of that which leaves it all as it was."""
 
 
 class InsufficientScope(DomainError):

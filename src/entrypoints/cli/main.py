@@ -22,7 +22,7 @@ from entrypoints.version import VERSION
 console = Console()
 errors = Console(stderr=True)
 
-_OPERATORS = ("ledger", "runs", "users")
+_OPERATORS = ("ledger", "runs", "signing-keys", "users")
 
 
 class _Group(click.Group):
@@ -39,8 +39,14 @@ class _Group(click.Group):
             return super().get_command(ctx, cmd_name)
         from entrypoints.cli import operators
         from entrypoints.cli.ledger import ledger
+        from entrypoints.cli.signing_keys import signing_keys
 
-        return {"ledger": ledger, "runs": operators.runs, "users": operators.users}[cmd_name]
+        return {
+            "ledger": ledger,
+            "runs": operators.runs,
+            "signing-keys": signing_keys,
+            "users": operators.users,
+        }[cmd_name]
 
     def invoke(self, ctx: click.Context) -> object:
         try:

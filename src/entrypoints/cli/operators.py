@@ -1,6 +1,7 @@
 """An operator's commands, straight on the database: they work when HTTP does not."""
 
 import asyncio
+import getpass
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from adapters.system import SystemClock, UuidMaker
 from application.operations.oversee_runs import Evidence, ExamineRun, OverseeRuns, RetryAnyRun
 from application.ports.persistence import Page
 from application.projects.retry_run import RetryRun
+from domain.audit.origin import Origin
 from domain.identity.user import Role
 from domain.projects.run import RunStatus
 from domain.shared.errors import NotFound
@@ -79,7 +81,11 @@ def retry(run_id: UUID) -> None:
             accepting = RetryRun(
                 PostgresUnitOfWork(app), _DispatcherFindsIt(), SystemClock(), UuidMaker()
             )
-            return (await RetryAnyRun(PostgresRunOversight(dispatch), accepting)(RunId(run_id))).id
+            return (
+                await RetryAnyRun(PostgresRunOversight(dispatch), accepting)(
+                    RunId(run_id), origin=operator()
+                )
+            ).id
 
     console.print(f"Accepted as run {asyncio.run(accept())}; it goes on from what is finished.")
 
@@ -95,7 +101,9 @@ def users() -> None:
 def grant(email: str, role: str) -> None:
     """Give the person with EMAIL a ROLE, in place of the one they have."""
     normalised = email.strip().lower()
-    if not asyncio.run(grant_role(setting("DATABASE_OWNER_URL"), normalised, Role(role))):
+    if not asyncio.run(
+        grant_role(setting("DATABASE_OWNER_URL"), normalised, Role(role), operator())
+    ):
         raise NotFound("user", normalised)
     console.print(f"{normalised} is {role} from the next sign-in on.", markup=False)
 
@@ -142,6 +150,15 @@ class _DispatcherFindsIt:
 
     async def announce_webhooks(self, endpoint_id: WebhookEndpointId) -> None:
         """Nothing."""
+
+
+def operator() -> Origin:
+    """Who is at the command line: their account on this machine."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        name = f"uid {os.getuid()}"
+    return Origin.of_operator(name)
 
 
 def setting(name: str) -> str:

@@ -34,7 +34,9 @@ REPLACES: Mapping[str, str] = {
 """Which local server a variable replaces."""
 
 _READY_SECONDS = 30.0
-_OF_HTTP = ("JWT_SIGNING_KEY", "API_KEY_PEPPERS")
+SIGNING_KEY_FILE = FOLDER / "signing-key.pem"
+
+_OF_HTTP = ("JWT_SIGNING_KEY", "JWT_SIGNING_KEY_FILE", "API_KEY_PEPPERS")
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
 
 
@@ -92,8 +94,7 @@ async def running_platform(
         settings = {
             **_own_settings(environment),
             **addresses.environment(),
-            "JWT_SIGNING_KEY": read(environment, "JWT_SIGNING_KEY")
-            or _kept(root / FOLDER / "signing-key.pem", lambda: generate_signing_key()[1]),
+            **_signing_key(root, environment),
             "API_KEY_PEPPERS": read(environment, "API_KEY_PEPPERS")
             or _kept(root / FOLDER / "api-key-peppers", generate_pepper),
             "SECRET_BOX_KEYS": read(environment, "SECRET_BOX_KEYS")
@@ -178,6 +179,10 @@ def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
     from entrypoints.settings import Settings
 
     names = {field.name.upper() for field in fields(Settings)} | {"DATABASE_OWNER_URL"}
+    # The file is passed on by its name: HTTP reads it again when it changes.
+    names.discard("JWT_SIGNING_KEY_FILE")
+    if "JWT_SIGNING_KEY_FILE" in environment:
+        names.discard("JWT_SIGNING_KEY")
     given = {name: read(environment, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -199,6 +204,17 @@ def _child_environment(
         withheld.update(("METRICS_PORT", "SECRET_BOX_KEYS"))
     kept = {key: value for key, value in settings.items() if key not in withheld}
     return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
+
+
+def _signing_key(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the ring of signing keys is: a file, unless a variable holds it, for it may change."""
+    if environment.get("JWT_SIGNING_KEY"):
+        return {}
+    given = environment.get("JWT_SIGNING_KEY_FILE")
+    path = Path(given) if given else root / SIGNING_KEY_FILE
+    if not given:
+        _kept(path, lambda: generate_signing_key()[1])
+    return {"JWT_SIGNING_KEY_FILE": str(path)}
 
 
 def _kept(path: Path, generate: Callable[[], str]) -> str:

@@ -24,6 +24,9 @@ RETENTION_SECONDS = 600.0
 """How often it is looked for old projects, once there are no more: days do not matter there,
 and the look is at a large table."""
 
+SESSIONS_SECONDS = 600.0
+"""How often it is looked for sessions that have been over for a month."""
+
 
 def dispatch(settings: Settings) -> None:
     """Announce due runs until SIGTERM or SIGINT. Many may do so at once."""
@@ -51,7 +54,11 @@ async def _dispatch(settings: Settings) -> None:
             "webhook endpoints announced": container.dispatch_webhooks(),
             "old webhook events deleted": container.forget_webhooks(),
         }
+        accounts: dict[str, Callable[[], Awaitable[int]]] = {
+            "old sessions deleted": _seldom(container.delete_old_sessions(), SESSIONS_SECONDS),
+        }
         async with asyncio.TaskGroup() as loops:
+            loops.create_task(_look_after(accounts, stopping, settings.dispatch_seconds))
             loops.create_task(
                 _until(
                     stopping,

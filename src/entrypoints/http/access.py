@@ -16,6 +16,7 @@ from litestar.types import Scope
 from application.keys.admit_request import Admission, AdmitRequest, Presented
 from application.ports.security import Principal
 from domain.audit.origin import ActorKind, Origin
+from domain.identity.session import Device, clean_agent
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
 from entrypoints.http.bodies import check_query
@@ -31,6 +32,9 @@ OPERATIONS: Final = "operations"
 
 GATEWAY: Final = "gateway"
 """A route's option: it is for the payment gateway, whose events are not to be lost."""
+
+OF_OUR_PAGES: Final = "of_our_pages"
+"""A route's option: it sets or takes the refresh cookie, so pages of others may not call it."""
 
 _ADMISSION: Final = "bharatbuild_admission"
 
@@ -136,6 +140,18 @@ def requires(*permissions: Permission) -> Requires:
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:
     """The caller, as the application's guard found them."""
     return _authenticated(request)
+
+
+def device_of(request: Request[Any, Any, Any]) -> Device:
+    """Where a request comes from, as its session is shown."""
+    address = client_address(request.scope, request.app.state.settings.proxies)
+    return Device(address=address, agent=clean_agent(request.headers.get("user-agent", "")))
+
+
+def caller_of(request: Request[Any, Any, Any]) -> Principal | None:
+    """Who calls a route for everybody, if anybody proved who they are."""
+    admission = _known(request.scope)
+    return None if admission is None else admission.principal
 
 
 def provide_origin(request: Request[Any, Any, Any]) -> Origin:

@@ -17,6 +17,7 @@ from application.billing.oversee_payments import (
 )
 from application.ports.payments import WebhookStatus
 from application.ports.security import Principal
+from domain.audit.origin import Origin
 from domain.billing.payments import TransactionKind, TransactionStatus
 from domain.identity.user import Permission
 from domain.shared.ids import CouponId, TransactionId, UserId
@@ -84,6 +85,7 @@ class AdminBillingController(Controller):
         payment_id: FromPath[UUID],
         data: JSONBody[RefundRequestBody],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         refund_any_payment: NamedDependency[RefundAnyPayment],
         once: NamedDependency[OncePerKey],
     ) -> Response[RefundView]:
@@ -94,6 +96,7 @@ class AdminBillingController(Controller):
                 TransactionId(payment_id),
                 amount_paise=data.amount_paise,
                 reason=data.reason,
+                origin=origin,
                 request_key=once.key.value if once.key else "",
                 once=completion,
             ),
@@ -107,10 +110,15 @@ class AdminBillingController(Controller):
         summary="Ask anew for a failed refund",
     )
     async def retry_refund(
-        self, refund_id: FromPath[UUID], refund_any_payment: NamedDependency[RefundAnyPayment]
+        self,
+        refund_id: FromPath[UUID],
+        origin: NamedDependency[Origin],
+        refund_any_payment: NamedDependency[RefundAnyPayment],
     ) -> RefundView:
         """Ask the gateway once more. What was taken back is not taken back twice."""
-        return RefundView.of(await refund_any_payment.retry(TransactionId(refund_id)))
+        return RefundView.of(
+            await refund_any_payment.retry(TransactionId(refund_id), origin=origin)
+        )
 
     @get("/gateway-events", guards=_OPERATOR, summary="List the gateway's events")
     async def events(
@@ -136,10 +144,14 @@ class AdminBillingController(Controller):
         summary="Act on an event again",
     )
     async def retry_event(
-        self, event_id: FromPath[UUID], oversee_webhooks: NamedDependency[OverseeWebhooks]
+        self,
+        event_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
+        oversee_webhooks: NamedDependency[OverseeWebhooks],
     ) -> EventKeptView:
         """Make an event that was set aside due again."""
-        await oversee_webhooks.retry(event_id)
+        await oversee_webhooks.retry(principal.user_id, event_id, origin=origin)
         return EventKeptView()
 
     @post("/coupons", guards=_OPERATOR, summary="Make a coupon")
@@ -147,6 +159,7 @@ class AdminBillingController(Controller):
         self,
         data: JSONBody[CouponRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         manage_coupons: NamedDependency[ManageCoupons],
         once: NamedDependency[OncePerKey],
     ) -> Response[CouponView]:
@@ -162,7 +175,9 @@ class AdminBillingController(Controller):
             max_redemptions=data.max_redemptions,
         )
         return await once(
-            lambda completion: manage_coupons.make(principal.user_id, command, once=completion),
+            lambda completion: manage_coupons.make(
+                principal.user_id, command, origin=origin, once=completion
+            ),
             CouponView.of,
         )
 
@@ -191,10 +206,13 @@ class AdminBillingController(Controller):
         self,
         coupon_id: FromPath[UUID],
         data: JSONBody[CouponSwitch],
+        origin: NamedDependency[Origin],
         principal: NamedDependency[Principal],
         manage_coupons: NamedDependency[ManageCoupons],
     ) -> CouponView:
         """Let a coupon be used, or not any more. Orders that hold it keep their price."""
         return CouponView.of(
-            await manage_coupons.switch(principal.user_id, CouponId(coupon_id), active=data.active)
+            await manage_coupons.switch(
+                principal.user_id, CouponId(coupon_id), active=data.active, origin=origin
+            )
         )

@@ -9,6 +9,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from domain.projects.run import RunStatus
 from domain.shared.ids import RunId
@@ -56,7 +57,10 @@ class AdminRunController(Controller):
         summary="Retry anybody's run",
     )
     async def retry_for_owner(
-        self, run_id: FromPath[UUID], retry_any_run: NamedDependency[RetryAnyRun]
+        self,
+        run_id: FromPath[UUID],
+        origin: NamedDependency[Origin],
+        retry_any_run: NamedDependency[RetryAnyRun],
     ) -> RunView:
         """Accept a new run for its owner, which goes on from what is finished."""
-        return RunView.of(await retry_any_run(RunId(run_id)))
+        return RunView.of(await retry_any_run(RunId(run_id), origin=origin))

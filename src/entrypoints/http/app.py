@@ -16,6 +16,7 @@ from entrypoints.container import access_tokens, key_secrets, open_container, se
 from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
+from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.bodies import CheckedRequest
 from entrypoints.http.docs_routes import DocsController
@@ -42,6 +43,7 @@ from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.run_routes import RunController, stream
+from entrypoints.http.session_routes import SessionController, jwks
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
@@ -49,6 +51,12 @@ from entrypoints.settings import Settings
 USE_CASES = (
     "register_user",
     "sign_in",
+    "refresh_session",
+    "sign_out",
+    "sign_out_everywhere",
+    "list_sessions",
+    "revoke_session",
+    "tokens",
     "show_user",
     "show_balance",
     "list_entries",
@@ -125,6 +133,8 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "read_own_audit",
+    "oversee_audit",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -155,6 +165,7 @@ def create_app(settings: Settings) -> Litestar:
         path="/api/v1",
         route_handlers=[
             IdentityController,
+            SessionController,
             ProjectController,
             DocumentController,
             RunController,
@@ -178,11 +189,13 @@ def create_app(settings: Settings) -> Litestar:
             KeyController,
             WebhookEndpointController,
             DocsController,
+            AccountAuditController,
+            AdminAuditController,
             stream,
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, metrics, *_simulated_pages(settings)],
+        route_handlers=[api, HealthController, metrics, jwks, *_simulated_pages(settings)],
         lifespan=[lifespan],
         guards=[admitted],
         state=State({"settings": settings}),
@@ -217,6 +230,8 @@ def create_app(settings: Settings) -> Litestar:
                 "content-disposition",
                 HEADER_REPLAYED.lower(),
             ],
+            # For the refresh cookie, which other sites' pages do not get to send.
+            allow_credentials=True,
             max_age=600,
         )
         if settings.origins

@@ -19,6 +19,7 @@ from application.keys.revoke_key import RevokeKey
 from application.keys.rotate_key import RotateKey, Rotation
 from application.ports.keys import KeyFilter
 from application.ports.security import Principal
+from domain.audit.origin import Origin
 from domain.identity.user import Permission, Role
 from domain.keys.api_key import ApiKey, KeyStatus
 from domain.keys.key_text import KeyEnvironment
@@ -78,6 +79,7 @@ class KeyController(Controller):
         self,
         data: JSONBody[IssueKeyRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         issue_key: NamedDependency[IssueKey],
         views: NamedDependency[KeyViews],
         once: NamedDependency[OncePerKey],
@@ -87,6 +89,7 @@ class KeyController(Controller):
             lambda completion: issue_key(
                 NewKey(
                     by=principal,
+                    origin=origin,
                     name=data.name,
                     environment=data.environment,
                     scopes=frozenset(data.scopes),
@@ -151,6 +154,7 @@ class KeyController(Controller):
         key_id: FromPath[UUID],
         data: JSONBody[EditKeyRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         edit_key: NamedDependency[EditKey],
         views: NamedDependency[KeyViews],
     ) -> ApiKeyView:
@@ -159,6 +163,7 @@ class KeyController(Controller):
         key = await edit_key(
             KeyEdit(
                 by=principal,
+                origin=origin,
                 key_id=ApiKeyId(key_id),
                 name=None if isinstance(data.name, unset) else data.name,
                 scopes=None if isinstance(data.scopes, unset) else frozenset(data.scopes),
@@ -183,6 +188,7 @@ class KeyController(Controller):
         self,
         key_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         rotate_key: NamedDependency[RotateKey],
         views: NamedDependency[KeyViews],
         once: NamedDependency[OncePerKey],
@@ -194,6 +200,7 @@ class KeyController(Controller):
             lambda completion: rotate_key(
                 Rotation(
                     by=principal,
+                    origin=origin,
                     key_id=ApiKeyId(key_id),
                     overlap_seconds=asked.overlap_seconds,
                     once=completion,
@@ -213,11 +220,12 @@ class KeyController(Controller):
         self,
         key_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         revoke_key: NamedDependency[RevokeKey],
         views: NamedDependency[KeyViews],
     ) -> ApiKeyView:
         """End the key, everywhere within a second. It stays listed; its runs go on."""
-        key = await revoke_key(principal, ApiKeyId(key_id))
+        key = await revoke_key(principal, ApiKeyId(key_id), origin=origin)
         return views.of(key)
 
 

@@ -23,6 +23,7 @@ from application.subscriptions.manage_subscription import (
 from application.subscriptions.oversee_subscriptions import OverseeSubscriptions
 from application.subscriptions.plans import ListPlans, NewPlanVersion, WritePlanVersion
 from application.subscriptions.seats import ManageSeats
+from domain.audit.origin import Origin
 from domain.billing.subscriptions.subscription import SubscriptionStatus
 from domain.identity.user import Permission
 from domain.shared.ids import SubscriptionId
@@ -78,6 +79,7 @@ class SubscriptionController(Controller):
         self,
         data: JSONBody[StartRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         start_subscription: NamedDependency[StartSubscription],
         once: NamedDependency[OncePerKey],
     ) -> Response[EntitlementView]:
@@ -86,6 +88,7 @@ class SubscriptionController(Controller):
             lambda completion: start_subscription(
                 NewSubscription(
                     user_id=principal.user_id,
+                    origin=origin,
                     plan=data.plan,
                     seats=data.seats,
                     trial=data.trial,
@@ -106,12 +109,13 @@ class SubscriptionController(Controller):
         self,
         data: JSONBody[ChangeRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         preview_change: NamedDependency[PreviewChange],
     ) -> PreviewView:
         """What a change would come to, prorated to this moment. Nothing is changed."""
         return PreviewView.of(
             await preview_change(
-                Change(user_id=principal.user_id, plan=data.plan, seats=data.seats)
+                Change(user_id=principal.user_id, origin=origin, plan=data.plan, seats=data.seats)
             )
         )
 
@@ -125,13 +129,20 @@ class SubscriptionController(Controller):
         self,
         data: JSONBody[ChangeRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         manage_subscription: NamedDependency[ManageSubscription],
         once: NamedDependency[OncePerKey],
     ) -> Response[EntitlementView]:
         """A dearer one begins when its prorated order is paid, any other with the next period."""
         return await once(
             lambda completion: manage_subscription.change(
-                Change(user_id=principal.user_id, plan=data.plan, seats=data.seats, once=completion)
+                Change(
+                    user_id=principal.user_id,
+                    origin=origin,
+                    plan=data.plan,
+                    seats=data.seats,
+                    once=completion,
+                )
             ),
             EntitlementView.of,
         )
@@ -145,11 +156,12 @@ class SubscriptionController(Controller):
     async def cancel_subscription(
         self,
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         manage_subscription: NamedDependency[ManageSubscription],
         once: NamedDependency[OncePerKey],
     ) -> Response[EntitlementView]:
         """It ends with what is paid; at once where nothing is."""
-        return await _wish(once, principal, manage_subscription.cancel)
+        return await _wish(once, principal, origin, manage_subscription.cancel)
 
     @post(
         "/pause",
@@ -160,11 +172,12 @@ class SubscriptionController(Controller):
     async def pause(
         self,
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         manage_subscription: NamedDependency[ManageSubscription],
         once: NamedDependency[OncePerKey],
     ) -> Response[EntitlementView]:
         """It rests from the next period on, for ninety days at most."""
-        return await _wish(once, principal, manage_subscription.pause)
+        return await _wish(once, principal, origin, manage_subscription.pause)
 
     @post(
         "/resume",
@@ -175,11 +188,12 @@ class SubscriptionController(Controller):
     async def resume(
         self,
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         manage_subscription: NamedDependency[ManageSubscription],
         once: NamedDependency[OncePerKey],
     ) -> Response[EntitlementView]:
         """Take back a wish to cancel or pause; after a pause, order a period that begins then."""
-        return await _wish(once, principal, manage_subscription.resume)
+        return await _wish(once, principal, origin, manage_subscription.resume)
 
     @get("/history", guards=[requires(Permission.BILLING_READ)], summary="Show its history")
     async def history(
@@ -200,10 +214,11 @@ class SubscriptionController(Controller):
 async def _wish(
     once: OncePerKey,
     principal: Principal,
+    origin: Origin,
     wish: Callable[..., Awaitable[Overview]],
 ) -> Response[EntitlementView]:
     async def effect(completion: Completion[Overview] | None) -> Overview:
-        return await wish(principal.user_id, once=completion)
+        return await wish(principal.user_id, origin=origin, once=completion)
 
     return await once(effect, EntitlementView.of)
 
@@ -233,12 +248,15 @@ class SeatController(Controller):
         self,
         data: JSONBody[SeatRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         manage_seats: NamedDependency[ManageSeats],
         once: NamedDependency[OncePerKey],
     ) -> Response[SeatView]:
         """Give the lowest free seat to an email's owner, who may register later."""
         return await once(
-            lambda completion: manage_seats.assign(principal.user_id, data.email, once=completion),
+            lambda completion: manage_seats.assign(
+                principal.user_id, data.email, origin=origin, once=completion
+            ),
             SeatView.of,
         )
 
@@ -247,10 +265,11 @@ class SeatController(Controller):
         self,
         number: FromPath[int],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         manage_seats: NamedDependency[ManageSeats],
     ) -> None:
         """Take a seat back. Credits that its holder was given stay until they lapse."""
-        await manage_seats.withdraw(principal.user_id, number)
+        await manage_seats.withdraw(principal.user_id, number, origin=origin)
 
 
 class AdminPlanController(Controller):
@@ -279,6 +298,7 @@ class AdminPlanController(Controller):
         self,
         data: JSONBody[PlanRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         write_plan_version: NamedDependency[WritePlanVersion],
         once: NamedDependency[OncePerKey],
     ) -> Response[PlanView]:
@@ -287,6 +307,7 @@ class AdminPlanController(Controller):
             lambda completion: write_plan_version(
                 NewPlanVersion(
                     by=principal.user_id,
+                    origin=origin,
                     code=data.code,
                     name=data.name,
                     description=data.description,

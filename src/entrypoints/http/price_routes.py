@@ -14,6 +14,7 @@ from application.billing.set_prices import (
     NewModelPrice,
 )
 from application.ports.security import Principal
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
@@ -55,13 +56,19 @@ class AdminModelPriceController(Controller):
         self,
         data: JSONBody[AddModelPriceRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         add_model_price: NamedDependency[AddModelPrice],
         once: NamedDependency[OncePerKey],
     ) -> Response[ModelPriceListView]:
         """Price a model from a day (UTC) on. What was called before keeps its price."""
         return await once(
             lambda completion: add_model_price(
-                NewModelPrice(user_id=principal.user_id, bands=data.rows(), once=completion)
+                NewModelPrice(
+                    user_id=principal.user_id,
+                    origin=origin,
+                    bands=data.rows(),
+                    once=completion,
+                )
             ),
             ModelPriceListView.of,
         )
@@ -92,6 +99,7 @@ class AdminExchangeRateController(Controller):
         self,
         data: JSONBody[AddExchangeRateRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         add_exchange_rate: NamedDependency[AddExchangeRate],
         once: NamedDependency[OncePerKey],
     ) -> Response[ExchangeRateView]:
@@ -100,6 +108,7 @@ class AdminExchangeRateController(Controller):
             lambda completion: add_exchange_rate(
                 NewExchangeRate(
                     user_id=principal.user_id,
+                    origin=origin,
                     paise_per_usd=data.paise_per_usd,
                     source=data.source,
                     valid_from=data.valid_from,

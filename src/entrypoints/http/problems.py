@@ -40,6 +40,8 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "invalid_api_key": Kind(401, "The API key is not valid here"),
         "api_key_expired": Kind(401, "The API key has expired"),
         "invalid_credentials": Kind(401, "Email or password is wrong"),
+        "refresh_refused": Kind(401, "The session is over"),
+        "origin_refused": Kind(403, "Not from this page"),
         "permission_denied": Kind(403, "Not allowed"),
         "insufficient_scope": Kind(403, "The API key is not for this"),
         "mode_not_allowed": Kind(403, "The API key is not for this mode"),

@@ -22,6 +22,7 @@ from application.projects.read_archive import ArchiveMember, ReadArchive
 from application.projects.read_documents import DownloadDocument, ListDocuments, ShowDocument
 from application.projects.show_project import ShowProject
 from domain.agents.pipelines import DocumentType
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from domain.projects.project import ProjectStatus
 from domain.shared.ids import DocumentId, ProjectId
@@ -145,10 +146,11 @@ class ProjectController(Controller):
         self,
         project_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         delete_project: NamedDependency[DeleteProject],
     ) -> None:
         """Remove a project with its runs and documents. There is no undo."""
-        await delete_project(principal.user_id, ProjectId(project_id))
+        await delete_project(principal.user_id, ProjectId(project_id), origin=origin)
 
     @post(
         "/{project_id:str}/execute",

@@ -25,6 +25,7 @@ from application.runs.cancellation import stop
 from application.runs.follow_run import TICKET_SECONDS, FollowRun, IssueStreamTicket
 from application.runs.run_feed import FeedClosed, WatcherTooSlow
 from application.runs.show_run import ReadEvents, ShowRun
+from domain.audit.origin import Origin
 from domain.identity.user import NotAuthenticated, Permission
 from domain.shared.errors import InvalidValue, NotFound
 from domain.shared.events import RunEvent
@@ -33,6 +34,7 @@ from domain.shared.money import rupees
 from entrypoints.http.access import COST, admission_of, public, requires
 from entrypoints.http.bodies import MOST_NUMBER
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.origins import origin_allowed
 from entrypoints.http.price_schemas import RateView
 from entrypoints.http.schemas import (
     EventPageView,
@@ -58,7 +60,12 @@ CLOSE_TICKET = 4401
 CLOSE_ORIGIN = 4403
 CLOSE_NOT_FOUND = 4404
 CLOSE_SLOW = 4408
+CLOSE_ACCESS_OVER = 4410
 CLOSE_RATE_LIMITED = 4429
+
+
+class _AccessOver(Exception):
+    """Whoever opened the stream may not read on."""
 
 
 class RunController(Controller):
@@ -126,6 +133,7 @@ class RunController(Controller):
         self,
         run_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         retry_run: NamedDependency[RetryRun],
         once: NamedDependency[OncePerKey],
         data: JSONBody[RetryRequest | None] = None,
@@ -138,6 +146,7 @@ class RunController(Controller):
             lambda completion: retry_run(
                 principal.user_id,
                 RunId(run_id),
+                origin=origin,
                 cap_credits=None if data is None else data.cap_credits,
                 key=principal.key,
                 once=completion,
@@ -182,7 +191,7 @@ class RunController(Controller):
         issue_stream_ticket: NamedDependency[IssueStreamTicket],
     ) -> TicketView:
         """A single-use permit to open the run's live stream, good for 30 seconds."""
-        ticket = await issue_stream_ticket(principal.user_id, RunId(run_id))
+        ticket = await issue_stream_ticket(principal, RunId(run_id))
         return TicketView(
             ticket=ticket,
             expires_in=TICKET_SECONDS,
@@ -197,8 +206,8 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
     ``?ticket=`` is the permit, ``?after=`` the last number already seen. Closes with 1000
     at the run's end, 1013 when something is away, 4400 for bad parameters, 4401 for the
     ticket, 4403 for the origin, 4404 for an unknown run, 4408 when the reader is too
-    slow, 4429 for too many attempts; after 1013 and 4408, resume with a new ticket and
-    ``after``.
+    slow, 4410 when the session or key it was opened with has ended or the account is off,
+    4429 for too many attempts; after 1013 and 4408, resume with a new ticket and ``after``.
     """
     container = socket.app.state.container
     follow: FollowRun = container.follow_run()
@@ -207,12 +216,12 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
     if (await admission_of(socket.scope, {})).limited is not None:
         await socket.close(CLOSE_RATE_LIMITED, "too many attempts; try again in a minute")
         return
-    if not _origin_allowed(socket):
+    if not origin_allowed(socket):
         await socket.close(CLOSE_ORIGIN, "origin not allowed")
         return
     try:
         run, after = RunId(UUID(run_id)), int(socket.query_params.get("after", "0"))
-        user_id = await follow.admit(socket.query_params.get("ticket", ""), run)
+        holder = await follow.admit(socket.query_params.get("ticket", ""), run)
     except ValueError:
         await socket.close(CLOSE_BAD_REQUEST, "run id or 'after' does not fit")
         return
@@ -224,9 +233,15 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
         return
     code, reason = CLOSE_DONE, "the run has ended"
     try:
-        await _relay(socket, follow(user_id, run, max(0, after)))
+        over = asyncio.create_task(container.watch_access()(holder))
+        try:
+            await _relay(socket, follow(holder.user_id, run, max(0, after)), over)
+        finally:
+            await stop(over)
     except (WebSocketDisconnect, ConnectionError):
         return
+    except _AccessOver:
+        code, reason = CLOSE_ACCESS_OVER, "signed out, revoked or switched off"
     except NotFound:
         code, reason = CLOSE_NOT_FOUND, "no such run"
     except (TimeoutError, WatcherTooSlow):
@@ -237,11 +252,14 @@ async def stream(socket: WebSocket[Any, Any, Any], run_id: FromPath[str]) -> Non
 
 
 async def _relay(
-    socket: WebSocket[Any, Any, Any], updates: AsyncGenerator[RunEvent | StepProgress]
+    socket: WebSocket[Any, Any, Any],
+    updates: AsyncGenerator[RunEvent | StepProgress],
+    over: asyncio.Task[None],
 ) -> None:
     """Send updates as they come, and a heartbeat when none do, until they end.
 
     Raises:
+        _AccessOver: ``over`` has ended first.
         WebSocketDisconnect: the reader left.
         TimeoutError: the reader takes nothing.
         Exception: whatever ends the updates early.
@@ -251,12 +269,15 @@ async def _relay(
     beating = asyncio.create_task(_beat(outlet))
     leaving = asyncio.create_task(_until_left(socket))
     try:
-        await asyncio.wait({sending, beating, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sending, beating, leaving, over}, return_when=asyncio.FIRST_COMPLETED)
         if leaving.done():
             raise WebSocketDisconnect(detail="the reader left")
         for ended in (sending, beating):
             if ended.done():
                 ended.result()
+        if over.done() and not sending.done():
+            over.result()
+            raise _AccessOver
     finally:
         await stop(sending, beating, leaving)
 
@@ -312,13 +333,3 @@ def _encoded(update: RunEvent | StepProgress) -> bytes:
             }
         )
     return msgspec.json.encode(EventView.of(update))
-
-
-def _origin_allowed(socket: WebSocket[Any, Any, Any]) -> bool:
-    """Browsers send an origin, and let any page open a socket: so it is checked here."""
-    origin = socket.headers.get("origin")
-    if origin is None:
-        return True
-    host = socket.headers.get("host", "")
-    allowed = socket.app.state.settings.origins
-    return origin in allowed or origin.partition("://")[2] == host

@@ -29,13 +29,6 @@ class RegisterRequest(msgspec.Struct, forbid_unknown_fields=True):
     name: str
 
 
-class LoginRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Who signs in."""
-
-    email: str
-    password: str
-
-
 class CreateProjectRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A new project: the idea in 10 to 20,000 characters, and optionally a title."""
 
@@ -94,15 +87,6 @@ class MeView(msgspec.Struct):
         return cls(
             UserView.of(user), balance.available, balance.reserved, rupees(balance.available)
         )
-
-
-class TokenView(msgspec.Struct):
-    """An access token, to be sent as ``Authorization: Bearer …`` until it expires."""
-
-    access_token: str
-    token_type: str
-    expires_at: datetime
-    user: UserView
 
 
 class ProjectView(msgspec.Struct):

@@ -19,6 +19,7 @@ from application.webhooks.read_endpoints import ListEndpoints, ShowEndpoint
 from application.webhooks.replay_deliveries import ReplayDelivery, ReplayFailed
 from application.webhooks.rotate_secret import RotateSecret, SecretRotation
 from application.webhooks.send_test import SendTest
+from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import WebhookEndpointId, WebhookEventId
@@ -57,6 +58,7 @@ class WebhookEndpointController(Controller):
         self,
         data: JSONBody[AddEndpointRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         add_endpoint: NamedDependency[AddEndpoint],
         once: NamedDependency[OncePerKey],
     ) -> Response[EndpointSecretView]:
@@ -65,6 +67,7 @@ class WebhookEndpointController(Controller):
             lambda completion: add_endpoint(
                 NewEndpoint(
                     user_id=principal.user_id,
+                    origin=origin,
                     url=data.url,
                     events=data.events,
                     description=data.description,
@@ -107,12 +110,14 @@ class WebhookEndpointController(Controller):
         endpoint_id: FromPath[UUID],
         data: JSONBody[EditEndpointRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         edit_endpoint: NamedDependency[EditEndpoint],
     ) -> EndpointView:
         """Change it, or switch it on or off. Off, what is pending ends as failed."""
         edited = await edit_endpoint(
             EndpointEdit(
                 user_id=principal.user_id,
+                origin=origin,
                 endpoint_id=WebhookEndpointId(endpoint_id),
                 url=data.url,
                 events=data.events,
@@ -127,10 +132,11 @@ class WebhookEndpointController(Controller):
         self,
         endpoint_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         delete_endpoint: NamedDependency[DeleteEndpoint],
     ) -> None:
         """Remove it with its secret and its deliveries. There is no way back."""
-        await delete_endpoint(principal.user_id, WebhookEndpointId(endpoint_id))
+        await delete_endpoint(principal.user_id, WebhookEndpointId(endpoint_id), origin=origin)
 
     @post(
         "/{endpoint_id:str}/rotate-secret",
@@ -143,6 +149,7 @@ class WebhookEndpointController(Controller):
         endpoint_id: FromPath[UUID],
         data: JSONBody[RotateSecretRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         rotate_secret: NamedDependency[RotateSecret],
         once: NamedDependency[OncePerKey],
     ) -> Response[EndpointSecretView]:
@@ -151,6 +158,7 @@ class WebhookEndpointController(Controller):
             lambda completion: rotate_secret(
                 SecretRotation(
                     user_id=principal.user_id,
+                    origin=origin,
                     endpoint_id=WebhookEndpointId(endpoint_id),
                     overlap_seconds=data.overlap_seconds,
                     once=completion,

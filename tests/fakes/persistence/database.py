@@ -32,6 +32,7 @@ from domain.billing.plans import Plan
 from domain.billing.seats import Seat
 from domain.billing.serials import DocumentKind, FinancialYear, Turn
 from domain.billing.subscriptions.subscription import Charge, Subscription
+from domain.identity.session import Session as SignIn
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey
 from domain.projects.agent_task import AgentTask
@@ -50,6 +51,7 @@ from domain.shared.ids import (
     ProjectId,
     RunId,
     SeatId,
+    SessionId,
     SubscriptionId,
     TransactionId,
     UserId,
@@ -212,11 +214,25 @@ class DeliveryRow:
         return self.delivery.state is DeliveryState.PENDING
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRow:
+    """A refresh token's digest, and what became of it."""
+
+    digest: str
+    session_id: SessionId
+    user_id: UserId
+    generation: int
+    used_at: datetime | None = None
+    salt: bytes = b""
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
 
     users: dict[UserId, User] = field(default_factory=dict)
+    sessions: dict[SessionId, SignIn] = field(default_factory=dict)
+    refresh_tokens: dict[str, RefreshRow] = field(default_factory=dict)
     projects: dict[ProjectId, Project] = field(default_factory=dict)
     runs: dict[RunId, RunRow] = field(default_factory=dict)
     events: dict[tuple[RunId, int], RunEvent] = field(default_factory=dict)

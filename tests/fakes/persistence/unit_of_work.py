@@ -21,6 +21,7 @@ from application.ports.persistence import (
     UserRepository,
 )
 from application.ports.prices import PriceRecords
+from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
     NoticeRepository,
@@ -50,6 +51,7 @@ from tests.fakes.persistence.projects import (
     InMemoryProjects,
 )
 from tests.fakes.persistence.runs import InMemoryRuns
+from tests.fakes.persistence.sessions import InMemorySessions
 from tests.fakes.persistence.subscriptions import (
     InMemoryEntitlements,
     InMemoryNotices,
@@ -89,6 +91,7 @@ class InMemoryTransaction:
     notices: NoticeRepository
     retention: RetentionRepository
     keys: ApiKeyRepository
+    sessions: SessionRepository
     webhooks: Webhooks
     audit: AuditTrail
 
@@ -126,6 +129,7 @@ class InMemoryUnitOfWork(UnitOfWork):
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
+                sessions=InMemorySessions(session),
                 webhooks=InMemoryWebhooks(session),
                 audit=InMemoryAuditTrail(session),
             )

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from adapters.postgres.oversight import grant_role
+from domain.audit.origin import Origin
 from domain.identity.user import Role
 from tests.described import as_documented
 from tests.integration.platform.person import PASSWORD, Person
@@ -25,7 +26,7 @@ class Partner(Person):
 
     async def become(self, role: Role, owner_url: str) -> None:
         """Be given a role by an operator, and sign in anew."""
-        assert await grant_role(owner_url, self.email, role)
+        assert await grant_role(owner_url, self.email, role, Origin.of_operator("tests"))
         answer = await self.post(
             "/auth/login", status=200, json={"email": self.email, "password": PASSWORD}
         )

@@ -36,6 +36,7 @@ from tests.contracts.projects_contract import ProjectsContract
 from tests.contracts.run_claims_contract import Limited, RunClaimsContract
 from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
+from tests.contracts.sessions_contract import SessionsContract
 from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.subscriptions_contract import (
     EntitlementsContract,
@@ -124,6 +125,10 @@ class TestUnitOfWork(UnitOfWorkContract):
 
 class TestUsers(UsersContract):
     """People."""
+
+
+class TestSessions(SessionsContract):
+    """Sessions and their refresh tokens."""
 
 
 class TestProjects(ProjectsContract):

@@ -9,9 +9,7 @@ from redis.asyncio import Redis
 from adapters.redis import RedisProbe, RedisStreamTickets
 from application.ports.health import ProbeFailed
 from application.ports.live import TicketsUnavailable
-from domain.shared.ids import UserId
-from tests.contracts.live_contract import StreamTicketsContract, make_run_id
-from tests.contracts.samples import new_id
+from tests.contracts.live_contract import StreamTicketsContract, make_holder, make_run_id
 from tests.integration.redis.private_valkey import PrivateValkey, eventually
 
 
@@ -33,19 +31,19 @@ class TestRedisStreamTickets(StreamTicketsContract):
     async def test_the_server_never_learns_a_ticket(
         self, redis: Redis, tickets: RedisStreamTickets
     ) -> None:
-        ticket = await tickets.issue(UserId(new_id()), make_run_id(), 30)
+        ticket = await tickets.issue(make_holder(), make_run_id(), 30)
         [key] = await redis.keys()
 
         assert ticket.encode() not in key
         assert ticket.encode() not in await redis.get(key)
 
     async def test_a_ticket_has_256_random_bits(self, tickets: RedisStreamTickets) -> None:
-        ticket = await tickets.issue(UserId(new_id()), make_run_id(), 30)
+        ticket = await tickets.issue(make_holder(), make_run_id(), 30)
 
         assert len(ticket) == 43  # 32 bytes in base64url
 
     async def test_every_ticket_expires(self, redis: Redis, tickets: RedisStreamTickets) -> None:
-        await tickets.issue(UserId(new_id()), make_run_id(), 30)
+        await tickets.issue(make_holder(), make_run_id(), 30)
         [key] = await redis.keys()
 
         assert 0 < await redis.ttl(key) <= 30
@@ -56,7 +54,7 @@ class TestRedisStreamTickets(StreamTicketsContract):
         tickets: RedisStreamTickets,
         connect: Callable[[str], Redis],
     ) -> None:
-        user, run = UserId(new_id()), make_run_id()
+        user, run = make_holder(), make_run_id()
         ticket = await tickets.issue(user, run, 30)
         clients = [connect(running_valkey.url) for _ in range(50)]
         await asyncio.gather(*(client.ping() for client in clients))
@@ -73,14 +71,14 @@ async def test_without_a_server_tickets_are_unavailable_in_bounded_time(
 ) -> None:
     client = connect(valkey.url)
     tickets = RedisStreamTickets(client)
-    ticket = await tickets.issue(UserId(new_id()), make_run_id(), 30)
+    ticket = await tickets.issue(make_holder(), make_run_id(), 30)
     valkey.kill()
 
     async with asyncio.timeout(4):
         with pytest.raises(TicketsUnavailable):
             await tickets.redeem(ticket, make_run_id())
         with pytest.raises(TicketsUnavailable):
-            await tickets.issue(UserId(new_id()), make_run_id(), 30)
+            await tickets.issue(make_holder(), make_run_id(), 30)
 
 
 async def test_a_frozen_server_is_unavailable_in_bounded_time(
@@ -99,10 +97,10 @@ async def test_a_restart_is_not_noticed_by_the_next_ticket(
     valkey: PrivateValkey, connect: Callable[[str], Redis]
 ) -> None:
     tickets = RedisStreamTickets(connect(valkey.url))
-    await tickets.issue(UserId(new_id()), make_run_id(), 30)
+    await tickets.issue(make_holder(), make_run_id(), 30)
     valkey.kill()
     valkey.start()
-    user, run = UserId(new_id()), make_run_id()
+    user, run = make_holder(), make_run_id()
 
     assert await tickets.redeem(await tickets.issue(user, run, 30), run) == user
 

@@ -31,7 +31,7 @@ from domain.identity.user import User
 from domain.shared.errors import Conflict, InvalidValue
 from domain.shared.ids import ProjectId, RunId
 from tests.contracts.office import Office
-from tests.contracts.samples import new_id
+from tests.contracts.samples import ORIGIN, new_id
 from tests.integration.subscriptions.conftest import ServersClock
 
 SEED = 20_261_124
@@ -100,7 +100,11 @@ class Year:
         trial = self.random.random() < 0.3
         await self.office.start(
             NewSubscription(
-                user_id=user.id, plan=plan, seats=1 if trial else PLANS[plan], trial=trial
+                origin=ORIGIN,
+                user_id=user.id,
+                plan=plan,
+                seats=1 if trial else PLANS[plan],
+                trial=trial,
             )
         )
         if self.random.random() < 0.8:
@@ -119,19 +123,19 @@ class Year:
         plan = self.random.choice(sorted(PLANS))
         more = self.random.randint(0, 3) if PLANS[plan] > 1 else 0
         await self.office.manage.change(
-            Change(user_id=user.id, plan=plan, seats=PLANS[plan] + more)
+            Change(origin=ORIGIN, user_id=user.id, plan=plan, seats=PLANS[plan] + more)
         )
         if self.random.random() < 0.7:
             await self._pay(user)
 
     async def _cancel(self, user: User) -> None:
-        await self.office.manage.cancel(user.id)
+        await self.office.manage.cancel(user.id, origin=ORIGIN)
 
     async def _pause(self, user: User) -> None:
-        await self.office.manage.pause(user.id)
+        await self.office.manage.pause(user.id, origin=ORIGIN)
 
     async def _resume(self, user: User) -> None:
-        await self.office.manage.resume(user.id)
+        await self.office.manage.resume(user.id, origin=ORIGIN)
 
     async def _break_mandate(self, user: User) -> None:
         subscription = (await self.office.show(user.id)).subscription
@@ -139,7 +143,9 @@ class Year:
             await self.office.gateway.let_mandate(subscription.mandate.token_id, good=False)
 
     async def _give_seat(self, user: User) -> None:
-        await self.office.seats.assign(user.id, self.random.choice(self.office.people).email)
+        await self.office.seats.assign(
+            user.id, self.random.choice(self.office.people).email, origin=ORIGIN
+        )
 
     async def _refund(self, user: User) -> None:
         async with self.office.uow.begin(user.id) as tx:
@@ -155,6 +161,7 @@ class Year:
         share = self.random.choice([1.0, 1.0, 0.3])
         await self.office.refunds.request(
             RefundOrder(
+                origin=ORIGIN,
                 user_id=user.id,
                 payment_id=payment.id,
                 amount_paise=max(1, int(payment.refundable_paise * share)),

@@ -26,7 +26,7 @@ from application.webhooks.deliver_webhooks import LANES, LEASE_SECONDS
 from domain.shared.ids import UserId
 from domain.webhooks.destination import DestinationRules, is_address
 from entrypoints.local_stack import ChildProcess, Command, LocalStack
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_user
 from tests.integration.webhooks.receiver import answering, receiver
 
 EVENTS = 200
@@ -109,7 +109,7 @@ async def test_every_event_arrives_though_workers_are_killed_between_sending_and
     add = AddEndpoint(uow, box, rules, SystemClock(), UuidMaker())
     async with receiver(answering()) as here:
         url = f"http://127.0.0.1:{here.port}/in"
-        added = await add(NewEndpoint(user_id=user.id, url=url))
+        added = await add(NewEndpoint(user_id=user.id, origin=ORIGIN, url=url))
         for n in range(EVENTS):
             async with uow.begin(user.id) as tx:
                 await tx.webhooks.emit("run.succeeded", {"n": n})

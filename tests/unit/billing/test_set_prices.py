@@ -18,7 +18,7 @@ from domain.billing.usage import TokenUsage
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import UserId
 from tests.contracts.prices_contract import make_price
-from tests.contracts.samples import new_id
+from tests.contracts.samples import ORIGIN, new_id
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.persistence import InMemoryDatabase, InMemoryUnitOfWork
 
@@ -49,7 +49,7 @@ def bands(model: str = SONNET, *ends: int | None, **changes: object) -> list[Mod
 
 
 async def added(add: AddModelPrice, rows: Sequence[ModelPrice]) -> None:
-    await add(NewModelPrice(user_id=ADMIN, bands=rows))
+    await add(NewModelPrice(origin=ORIGIN, user_id=ADMIN, bands=rows))
 
 
 async def test_a_price_is_in_force_from_its_day_on_and_the_past_keeps_its_own(
@@ -127,7 +127,9 @@ async def test_a_rate_is_in_force_after_a_minute_at_the_soonest(
     uow: UnitOfWork, clock: MovableClock
 ) -> None:
     add = AddExchangeRate(uow, clock, CountingIds())
-    command = NewExchangeRate(user_id=ADMIN, paise_per_usd=9_150, source="the central bank")
+    command = NewExchangeRate(
+        origin=ORIGIN, user_id=ADMIN, paise_per_usd=9_150, source="the central bank"
+    )
 
     row = await add(command)
 

@@ -18,6 +18,7 @@ from domain.billing.pricing import UnknownPrice
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.projects.agent_task import AgentTaskStatus
 from domain.projects.run import Run, RunStatus
+from tests.contracts.samples import ORIGIN
 from tests.fakes.language_model import PRICE, Play, answer, fail
 from tests.unit.agents import samples
 from tests.unit.runs.world import GRANT, RATE, World, model, open_world
@@ -144,7 +145,12 @@ async def test_a_run_keeps_the_rate_it_was_accepted_at() -> None:
     early, late = await world.accepted(), await world.project()
     add = AddExchangeRate(world.uow, world.clock, world.ids)
     await add(
-        NewExchangeRate(user_id=world.user_id, paise_per_usd=18_000, source="a crash of the rupee")
+        NewExchangeRate(
+            origin=ORIGIN,
+            user_id=world.user_id,
+            paise_per_usd=18_000,
+            source="a crash of the rupee",
+        )
     )
     world.clock.move(timedelta(minutes=2))
     after = await world.execute(late)

@@ -91,7 +91,7 @@ async def test_without_a_credential_only_open_routes_answer(client: httpx.AsyncC
 
 
 async def test_a_person_is_let_in_by_their_role(world: World, client: httpx.AsyncClient) -> None:
-    token = world.tokens.issue(await world.partner()).token
+    token = await world.token(await world.partner())
     headers = {"Authorization": f"bearer {token}"}
     for path in ("/open", "/persons", "/reading", "/managing"):
         assert (await client.get(path, headers=headers)).status_code == 200

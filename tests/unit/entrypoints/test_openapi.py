@@ -175,7 +175,7 @@ def test_security_is_nothing_or_a_token_or_a_token_and_a_key_of_like_scopes() ->
 def test_security_is_that_of_the_guards() -> None:
     by_id = {operation["operationId"]: operation["security"] for _, operation, _ in named()}
     both = ["keys:issue", "keys:manage"]
-    assert by_id["identity_login"] == []
+    assert by_id["session_login"] == []
     assert by_id["key_issue"] == [{"bearer": both}, {"api_key": both}]
 
 

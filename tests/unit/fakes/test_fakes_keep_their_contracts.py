@@ -20,13 +20,19 @@ from tests.contracts.object_store_contract import ObjectStoreContract, key_of
 from tests.contracts.security_contract import (
     AccessTokensContract,
     PasswordHasherContract,
+    RefreshTokensContract,
     SecretBoxContract,
 )
 from tests.contracts.webhook_sender_contract import Answering, Heard, WebhookSenderContract
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.live import InMemoryLiveUpdates, InMemoryStreamTickets
 from tests.fakes.object_store import InMemoryObjectStore
-from tests.fakes.security import OpaqueAccessTokens, PlainPasswordHasher, TransparentSecretBox
+from tests.fakes.security import (
+    CountingRefreshTokens,
+    OpaqueAccessTokens,
+    PlainPasswordHasher,
+    TransparentSecretBox,
+)
 from tests.fakes.webhooks import ScriptedWebhookSender
 
 
@@ -52,6 +58,16 @@ class TestPlainPasswordHasher(PasswordHasherContract):
     @pytest.fixture
     def raised(self) -> PlainPasswordHasher:
         return PlainPasswordHasher(generation=2)
+
+
+class TestCountingRefreshTokens(RefreshTokensContract):
+    @pytest.fixture
+    def refresh_tokens(self) -> CountingRefreshTokens:
+        return CountingRefreshTokens()
+
+    @pytest.fixture
+    def make(self) -> Callable[..., CountingRefreshTokens]:
+        return CountingRefreshTokens
 
 
 class TestOpaqueAccessTokens(AccessTokensContract):

@@ -11,7 +11,7 @@ from domain.identity.user import Role
 from domain.keys.api_key import InvalidKey, KeyExpired
 from domain.keys.key_text import KeyEnvironment, MalformedKey, compose
 from domain.keys.rate_limit import RatePolicy
-from tests.contracts.samples import make_user
+from tests.contracts.samples import ORIGIN, make_user
 from tests.unit.keys.world import HERE, POLICIES, READ, World
 
 
@@ -45,7 +45,7 @@ async def test_what_must_not_be_told_apart_takes_the_same_look_ups() -> None:
     world = World()
     owner = await world.partner()
     revoked = await world.issue(owner)
-    await world.revoke(Principal(user_id=owner.id, role=owner.role), revoked.key.id)
+    await world.revoke(Principal(user_id=owner.id, role=owner.role), revoked.key.id, origin=ORIGIN)
     elsewhere = await world.issue(owner, allowed_ips=("203.0.113.0/24",))
     # Remembered by this process, because it is used from where it may be.
     assert (await world.call(elsewhere.text, address="203.0.113.9")).principal
@@ -68,7 +68,7 @@ async def test_a_revocation_reaches_every_process() -> None:
     issued, other = await world.issue(owner), world.another_process()
     for process in (world.process, other):
         assert (await world.call(issued.text, process=process)).principal
-    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id)
+    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id, origin=ORIGIN)
     for process in (world.process, other):
         assert isinstance((await world.call(issued.text, process=process)).rejected, InvalidKey)
 
@@ -79,7 +79,7 @@ async def test_without_the_subscription_nothing_remembered_is_trusted() -> None:
     issued = await world.issue(owner)
     assert (await world.call(issued.text)).principal
     world.changes.cut()
-    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id)
+    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id, origin=ORIGIN)
     assert isinstance((await world.call(issued.text)).rejected, InvalidKey)
 
 
@@ -89,7 +89,7 @@ async def test_what_was_missed_is_not_trusted_when_the_subscription_is_back() ->
     issued = await world.issue(owner)
     assert (await world.call(issued.text)).principal
     world.changes.cut()
-    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id)
+    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id, origin=ORIGIN)
     world.changes.mend()
     assert isinstance((await world.call(issued.text)).rejected, InvalidKey)
 
@@ -101,10 +101,10 @@ async def test_a_change_during_a_look_up_is_not_overwritten_by_it() -> None:
     cache = world.process.keys.cache
     read = cache.epoch
     known = KnownKey(key=issued.key, digest=issued.key.secret.digest, role=owner.role)
-    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id)
-    cache.put(known.digest, known, read)
+    await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id, origin=ORIGIN)
+    cache.put(known.digest, known.key.user_id, known, read)
     assert world.process.keys.remembered(issued.text, HERE) is None
-    cache.put(known.digest, known, cache.epoch)
+    cache.put(known.digest, known.key.user_id, known, cache.epoch)
     assert world.process.keys.remembered(issued.text, HERE) is not None
 
 
@@ -184,7 +184,7 @@ async def test_a_rotation_buys_no_fresh_quota() -> None:
     from application.keys.rotate_key import Rotation
 
     by = Principal(user_id=owner.id, role=owner.role)
-    rotated = await world.rotate(Rotation(by=by, key_id=issued.key.id))
+    rotated = await world.rotate(Rotation(by=by, origin=ORIGIN, key_id=issued.key.id))
     assert (await world.call(rotated.text)).limited is not None
 
 
@@ -242,7 +242,7 @@ async def test_wrong_tokens_are_counted_as_attempts_and_good_ones_by_person() ->
         await world.process(Presented(address=HERE, token=f"token {number}")) for number in range(9)
     ]
     assert sum(answer.limited is None for answer in wrong) == POLICIES.unverified_per_minute
-    good = world.tokens.issue(owner).token
+    good = await world.token(owner)
     admission = await world.process(Presented(address=HERE, token=good))
     assert admission.principal is not None
     assert left(admission) == {"user-minute": 39}

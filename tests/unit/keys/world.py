@@ -1,7 +1,10 @@
 """A platform in memory, as far as keys and limits are concerned."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from application.identity.authenticate_session import AuthenticateSession, SessionCache
+from application.identity.open_session import acting
 from application.keys.admit_request import Admission, AdmitRequest, LimitPolicies, Presented
 from application.keys.authenticate_key import AuthenticateKey
 from application.keys.edit_key import EditKey
@@ -13,7 +16,7 @@ from application.keys.rotate_key import RotateKey
 from application.ports.security import Principal
 from domain.identity.user import Permission, Role, User
 from domain.keys.key_text import KeyEnvironment, KeyText
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_session, keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.keys import CountingKeySecrets, InMemoryKeyChanges
 from tests.fakes.metrics import RecordingLimitMetrics
@@ -64,14 +67,23 @@ class World:
     def another_process(self) -> AdmitRequest:
         """One more process of the platform: it shares all but its memory."""
         cache = KeyCache(self.changes, lambda: self.clock.now().timestamp())
+        sessions = SessionCache(self.changes, lambda: self.clock.now().timestamp())
         return AdmitRequest(
             OpaqueAccessTokens(self.clock),
             AuthenticateKey(self.uow, self.secrets, cache, self.clock),
+            AuthenticateSession(self.uow, sessions, self.clock),
             self.limiter,
             POLICIES,
             self.metrics,
             LocalRateLimiter(self.milliseconds),
         )
+
+    async def token(self, owner: User, **changes: object) -> str:
+        """An access token of a new session."""
+        session = await keep_session(
+            self.uow, owner, expires_at=self.clock.now() + timedelta(days=14), **changes
+        )
+        return self.tokens.issue(owner, acting(session)).token
 
     async def partner(self) -> User:
         return await keep_user(self.uow, role=Role.PARTNER)
@@ -80,6 +92,7 @@ class World:
         issue = IssueKey(self.uow, self.secrets, self.clock, self.ids)
         wanted: dict[str, object] = {
             "by": Principal(user_id=owner.id, role=owner.role),
+            "origin": ORIGIN,
             "name": "a program",
             "environment": KeyEnvironment.LIVE,
             "scopes": READ,

@@ -47,6 +47,7 @@ from tests.contracts.samples import (
     reread,
     take,
 )
+from tests.contracts.sessions_contract import SessionsContract
 from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.subscriptions_contract import (
     EntitlementsContract,
@@ -192,6 +193,10 @@ class TestUnitOfWork(UnitOfWorkContract):
 
 class TestUsers(UsersContract):
     """People."""
+
+
+class TestSessions(SessionsContract):
+    """Sessions."""
 
 
 class TestProjects(ProjectsContract):

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from application.ports.live import Nudge, StepProgress
+from application.ports.security import Principal
 from application.runs import run_feed
 from application.runs.follow_run import FollowRun, IssueStreamTicket
-from domain.identity.user import NotAuthenticated
+from domain.identity.user import NotAuthenticated, Role
 from domain.shared.errors import NotFound
 from domain.shared.events import EventType, RunEvent
 from domain.shared.ids import RunId, UserId
@@ -15,6 +16,10 @@ from tests.contracts.samples import new_id
 from tests.fakes.clock import MovableClock
 from tests.fakes.live import InMemoryStreamTickets
 from tests.unit.runs.world import World, open_world
+
+
+def caller(user_id: UserId) -> Principal:
+    return Principal(user_id=user_id, role=Role.MEMBER)
 
 
 def _follow(world: World) -> FollowRun:
@@ -84,9 +89,9 @@ async def test_a_ticket_admits_its_person_to_its_run_once() -> None:
     world = await open_world()
     run = await world.accepted()
     tickets = InMemoryStreamTickets(world.clock)
-    ticket = await IssueStreamTicket(world.uow, tickets)(world.user_id, run.id)
+    ticket = await IssueStreamTicket(world.uow, tickets)(caller(world.user_id), run.id)
     follow = FollowRun(world.uow, world.live, tickets)
-    assert await follow.admit(ticket, run.id) == world.user_id
+    assert (await follow.admit(ticket, run.id)).user_id == world.user_id
     with pytest.raises(NotAuthenticated):
         await follow.admit(ticket, run.id)
 
@@ -96,7 +101,7 @@ async def test_nobody_gets_a_ticket_for_a_strangers_run() -> None:
     run = await world.accepted()
     issue = IssueStreamTicket(world.uow, InMemoryStreamTickets(MovableClock()))
     with pytest.raises(NotFound):
-        await issue(UserId(new_id()), run.id)
+        await issue(caller(UserId(new_id())), run.id)
 
 
 async def test_the_log_ends_with_the_runs_end() -> None:

@@ -15,7 +15,7 @@ from domain.keys.key_text import KeyEnvironment
 from domain.projects.project import Project
 from domain.projects.run import Run, RunStatus
 from tests.contracts.keys_contract import make_key
-from tests.contracts.samples import keep_project
+from tests.contracts.samples import ORIGIN, keep_project
 from tests.unit.runs.test_limits_of_credits import CREDITS, HELD
 from tests.unit.runs.world import GRANT, World, open_world
 
@@ -134,7 +134,7 @@ async def test_what_was_paid_before_a_keys_cap_is_neither_asked_nor_paid_again()
     kept = await stored(world, key)
     assert (kept.credits_used, kept.credits_held) == (4 * CREDITS, 0)
     retry = RetryRun(world.uow, world.queue, world.clock, world.ids)
-    again = await retry(world.user_id, run.id)
+    again = await retry(world.user_id, run.id, origin=ORIGIN)
     await world.worker()(again.id)
     assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
     assert len(world.model.asked("code.plan")) == 1
@@ -197,7 +197,7 @@ async def test_a_test_runs_retry_is_a_test_run() -> None:
     await world.cancel(world.user_id, run.id)
     await world.worker()(run.id)
     retry = RetryRun(world.uow, world.queue, world.clock, world.ids)
-    assert (await retry(world.user_id, run.id)).test
+    assert (await retry(world.user_id, run.id, origin=ORIGIN)).test
 
 
 async def test_a_test_key_makes_a_test_run_of_a_live_ones_retry() -> None:
@@ -207,4 +207,4 @@ async def test_a_test_key_makes_a_test_run_of_a_live_ones_retry() -> None:
     await world.worker()(run.id)
     tester = make_key(world.user_id, environment=KeyEnvironment.TEST, modes=frozenset())
     retry = RetryRun(world.uow, world.queue, world.clock, world.ids)
-    assert (await retry(world.user_id, run.id, key=acting(tester))).test
+    assert (await retry(world.user_id, run.id, origin=ORIGIN, key=acting(tester))).test

@@ -16,7 +16,7 @@ from domain.projects.agent_task import AgentTaskStatus
 from domain.projects.run import MAX_CAP_CREDITS, RunStatus
 from domain.shared.errors import InvalidValue
 from domain.shared.events import EventType
-from tests.contracts.samples import make_grant
+from tests.contracts.samples import ORIGIN, make_grant
 from tests.fakes.language_model import BOUND, PRICE, USAGE, answer
 from tests.unit.agents import samples
 from tests.unit.runs.world import (
@@ -101,7 +101,7 @@ async def test_a_retry_with_a_higher_cap_goes_on_from_what_is_finished() -> None
     run = await world.accepted(cap_credits=3 * CREDITS + HELD)
     await world.worker()(run.id)
     retry = RetryRun(world.uow, world.queue, world.clock, world.ids)
-    again = await retry(world.user_id, run.id, cap_credits=50_000)
+    again = await retry(world.user_id, run.id, origin=ORIGIN, cap_credits=50_000)
     assert again.cap_credits == 50_000
     await world.worker()(again.id)
     assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
@@ -114,10 +114,10 @@ async def test_what_was_paid_before_the_cap_is_neither_asked_nor_paid_again() ->
     await world.worker()(run.id)
     retry = RetryRun(world.uow, world.queue, world.clock, world.ids)
     # A second time too, so that an answer is handed on from run to run.
-    too_little = await retry(world.user_id, run.id, cap_credits=HELD - CREDITS)
+    too_little = await retry(world.user_id, run.id, origin=ORIGIN, cap_credits=HELD - CREDITS)
     await world.worker()(too_little.id)
     assert (await world.run(too_little.id)).error_code == "cap_reached"
-    again = await retry(world.user_id, too_little.id, cap_credits=50_000)
+    again = await retry(world.user_id, too_little.id, origin=ORIGIN, cap_credits=50_000)
     await world.worker()(again.id)
     assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
     assert len(world.model.asked("code.plan")) == 1
@@ -132,7 +132,9 @@ async def test_answers_of_a_step_that_failed_by_itself_are_asked_for_again() -> 
     await world.worker()(run.id)
     assert (await world.run(run.id)).error_code == "unreadable_reply"
     world.model.on("srs", answer(samples.requirements()))
-    again = await RetryRun(world.uow, world.queue, world.clock, world.ids)(world.user_id, run.id)
+    again = await RetryRun(world.uow, world.queue, world.clock, world.ids)(
+        world.user_id, run.id, origin=ORIGIN
+    )
     await world.worker()(again.id)
     assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
 
@@ -142,7 +144,7 @@ async def test_a_retry_keeps_the_cap_unless_another_is_given() -> None:
     run = await world.accepted(cap_credits=5)
     await world.worker()(run.id)
     retry = RetryRun(world.uow, world.queue, world.clock, world.ids)
-    assert (await retry(world.user_id, run.id)).cap_credits == 5
+    assert (await retry(world.user_id, run.id, origin=ORIGIN)).cap_credits == 5
 
 
 @pytest.mark.parametrize("cap", [0, -1, MAX_CAP_CREDITS + 1])

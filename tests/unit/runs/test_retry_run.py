@@ -13,7 +13,7 @@ from domain.projects.run import Run, RunInProgress, RunStatus, RunSucceeded
 from domain.shared.errors import NotFound
 from domain.shared.events import EventType
 from domain.shared.ids import RunId, UserId
-from tests.contracts.samples import new_id
+from tests.contracts.samples import ORIGIN, new_id
 from tests.fakes.language_model import answer, fail
 from tests.fakes.persistence import InMemoryRunOversight
 from tests.unit.agents import samples
@@ -35,7 +35,7 @@ async def failed_at_srs() -> tuple[World, Run]:
 async def test_a_retry_is_a_new_run_that_makes_only_what_is_missing() -> None:
     world, run = await failed_at_srs()
     world.model.on("srs", answer(samples.requirements()))
-    again = await retry_of(world)(world.user_id, run.id)
+    again = await retry_of(world)(world.user_id, run.id, origin=ORIGIN)
     assert (again.retry_of, again.status) == (run.id, RunStatus.QUEUED)
     assert world.queue.announced[-1] == again.id
     await world.worker()(again.id)
@@ -49,15 +49,15 @@ async def test_a_cancelled_run_can_be_retried() -> None:
     world = await open_world()
     run = await world.accepted()
     await world.cancel(world.user_id, run.id)
-    assert (await retry_of(world)(world.user_id, run.id)).retry_of == run.id
+    assert (await retry_of(world)(world.user_id, run.id, origin=ORIGIN)).retry_of == run.id
 
 
 async def test_a_run_is_not_retried_while_one_is_live() -> None:
     world, run = await failed_at_srs()
-    again = await retry_of(world)(world.user_id, run.id)
+    again = await retry_of(world)(world.user_id, run.id, origin=ORIGIN)
     for asked in (run, again):
         with pytest.raises(RunInProgress) as refused:
-            await retry_of(world)(world.user_id, asked.id)
+            await retry_of(world)(world.user_id, asked.id, origin=ORIGIN)
         assert refused.value.params["run_id"] == str(again.id)
 
 
@@ -66,20 +66,20 @@ async def test_a_run_that_succeeded_is_not_retried() -> None:
     run = await world.accepted()
     await world.worker()(run.id)
     with pytest.raises(RunSucceeded):
-        await retry_of(world)(world.user_id, run.id)
+        await retry_of(world)(world.user_id, run.id, origin=ORIGIN)
 
 
 async def test_nobody_retries_anothers_run_by_themselves() -> None:
     world, run = await failed_at_srs()
     with pytest.raises(NotFound):
-        await retry_of(world)(UserId(new_id()), run.id)
+        await retry_of(world)(UserId(new_id()), run.id, origin=ORIGIN)
 
 
 async def test_of_two_retries_at_once_one_is_accepted() -> None:
     world, run = await failed_at_srs()
     retry = retry_of(world)
     ends = await asyncio.gather(
-        *(retry(world.user_id, run.id) for _ in range(5)), return_exceptions=True
+        *(retry(world.user_id, run.id, origin=ORIGIN) for _ in range(5)), return_exceptions=True
     )
     assert sum(isinstance(end, Run) for end in ends) == 1
     assert sum(isinstance(end, RunInProgress) for end in ends) == 4
@@ -94,7 +94,7 @@ async def test_an_operator_finds_a_run_with_its_evidence_and_retries_it() -> Non
     assert {task.step for task in evidence.tasks} >= {"idea", "srs"}
     assert evidence.events[-1].type is EventType.RUN_FINISHED
     assert [call.failure for call in evidence.failures] == ["refused: scripted"]
-    again = await RetryAnyRun(oversight, retry_of(world))(run.id)
+    again = await RetryAnyRun(oversight, retry_of(world))(run.id, origin=ORIGIN)
     assert (again.retry_of, again.user_id) == (run.id, world.user_id)
 
 

@@ -18,6 +18,7 @@ from domain.projects.document import Document
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import SubscriptionId
 from tests.contracts.samples import (
+    ORIGIN,
     keep_project,
     keep_run,
     keep_user,
@@ -111,6 +112,7 @@ async def test_a_new_version_is_sold_and_who_bought_the_old_one_keeps_it(house: 
     await house.give(user, "pro")
     before = await plan_of(house.uow)
     command = NewPlanVersion(
+        origin=ORIGIN,
         by=admin.id,
         code="pro",
         name="Pro",

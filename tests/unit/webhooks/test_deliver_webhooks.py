@@ -38,7 +38,7 @@ from domain.webhooks.endpoint import (
     WebhookEndpoint,
 )
 from domain.webhooks.schedule import GIVE_UP_AFTER, MAX_ATTEMPTS, RETRY_SECONDS
-from tests.contracts.samples import keep_user
+from tests.contracts.samples import ORIGIN, keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.persistence import InMemoryDatabase, InMemoryUnitOfWork, InMemoryWebhookClaims
 from tests.fakes.queue import RecordingJobQueue
@@ -74,7 +74,7 @@ class Post:
         return AddEndpoint(self.uow, self.box, DestinationRules(), self.clock, self.ids)
 
     async def endpoint(self, url: str = URL, **more: object) -> EndpointWithSecret:
-        command = NewEndpoint(user_id=self.user_id, url=url)
+        command = NewEndpoint(origin=ORIGIN, user_id=self.user_id, url=url)
         return await self.add(replace(command, **more))  # type: ignore[arg-type]  # by use
 
     async def emit(self, type_: str = "run.succeeded", **data: object) -> None:
@@ -151,7 +151,9 @@ async def test_both_secrets_sign_until_the_overlap_ends(
     post.sender.on(URL, OK)
     rotate = RotateSecret(post.uow, post.box, post.clock)
     rotated = await rotate(
-        SecretRotation(user_id=post.user_id, endpoint_id=added.endpoint.id, overlap_seconds=60)
+        SecretRotation(
+            origin=ORIGIN, user_id=post.user_id, endpoint_id=added.endpoint.id, overlap_seconds=60
+        )
     )
     assert rotated.secret != added.secret
     await post.emit()
@@ -165,7 +167,12 @@ async def test_both_secrets_sign_until_the_overlap_ends(
     assert len(post.sender.sent[1].headers["webhook-signature"].split()) == 1
     with pytest.raises(InvalidValue):
         await rotate(
-            SecretRotation(user_id=post.user_id, endpoint_id=added.endpoint.id, overlap_seconds=-1)
+            SecretRotation(
+                origin=ORIGIN,
+                user_id=post.user_id,
+                endpoint_id=added.endpoint.id,
+                overlap_seconds=-1,
+            )
         )
 
 
@@ -241,7 +248,9 @@ async def test_days_of_nothing_but_failures_switch_an_endpoint_off(post: Post) -
     assert endpoint.disabled_reason is DisabledReason.FAILING
     assert {each.state for each in await post.deliveries(endpoint.id)} == {DeliveryState.FAILED}
     edit = EditEndpoint(post.uow, DestinationRules(), post.clock)
-    on = await edit(EndpointEdit(user_id=post.user_id, endpoint_id=endpoint.id, enabled=True))
+    on = await edit(
+        EndpointEdit(origin=ORIGIN, user_id=post.user_id, endpoint_id=endpoint.id, enabled=True)
+    )
     assert (on.enabled, on.failing_since, on.failed_events) == (True, None, 0)
 
 
@@ -278,7 +287,7 @@ async def test_what_failed_is_replayed_and_what_is_off_is_not(post: Post) -> Non
     await post.emit(n=1)
     await post.emit(n=2)
     edit = EditEndpoint(post.uow, DestinationRules(), post.clock)
-    await edit(EndpointEdit(user_id=post.user_id, endpoint_id=id_, enabled=False))
+    await edit(EndpointEdit(origin=ORIGIN, user_id=post.user_id, endpoint_id=id_, enabled=False))
     failed = await post.deliveries(id_)
     assert [each.error for each in failed] == ["endpoint_disabled"] * 2
     replay, replay_failed = ReplayDelivery(post.uow), ReplayFailed(post.uow, post.clock)
@@ -286,7 +295,7 @@ async def test_what_failed_is_replayed_and_what_is_off_is_not(post: Post) -> Non
         await replay(post.user_id, id_, failed[0].event_id)
     with pytest.raises(EndpointDisabled):
         await SendTest(post.uow)(post.user_id, id_)
-    await edit(EndpointEdit(user_id=post.user_id, endpoint_id=id_, enabled=True))
+    await edit(EndpointEdit(origin=ORIGIN, user_id=post.user_id, endpoint_id=id_, enabled=True))
     with pytest.raises(InvalidValue):
         await replay_failed(post.user_id, id_, start.replace(tzinfo=None))
     assert await replay_failed(post.user_id, id_, start) == 2
@@ -327,10 +336,10 @@ async def test_there_are_so_many_endpoints_and_no_more(post: Post) -> None:
         last = await post.endpoint()
     with pytest.raises(TooManyEndpoints):
         await post.endpoint()
-    await DeleteEndpoint(post.uow)(post.user_id, last.endpoint.id)
+    await DeleteEndpoint(post.uow)(post.user_id, last.endpoint.id, origin=ORIGIN)
     await post.endpoint()
     with pytest.raises(NotFound):
-        await DeleteEndpoint(post.uow)(post.user_id, last.endpoint.id)
+        await DeleteEndpoint(post.uow)(post.user_id, last.endpoint.id, origin=ORIGIN)
 
 
 async def test_dead_endpoints_delay_nobody_else(post: Post) -> None:

@@ -16,7 +16,7 @@ from litestar.typing import FieldDefinition
 from application.ports.live import TicketsUnavailable
 from application.ports.object_store import ObjectNotFound, ObjectStoreUnavailable
 from domain.shared.errors import DomainError
-from entrypoints.http.access import OPERATIONS, public
+from entrypoints.http.access import OF_OUR_PAGES, OPERATIONS, public
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.openapi.guards import own_guards
 
@@ -48,6 +48,8 @@ def refusals(handler: HTTPRouteHandler) -> frozenset[str]:
     """The codes of every problem that a call of the route may be answered with."""
     fields = handler.parsed_fn_signature.parameters.values()
     codes = {"internal_error"}
+    if handler.opt.get(OF_OUR_PAGES):
+        codes.add("origin_refused")
     if not handler.opt.get(OPERATIONS):
         codes.add("rate_limited")
     if any(guard is not public for guard in own_guards(handler)):

@@ -21,17 +21,29 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.security import KeyRing, SignedAccessTokens, UnusableKey, generate_signing_key
+from adapters.security import (
+    KeyRing,
+    PepperedRefreshTokens,
+    Peppers,
+    ReloadedKeyRing,
+    SignedAccessTokens,
+    UnusableKey,
+    generate_signing_key,
+    rotated,
+)
+from adapters.security.keys import LOOK_SECONDS
 from application.ports.clock import Clock
 from application.ports.security import Principal
 from domain.identity.user import NotAuthenticated, Role
-from tests.contracts.samples import make_user
-from tests.contracts.security_contract import AccessTokensContract
+from tests.contracts.samples import make_acting, make_user
+from tests.contracts.security_contract import AccessTokensContract, RefreshTokensContract
 from tests.fakes.clock import MovableClock
 
 ISSUER, AUDIENCE = "https://bharatbuild.example", "bharatbuild-api"
 KEY_ID, PEM = generate_signing_key()
 RING = KeyRing.from_pem(PEM)
+SESSION = make_acting()
+DAY = timedelta(days=1)
 
 
 def signed_by(ring: KeyRing, clock: Clock, ttl: timedelta) -> SignedAccessTokens:
@@ -47,7 +59,7 @@ class TestSignedAccessTokens(AccessTokensContract):
         self, tokens: SignedAccessTokens, clock: MovableClock
     ) -> None:
         user = make_user(role=Role.ADMIN)
-        token = tokens.issue(user).token
+        token = tokens.issue(user, SESSION).token
         now = int(clock.now().timestamp())
 
         assert jwt.get_unverified_header(token) == {
@@ -64,13 +76,15 @@ class TestSignedAccessTokens(AccessTokensContract):
             "iat": now,
             "exp": now + 600,
             "role": "admin",
+            "sid": str(SESSION.id),
+            "sv": 1,
         }
 
     def test_the_end_is_the_whole_second_that_the_claim_can_say(
         self, tokens: SignedAccessTokens, clock: MovableClock
     ) -> None:
         clock.move(timedelta(milliseconds=700))
-        issued = tokens.issue(make_user())
+        issued = tokens.issue(make_user(), SESSION)
         claims = jwt.decode(issued.token, options={"verify_signature": False})
 
         assert issued.expires_at.timestamp() == claims["exp"]
@@ -78,7 +92,7 @@ class TestSignedAccessTokens(AccessTokensContract):
     def test_two_seconds_between_our_clocks_are_forgiven(
         self, tokens: SignedAccessTokens, clock: MovableClock
     ) -> None:
-        token = tokens.issue(make_user()).token
+        token = tokens.issue(make_user(), SESSION).token
         clock.move(timedelta(seconds=-2))
 
         tokens.verify(token)
@@ -86,7 +100,7 @@ class TestSignedAccessTokens(AccessTokensContract):
     def test_a_token_from_further_in_the_future_is_refused(
         self, tokens: SignedAccessTokens, clock: MovableClock
     ) -> None:
-        token = tokens.issue(make_user()).token
+        token = tokens.issue(make_user(), SESSION).token
         clock.move(timedelta(seconds=-3))
 
         with pytest.raises(NotAuthenticated):
@@ -105,7 +119,7 @@ USER = make_user()
 
 
 def good_claims() -> dict[str, Any]:
-    return jwt.decode(TOKENS.issue(USER).token, options={"verify_signature": False})
+    return jwt.decode(TOKENS.issue(USER, SESSION).token, options={"verify_signature": False})
 
 
 def forged(claims: dict[str, Any] | None = None, key: Any = RING.signing_key, **header: Any) -> str:
@@ -132,7 +146,7 @@ def refused(token: str) -> BaseException | None:
 
 
 def test_what_is_forged_right_is_accepted_so_that_the_others_fail_for_their_reason() -> None:
-    assert TOKENS.verify(forged()) == Principal(user_id=USER.id, role=USER.role)
+    assert TOKENS.verify(forged()) == Principal(user_id=USER.id, role=USER.role, session=SESSION)
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", ""])
@@ -197,7 +211,7 @@ def test_a_token_of_another_type_is_refused(typ: object) -> None:
     assert "another type" in str(refused(raw(header, good_claims(), b"x" * 64)))
 
 
-@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "exp", "jti", "role"])
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "exp", "jti", "role", "sid", "sv"])
 @pytest.mark.parametrize("how", ["missing", "null"])
 def test_every_claim_is_needed(claim: str, how: str) -> None:
     claims = good_claims()
@@ -223,6 +237,11 @@ def test_every_claim_is_needed(claim: str, how: str) -> None:
         ("role", "owner"),
         ("role", ["admin"]),
         ("jti", 1),
+        ("sid", "none"),
+        ("sid", 1),
+        ("sv", "1"),
+        ("sv", True),
+        ("sv", 1.0),
         ("exp", "9999999999"),
         ("exp", 9999999999.5),
         ("exp", True),
@@ -254,7 +273,7 @@ def test_what_is_not_yet_valid_becomes_so() -> None:
 @given(st.integers(min_value=0), st.integers(min_value=0, max_value=5))
 def test_no_flipped_bit_goes_unnoticed(place: int, bit: int) -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    token = TOKENS.issue(USER).token
+    token = TOKENS.issue(USER, SESSION).token
     place %= len(token)
     if token[place] == ".":
         return
@@ -300,7 +319,7 @@ class TestKeyRing:
 
     @pytest.mark.parametrize("half", ["private", "public"])
     def test_tokens_of_the_key_before_stay_good_after_a_rotation(self, half: str) -> None:
-        token = TOKENS.issue(USER).token
+        token = TOKENS.issue(USER, SESSION).token
         public = RING.verification_keys[KEY_ID]
         old = (
             PEM
@@ -311,10 +330,10 @@ class TestKeyRing:
         rotated = signed_by(KeyRing.from_pem(new_pem, [old]), CLOCK, timedelta(minutes=10))
 
         assert rotated.verify(token).user_id == USER.id
-        assert jwt.get_unverified_header(rotated.issue(USER).token)["kid"] == new_id
+        assert jwt.get_unverified_header(rotated.issue(USER, SESSION).token)["kid"] == new_id
 
     def test_tokens_of_a_key_taken_away_are_refused(self) -> None:
-        token = TOKENS.issue(USER).token
+        token = TOKENS.issue(USER, SESSION).token
         _, new_pem = generate_signing_key()
         rotated = signed_by(KeyRing.from_pem(new_pem), CLOCK, timedelta(minutes=10))
 
@@ -331,6 +350,19 @@ class TestKeyRing:
 
         assert ring.signing_key_id == KEY_ID
         assert set(ring.verification_keys) == {KEY_ID, older_id}
+
+    def test_the_set_of_public_keys_verifies_what_was_signed(self) -> None:
+        older_id, older = generate_signing_key()
+        ring = KeyRing.from_pem(PEM, [older])
+        keys = {key["kid"]: key for key in ring.public_keys()}
+        token = TOKENS.issue(USER, SESSION).token
+
+        assert set(keys) == {KEY_ID, older_id}
+        assert all(set(key) == {"kty", "crv", "x", "kid", "use", "alg"} for key in keys.values())
+        jwk = jwt.PyJWK.from_dict(dict(keys[KEY_ID]))
+        options = {"verify_exp": False, "verify_iat": False}
+        claims = jwt.decode(token, jwk, algorithms=["EdDSA"], audience=AUDIENCE, options=options)
+        assert claims["iss"] == ISSUER
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(UnusableKey, match=r"absent\.pem"):
@@ -365,3 +397,107 @@ class TestKeyRing:
 
         assert secret not in repr(RING)
         assert secret not in f"{problem.value}{problem.value.__cause__}"
+
+
+class TestRotation:
+    def test_the_new_key_is_accepted_at_once_and_signs_later(self) -> None:
+        clock = MovableClock()
+        rotation = rotated(PEM, clock.now(), signs_in=timedelta(minutes=5), keep_for=DAY)
+        tokens = signed_by(KeyRing.from_pem(rotation.text), clock, timedelta(minutes=10))
+        before = tokens.issue(USER, SESSION).token
+        assert jwt.get_unverified_header(before)["kid"] == KEY_ID
+        clock.move(timedelta(minutes=5))
+        after = tokens.issue(USER, SESSION).token
+        assert jwt.get_unverified_header(after)["kid"] == rotation.added
+        for token in (before, after):
+            assert tokens.verify(token).user_id == USER.id
+
+    def test_who_has_not_read_the_new_ring_signs_nothing_that_others_refuse(self) -> None:
+        clock = MovableClock()
+        rotation = rotated(PEM, clock.now(), signs_in=timedelta(minutes=5), keep_for=DAY)
+        old = signed_by(RING, clock, timedelta(minutes=10))
+        new = signed_by(KeyRing.from_pem(rotation.text), clock, timedelta(minutes=10))
+        old.verify(new.issue(USER, SESSION).token)
+        clock.move(timedelta(minutes=5))
+        new.verify(old.issue(USER, SESSION).token)
+
+    def test_a_key_is_dropped_when_nothing_it_signed_is_good(self) -> None:
+        clock = MovableClock()
+        first = rotated(PEM, clock.now(), signs_in=timedelta(minutes=5), keep_for=DAY)
+        clock.move(DAY)
+        second = rotated(first.text, clock.now(), signs_in=timedelta(minutes=5), keep_for=DAY)
+        assert (first.dropped, second.dropped) == ((), ())
+        clock.move(timedelta(minutes=5))
+        third = rotated(second.text, clock.now(), signs_in=timedelta(minutes=5), keep_for=DAY)
+        assert third.dropped == (KEY_ID,)
+        ring = KeyRing.from_pem(third.text)
+        assert [key.signing_key_id for key in ring.signing] == [
+            first.added,
+            second.added,
+            third.added,
+        ]
+
+    @pytest.mark.parametrize("line", ["Signs-From: soon", "Signs-From: 2026-12-01T00:00:00"])
+    def test_a_moment_must_be_one(self, line: str) -> None:
+        with pytest.raises(UnusableKey, match="Signs-From"):
+            KeyRing.from_pem(f"{line}\n{PEM}")
+
+    def test_two_keys_cannot_both_always_have_signed(self) -> None:
+        with pytest.raises(UnusableKey, match="needs a line Signs-From"):
+            KeyRing.from_pem(PEM + generate_signing_key()[1])
+
+    def test_a_rotation_shows_no_secret(self) -> None:
+        rotation = rotated(PEM, MovableClock().now(), signs_in=DAY, keep_for=DAY)
+        assert "PRIVATE" not in repr(rotation)
+
+
+class TestReloadedKeyRing:
+    def test_a_changed_file_is_read_again(self, tmp_path: Path) -> None:
+        file, clock, seconds = tmp_path / "ring.pem", MovableClock(), [0.0]
+        file.write_text(PEM)
+        ring = ReloadedKeyRing(file, seconds=lambda: seconds[0])
+        tokens = SignedAccessTokens(ring, clock, ISSUER, AUDIENCE, timedelta(minutes=10))
+        before = tokens.issue(USER, SESSION).token
+        rotation = rotated(PEM, clock.now(), signs_in=timedelta(), keep_for=DAY)
+        (tmp_path / "next.pem").write_text(rotation.text)
+        (tmp_path / "next.pem").replace(file)
+        assert jwt.get_unverified_header(tokens.issue(USER, SESSION).token)["kid"] == KEY_ID
+        seconds[0] += LOOK_SECONDS
+        after = tokens.issue(USER, SESSION).token
+        assert jwt.get_unverified_header(after)["kid"] == rotation.added
+        assert {key["kid"] for key in tokens.public_keys()} == {KEY_ID, rotation.added}
+        tokens.verify(before)
+
+    @pytest.mark.parametrize("broken", ["nonsense", None])
+    def test_a_broken_file_takes_no_key_away(self, tmp_path: Path, broken: str | None) -> None:
+        file, seconds = tmp_path / "ring.pem", [0.0]
+        file.write_text(PEM)
+        ring = ReloadedKeyRing(file, seconds=lambda: seconds[0])
+        if broken is None:
+            file.unlink()
+        else:
+            file.write_text(broken)
+        seconds[0] += LOOK_SECONDS
+        assert ring.at(CLOCK.now()).signing_key_id == KEY_ID
+        file.write_text(PEM + "\n")
+        seconds[0] += LOOK_SECONDS
+        assert ring.accepted(KEY_ID) is not None
+
+    def test_without_a_file_there_is_no_ring(self, tmp_path: Path) -> None:
+        with pytest.raises(UnusableKey):
+            ReloadedKeyRing(tmp_path / "absent.pem")
+
+
+class TestPepperedRefreshTokens(RefreshTokensContract):
+    @pytest.fixture
+    def make(self) -> Callable[..., PepperedRefreshTokens]:
+        def make(*secrets: str) -> PepperedRefreshTokens:
+            versions = range(len(secrets), 0, -1)
+            text = " ".join(f"{v}:{each}" for v, each in zip(versions, secrets, strict=True))
+            return PepperedRefreshTokens(Peppers.parse(text))
+
+        return make
+
+    @pytest.fixture
+    def refresh_tokens(self, make: Callable[..., PepperedRefreshTokens]) -> PepperedRefreshTokens:
+        return make("ab" * 32)
