@@ -32,6 +32,10 @@ async def test_everything_the_page_loads_is_the_platforms(browser: httpx.AsyncCl
             answer = await browser.get(file)
             assert answer.status_code == 200, file
             assert answer.content
+        style = (await browser.get(f"{PAGE}/page.css")).text
+        for file in re.findall(r"url\(([^)]+)\)", style):
+            assert file.startswith(f"{PAGE}/"), "an image from elsewhere"
+            assert (await browser.get(file)).headers["content-type"] == "image/svg+xml"
         kinds = {file.rpartition(".")[2]: file for file in files}
         start = (await browser.get(kinds["js"])).text
         (described,) = re.findall(r'url: "([^"]+)"', start)
