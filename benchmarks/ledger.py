@@ -23,7 +23,8 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.audit import CHECKS, open_audit
+from adapters.postgres.audit import open_audit
+from adapters.postgres.audit_ledger import LEDGER
 from adapters.postgres.engine import open_engine
 from adapters.postgres.migrate import upgrade
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -87,8 +88,7 @@ class Bench:
     async def balance(self, user_id: UserId) -> None:
         """What a person's balance page reads."""
         async with self.uow.begin(user_id) as tx:
-            await tx.ledger.balance(user_id)
-            await tx.ledger.lots()
+            await tx.ledger.account()
 
     async def newest(self, user_id: UserId) -> None:
         """The newest page of a person's journal."""
@@ -229,7 +229,7 @@ async def measure(rows: int, load_seconds: float) -> None:
                 print(f"  {name:<18} {few:6.2f} and {many:6.2f}: × {many / few:.2f}")
             began = time.perf_counter()
             async with open_audit(owner_url) as audit:
-                found = [each for check in CHECKS async for each in audit.differences(check)]
+                found = [each for check in LEDGER async for each in audit.differences(check)]
             # The pairs' runs are none that exist, so nothing may be held by one.
             seconds = time.perf_counter() - began
             print(f"the whole audited in {seconds:.1f} s: {len(found)} differences")

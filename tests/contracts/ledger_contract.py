@@ -1,10 +1,12 @@
 """What every ``Ledger`` keeps: each entry once, credits in lots, nobody below zero."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from application.billing.expire_credits import ExpireCredits
+from application.billing.read_account import ShowBalance
 from application.ports.persistence import EntryQuery, LapsedCredits, UnitOfWork
 from domain.billing.ledger import (
     AccountKind,
@@ -369,6 +371,26 @@ class LedgerContract:
             (1, LotKind.TOP_UP, 10, 10),
         ]
         assert (lots[0].expires_at, lots[1].reference) == (LONG_AHEAD, "pay_1")
+
+    async def test_a_balance_that_is_looked_at_while_credits_move_is_of_one_moment(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_funded_run(uow, 100)
+
+        async def hold_and_give_back() -> None:
+            for number in range(40):
+                await reserve(uow, make_reservation(run, 60, f"step {number}"))
+                await settle(uow, settlement(run, used=0, step=f"step {number}"))
+
+        moving = asyncio.create_task(hold_and_give_back())
+        show, seen = ShowBalance(uow), set()
+        while not moving.done():
+            shown, lots = await show(run.user_id)
+            assert shown.available == sum(lot.remaining for lot in lots)
+            seen.add((shown.available, shown.reserved))
+            await asyncio.sleep(0)
+        await moving
+        assert seen <= {(100, 0), (40, 60)}
 
     async def test_whose_credits_have_lapsed_is_found_until_they_are_booked(
         self, uow: UnitOfWork, lapsed: LapsedCredits

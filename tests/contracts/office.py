@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from application.billing.invoiced import InvoicedFulfilment
+from application.billing.issue_invoice import IssueCreditNote, IssueInvoice
 from application.ports.subscriptions import Notice, SubscriptionSchedule
 from application.subscriptions.advance import AdvanceSubscriptions
 from application.subscriptions.fulfilment import SubscriptionFulfilment
@@ -26,6 +28,7 @@ from domain.billing.plans import Plan
 from domain.billing.subscriptions.subscription import Subscription
 from domain.identity.user import User
 from domain.shared.ids import OrderId
+from tests.contracts.invoice_samples import TERMS
 from tests.contracts.samples import ORIGIN, keep_user
 from tests.contracts.shop import FAILED, Shop
 
@@ -42,7 +45,11 @@ class Office(Shop):
 
     @cached_property
     def fulfilments(self) -> Mapping[OrderPurpose, Any]:
-        bought = SubscriptionFulfilment(self.keeper, self.clock)
+        bought = InvoicedFulfilment(
+            SubscriptionFulfilment(self.keeper, self.clock),
+            IssueInvoice(self.clock, self.ids, TERMS),
+            IssueCreditNote(self.clock, self.ids, TERMS),
+        )
         topped_up = super().fulfilments[OrderPurpose.TOP_UP]
         return {
             purpose: topped_up if purpose is OrderPurpose.TOP_UP else bought

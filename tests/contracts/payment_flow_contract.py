@@ -522,6 +522,33 @@ class PaymentFlowContract:
         await shop.act()
         assert await shop.credits(order.user_id) == (CREDITS, 0)
 
+    async def test_an_event_that_waits_for_the_gateway_keeps_no_other_from_its_turn(
+        self, shop: Shop
+    ) -> None:
+        slow, quick = await shop.order(), await shop.order()
+        waiting = await shop.gateway.attempt(slow, AUTHORIZED)
+        come = await shop.gateway.attempt(quick, CAPTURED)
+        answering = asyncio.Event()
+        real = shop.gateway.capture
+
+        async def hang(gateway_payment_id: str, amount_paise: int) -> GatewayPayment:
+            await answering.wait()
+            return await real(gateway_payment_id, amount_paise)
+
+        shop.gateway.capture = hang  # type: ignore[method-assign]  # a gateway that hangs
+        await shop.tell(GatewayEvent(type="payment.authorized", payment=waiting))
+        await shop.tell(captured(come))
+        processing = asyncio.create_task(shop.process())
+        try:
+            async with asyncio.timeout(10):
+                while await shop.credits(quick.user_id) == (0, 0):
+                    await asyncio.sleep(0.01)
+            assert await shop.credits(slow.user_id) == (0, 0)
+        finally:
+            answering.set()
+            await processing
+        assert await shop.credits(slow.user_id) == (CREDITS, 0)
+
     async def test_an_event_of_nobodys_order_is_tried_and_then_set_aside(self, shop: Shop) -> None:
         order = await shop.order()
         seen = await shop.gateway.attempt(order, CAPTURED)

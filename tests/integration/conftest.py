@@ -12,6 +12,7 @@ from adapters.postgres.engine import open_engine
 from adapters.postgres.migrate import upgrade
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.local_stack import LocalStack, StackAddresses
+from tests.integration.commits import let_commits_not_wait
 from tests.integration.superuser import superuser_url as url_of_superuser
 
 
@@ -24,6 +25,7 @@ async def running(
     servers = LocalStack(root)
     async with servers as addresses:
         await upgrade(addresses.database_owner_url or "")
+        await let_commits_not_wait(addresses.database_owner_url or "")
         yield servers, addresses
 
 

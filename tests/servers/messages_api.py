@@ -87,11 +87,12 @@ def too_long() -> Turn:
 
 @dataclass(kw_only=True)
 class Call:
-    """One request as it came, and when its client went away."""
+    """One request as it came, how many text deltas it was sent, and when its client went away."""
 
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any]
+    said: int = 0
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -314,6 +315,7 @@ class _Wire:
                 await self.pause(turn.delay_between)
                 delta = {"type": kind, name: piece}
                 await self.event("content_block_delta", index=index, delta=delta)
+                self._call.said += 1
         await self.event("content_block_stop", index=index)
         return True
 

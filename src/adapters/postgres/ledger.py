@@ -164,6 +164,15 @@ class PostgresLedger:
         )
         return sorted(_lots(rows), key=spend_order)
 
+    async def account(self) -> tuple[Balance, Sequence[Lot]]:
+        # One statement, and so one snapshot of both.
+        rows = await self._read(_ACCOUNT, user_id=self._user_id)
+        lots = sorted(_lots(rows), key=spend_order)
+        free = sum(lot.remaining for lot in lots)
+        if not rows:
+            return Balance(available=0, reserved=0), lots
+        return Balance(available=free, reserved=rows[0].reserved, owed=rows[0].owed), lots
+
     async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
         page = select(journal).where(journal.c.user_id == self._user_id)
         if query.before is not None:
@@ -317,6 +326,21 @@ _LOCK = (
     select(balances.c.available, balances.c.reserved, balances.c.owed, balances.c.lots)
     .where(balances.c.user_id == _USER)
     .with_for_update()
+)
+
+_ACCOUNT = (
+    select(balances.c.reserved, balances.c.owed, *lots.c)
+    .select_from(
+        balances.outerjoin(
+            lots,
+            and_(
+                lots.c.user_id == balances.c.user_id,
+                lots.c.remaining > 0,
+                lots.c.expires_at.is_(None) | (lots.c.expires_at > func.now()),
+            ),
+        )
+    )
+    .where(balances.c.user_id == _USER)
 )
 
 # There is one row at least, so that the moment and whether the key is booked are always told.

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from application.ports.persistence import LapsedCredits, UnitOfWork
+import structlog
+
+from application.ports.persistence import DatabaseUnavailable, LapsedCredits, UnitOfWork
+
+log = structlog.get_logger(__name__)
 
 BATCH = 100
 
@@ -12,7 +16,8 @@ class ExpireCredits:
     """One bounded batch of people. Lapsed credits cannot be spent anyway: this books them.
 
     Each person's account is a transaction of its own, as that person, so many may sweep at
-    once: who comes second finds nothing left.
+    once: who comes second finds nothing left. An account that cannot be booked is logged and
+    comes again, and keeps no other from its turn.
     """
 
     lapsed: LapsedCredits
@@ -26,6 +31,11 @@ class ExpireCredits:
         """
         credits = 0
         for user_id in await self.lapsed.owners(BATCH):
-            async with self.uow.begin(user_id) as tx:
-                credits += await tx.ledger.expire()
+            try:
+                async with self.uow.begin(user_id) as tx:
+                    credits += await tx.ledger.expire()
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:
+                log.error("credits not lapsed", user_id=str(user_id), exc_info=error)
         return credits

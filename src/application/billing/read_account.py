@@ -1,7 +1,7 @@
 """Read a person's account: what is in it, and how it came to that."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from application.ports.persistence import BookedEntry, EntryQuery, UnitOfWork
 from domain.billing.ledger import Balance, Lot
@@ -17,9 +17,7 @@ class ShowBalance:
     async def __call__(self, user_id: UserId) -> tuple[Balance, Sequence[Lot]]:
         """The balance, and the lots with anything left, in the order they are spent in."""
         async with self.uow.begin(user_id) as tx:
-            balance, lots = await tx.ledger.balance(user_id), await tx.ledger.lots()
-        # What has lapsed is no longer theirs, even before it is booked.
-        return replace(balance, available=sum(lot.remaining for lot in lots)), lots
+            return await tx.ledger.account()
 
 
 @dataclass(frozen=True, slots=True)

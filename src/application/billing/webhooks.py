@@ -1,5 +1,6 @@
 """The gateway's events: kept first, acted on afterwards, and nothing of them lost."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,7 +32,11 @@ BATCH = 50
 LEASE_SECONDS = 30.0
 """How long an event belongs to whoever took it up. If they die, it comes again after it."""
 
-MAX_ATTEMPTS = 8
+AT_ONCE = 6
+"""Events acted on at a time. One that waits for a gateway that hangs is not to keep those
+behind it, whose money has come, from theirs."""
+
+MAX_ATTEMPTS = 11
 """How often an event may break whoever takes it up, over about half an hour."""
 
 _LONGEST_WAIT_SECONDS = 600.0
@@ -81,9 +86,17 @@ class ProcessWebhooks:
             DatabaseUnavailable: the database did not answer; look again later.
         """
         taken = await self.work.take(BATCH, LEASE_SECONDS)
-        for webhook in taken:
-            reach(Failpoint.EVENT_TAKEN)
-            await self._act_on(webhook)
+        free = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(webhook: Webhook) -> None:
+            async with free:
+                reach(Failpoint.EVENT_TAKEN)
+                await self._act_on(webhook)
+
+        ended = await asyncio.gather(*map(in_turn, taken), return_exceptions=True)
+        for error in ended:
+            if error is not None:
+                raise error
         return len(taken)
 
     async def _act_on(self, webhook: Webhook) -> None:

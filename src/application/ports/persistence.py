@@ -463,6 +463,13 @@ class Ledger(Protocol):
         """The person's lots with anything free that has not lapsed, in the order of spending."""
         ...
 
+    async def account(self) -> tuple[Balance, Sequence[Lot]]:
+        """:meth:`balance` and :meth:`lots` of one moment, whatever moves meanwhile.
+
+        What has lapsed is no longer free, even before it is booked.
+        """
+        ...
+
     async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
         """The person's entries that fit, newest first."""
         ...

@@ -1,7 +1,9 @@
-"""The dispatcher process: announces due rows and books what has expired, once a second.
+"""The dispatcher process: looks for what is due, once a second.
 
-What it does about payments and subscriptions itself waits for the gateway, so that has a loop
-of its own, and so have webhooks, which nobody's payment may hold up."""
+Each chore has a loop of its own. What waits for the payment gateway or for somebody's endpoint
+then holds up nothing else: a payment whose event has come is credited while another chore still
+waits for a gateway that does not answer.
+"""
 
 import asyncio
 import signal
@@ -11,10 +13,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from adapters.observability.logging import configure_logging
-from application.billing.expire_credits import ExpireCredits
-from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.ports.persistence import DatabaseUnavailable
-from application.runs.dispatch_runs import DispatchRuns
 from entrypoints.container import open_container
 from entrypoints.settings import Settings
 
@@ -43,77 +42,46 @@ async def _dispatch(settings: Settings) -> None:
         loop.add_signal_handler(signal_, stopping.set)
     async with open_container(settings, process="dispatcher") as container:
         log.info("dispatcher open", every=settings.dispatch_seconds)
-        payments: dict[str, Callable[[], Awaitable[int]]] = {
+        chores: dict[str, Callable[[], Awaitable[int]]] = {
+            "runs announced": container.dispatch_runs(),
+            "expired idempotency keys deleted": container.delete_expired_keys(),
+            "credits lapsed": container.expire_credits(),
             "gateway events acted on": container.process_webhooks(),
             "orders reconciled": container.reconcile_orders(),
             "refunds reconciled": container.reconcile_refunds(),
             "subscriptions advanced": container.advance_subscriptions(),
             "old projects looked at": _seldom(container.keep_retention(), RETENTION_SECONDS),
-        }
-        webhooks: dict[str, Callable[[], Awaitable[int]]] = {
             "webhook endpoints announced": container.dispatch_webhooks(),
             "old webhook events deleted": container.forget_webhooks(),
-        }
-        accounts: dict[str, Callable[[], Awaitable[int]]] = {
             "old sessions deleted": _seldom(container.delete_old_sessions(), SESSIONS_SECONDS),
         }
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(_look_after(accounts, stopping, settings.dispatch_seconds))
-            loops.create_task(
-                _until(
-                    stopping,
-                    container.dispatch_runs(),
-                    container.delete_expired_keys(),
-                    container.expire_credits(),
-                    settings.dispatch_seconds,
-                )
-            )
-            loops.create_task(_look_after(payments, stopping, settings.dispatch_seconds))
-            loops.create_task(_look_after(webhooks, stopping, settings.dispatch_seconds))
+        await _look_after_all(chores, stopping, settings.dispatch_seconds)
 
 
-async def _until(
-    stopping: asyncio.Event,
-    look: DispatchRuns,
-    sweep: DeleteExpiredKeys,
-    expire: ExpireCredits,
-    every: float,
+async def _look_after_all(
+    chores: Mapping[str, Callable[[], Awaitable[int]]], stopping: asyncio.Event, every: float
 ) -> None:
-    while not stopping.is_set():
-        try:
-            announced = await look()
-            if announced:
-                log.info("runs announced", count=announced)
-            deleted = await sweep()
-            if deleted:
-                log.info("expired idempotency keys deleted", count=deleted)
-            lapsed = await expire()
-            if lapsed:
-                log.info("credits lapsed", credits=lapsed)
-        except DatabaseUnavailable as error:
-            log.warning("cannot look for due rows", error=str(error))
-        await _pause(stopping, every)
+    async with asyncio.TaskGroup() as loops:
+        for done, chore in chores.items():
+            loops.create_task(_look_after(done, chore, stopping, every))
 
 
 async def _look_after(
-    chores: Mapping[str, Callable[[], Awaitable[int]]], stopping: asyncio.Event, every: float
+    done: str, chore: Callable[[], Awaitable[int]], stopping: asyncio.Event, every: float
 ) -> None:
-    """Do each chore in turn, at once again while there is more, until asked to stop."""
+    """Do a chore, at once again while there is more, until asked to stop."""
     while not stopping.is_set():
-        found = 0
-        for done, chore in chores.items():
-            try:
-                count = await chore()
-            except DatabaseUnavailable as error:
-                log.warning("cannot look for due rows", error=str(error))
-            except Exception:
-                # The others, and the runs, must not wait for whatever this one broke on.
-                log.exception("chore broke", chore=done)
-            else:
-                if count:
-                    log.info(done, count=count)
-                found += count
-        if not found:
+        count = 0
+        try:
+            count = await chore()
+        except DatabaseUnavailable as error:
+            log.warning("cannot look for due rows", chore=done, error=str(error))
+        except Exception:
+            # The others must not end with whatever this one broke on.
+            log.exception("chore broke", chore=done)
+        if count:
+            log.info(done, count=count)
+        else:
             await _pause(stopping, every)
 
 

@@ -42,7 +42,8 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
-from entrypoints.http.run_routes import RunController, stream
+from entrypoints.http.run_routes import RunController
+from entrypoints.http.run_stream import UpdateTexts, stream
 from entrypoints.http.session_routes import SessionController, jwks
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
@@ -198,7 +199,7 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[api, HealthController, metrics, jwks, *_simulated_pages(settings)],
         lifespan=[lifespan],
         guards=[admitted],
-        state=State({"settings": settings}),
+        state=State({"settings": settings, "update_texts": UpdateTexts()}),
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
             "origin": Provide(provide_origin, sync_to_thread=False),

@@ -211,6 +211,11 @@ class InMemoryLedger(Ledger):
         ]
         return sorted(mine, key=spend_order)
 
+    async def account(self) -> tuple[Balance, Sequence[Lot]]:
+        lots = await self.lots()
+        balance = await self.balance(self._session.tenant)
+        return replace(balance, available=sum(lot.remaining for lot in lots)), lots
+
     async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
         found = [
             BookedEntry(

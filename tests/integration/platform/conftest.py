@@ -10,6 +10,7 @@ import pytest
 from entrypoints.cli.platform import Platform, running_platform
 from entrypoints.local_stack.ports import choose_free_port
 from tests.described import as_documented
+from tests.integration.commits import let_commits_not_wait
 from tests.integration.platform.person import Person
 
 
@@ -32,6 +33,10 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
     async with running_platform(
         root, environment(), port=choose_free_port(), log_to_files=True
     ) as running:
+        # Processes that are connected already wait on; HTTP opens most of its connections later.
+        addresses = running.stack.remembered()
+        assert addresses is not None
+        await let_commits_not_wait(addresses.database_owner_url or "")
         yield running
 
 

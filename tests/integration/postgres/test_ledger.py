@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.audit import CHECKS, Difference, open_audit
+from adapters.postgres.audit import Difference, open_audit
+from adapters.postgres.audit_ledger import LEDGER
 from adapters.postgres.migrate import downgrade, upgrade
 from application.ports.persistence import UnitOfWork
 from domain.billing.ledger import (
@@ -63,7 +64,7 @@ async def superuser(superuser_url: str) -> AsyncIterator["asyncpg.Connection[asy
 
 async def differences(stack: StackAddresses) -> list[Difference]:
     async with open_audit(stack.database_owner_url or "") as audit:
-        return [each for check in CHECKS async for each in audit.differences(check)]
+        return [each for check in LEDGER async for each in audit.differences(check)]
 
 
 async def of(user_id: UserId, stack: StackAddresses) -> list[Difference]:
@@ -334,7 +335,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", LEDGER, ids=lambda check: check.name)
 async def test_damage_of_each_kind_is_found_and_told(
     uow: UnitOfWork,
     stack: StackAddresses,
@@ -405,7 +406,7 @@ async def test_an_audit_has_the_time_that_no_service_has(stack: StackAddresses) 
 
 
 def test_every_check_has_its_damage() -> None:
-    assert DAMAGE.keys() == {check.name for check in CHECKS}
+    assert DAMAGE.keys() == {check.name for check in LEDGER}
 
 
 # What a booking costs, and what was booked before there were lots
@@ -444,7 +445,7 @@ async def test_what_was_booked_before_lots_becomes_one_and_back(
                 await connection.execute(statement)
             await upgrade(owner_url)
             async with open_audit(owner_url) as audit:
-                found = [each for check in CHECKS async for each in audit.differences(check)]
+                found = [each for check in LEDGER async for each in audit.differences(check)]
             assert not found
             assert tuple(await connection.fetchrow("SELECT granted, remaining FROM lots")) == (
                 500,

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.audit import CHECKS, LedgerAudit, open_audit
+from adapters.postgres.audit import CHECKS, audit_over
 from adapters.postgres.ledger import PostgresLapsedCredits
 from application.billing.expire_credits import ExpireCredits
 from application.billing.export_usage import ExportUsage
@@ -216,7 +216,7 @@ async def test_a_year_in_which_every_day_balances(
     office: Office,
     moved_clock: ServersClock,
     moved_engines: tuple[AsyncEngine, AsyncEngine],
-    moved_urls: dict[str, str],
+    moved_owner: AsyncEngine,
 ) -> None:
     _, dispatch = moved_engines
     year = Year(
@@ -230,8 +230,9 @@ async def test_a_year_in_which_every_day_balances(
             await tx.entitlements.open_free(moved_clock.now())
     for day in range(DAYS):
         await year.day()
-        async with open_audit(moved_urls["owner"]) as audit:
-            await _books_are_whole(audit, day)
+        async with audit_over(moved_owner) as audit:
+            found = [difference async for difference in audit.differences(*CHECKS)]
+            assert not found, f"day {day}: {found}"
         await _nobody_has_what_was_not_paid(year, dispatch)
         somebody = year.random.choice(office.people)
         assert await _exported(office, somebody) == await _charged(office, somebody)
@@ -255,16 +256,10 @@ async def test_a_year_in_which_every_day_balances(
         "subscription.refunded",
         "subscription.trial_started",
     } <= kinds
-    async with open_audit(moved_urls["owner"]) as audit:
+    async with audit_over(moved_owner) as audit:
         accounts = await audit.accounts()
     assert accounts[AccountKind.EXPIRED] > 0
     assert accounts[AccountKind.REVENUE] >= sum(year.spent.values()) > 0
-
-
-async def _books_are_whole(audit: LedgerAudit, day: int) -> None:
-    for check in CHECKS:
-        found = [difference async for difference in audit.differences(check)]
-        assert not found, f"day {day}: {found}"
 
 
 async def _nobody_has_what_was_not_paid(year: Year, dispatch: AsyncEngine) -> None:

@@ -23,7 +23,7 @@ from domain.webhooks.schedule import (
     RETRY_SECONDS,
 )
 from domain.webhooks.signature import secret_text, signed_headers
-from entrypoints.http import run_routes
+from entrypoints.http import run_stream
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
 from entrypoints.settings import Settings
@@ -80,7 +80,7 @@ def test_every_kind_of_entry_is_listed() -> None:
 
 def test_every_close_code_is_listed() -> None:
     listed = {int(code) for code in re.findall(r"^\| (\d{4}) \|", section("The live stream"), re.M)}
-    used = {value for name, value in vars(run_routes).items() if name.startswith("CLOSE_")}
+    used = {value for name, value in vars(run_stream).items() if name.startswith("CLOSE_")}
     assert listed == used
 
 
