@@ -41,6 +41,7 @@ from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
     RedisLiveUpdates,
+    RedisOneTimeValues,
     RedisProbe,
     RedisProviderGate,
     RedisRateLimiter,
@@ -53,6 +54,7 @@ from adapters.security import (
     Argon2PasswordHasher,
     BoxKeys,
     KeyRing,
+    OneTimeSecrets,
     PepperedKeySecrets,
     PepperedRefreshTokens,
     Peppers,
@@ -105,9 +107,35 @@ from application.identity.end_sessions import (
     SignOut,
     SignOutEverywhere,
 )
+from application.identity.external_sign_in import (
+    ArriveFromProvider,
+    DepartToProvider,
+    Flow,
+    IdentityProviders,
+    PendingLink,
+)
+from application.identity.link_identities import (
+    ConfirmLink,
+    DepartToLink,
+    ListIdentities,
+    UnlinkIdentity,
+)
+from application.identity.manage_second_factor import (
+    ConfirmSecondFactor,
+    ProposeSecondFactor,
+    RemoveSecondFactor,
+    ReplaceRecoveryCodes,
+    ShowSecondFactor,
+    StepUp,
+)
+from application.identity.meet_challenge import MeetChallenge
+from application.identity.open_account import AccountOpener
 from application.identity.open_session import SessionOpener
+from application.identity.pass_first_factor import PassFirstFactor
+from application.identity.reauthenticate import Reauthenticate
 from application.identity.refresh_session import RefreshSession
 from application.identity.register_user import RegisterUser
+from application.identity.second_factor_codes import SecondFactorCodes
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.identity.watch_access import WatchAccess
@@ -174,6 +202,7 @@ from application.webhooks.rotate_secret import RotateSecret
 from application.webhooks.send_test import SendTest
 from domain.agents.pipelines import ModelTier
 from domain.billing.orders import OrderPurpose
+from domain.identity.linked_identity import ProviderName
 from domain.webhooks.destination import DestinationRules, is_address, is_public
 from entrypoints.settings import Settings, SettingsInvalid, selling_terms
 
@@ -228,6 +257,34 @@ def refresh_tokens(settings: Settings) -> PepperedRefreshTokens:
         SettingsInvalid: there is no pepper, or one does not fit.
     """
     return PepperedRefreshTokens(_peppers(settings))
+
+
+def second_factor_secrets(settings: Settings) -> OneTimeSecrets:
+    """How authenticator apps' codes and recovery codes are made and compared.
+
+    Raises:
+        SettingsInvalid: there is no pepper, or one does not fit.
+    """
+    return OneTimeSecrets(_peppers(settings))
+
+
+def open_identity_providers(
+    settings: Settings,
+) -> tuple[IdentityProviders, Callable[[], Awaitable[None]]]:
+    """The providers that the settings name, and how to close them."""
+    if not settings.google_client_id:
+        return IdentityProviders({}), _nothing_to_close
+    from adapters.google import ISSUER, google
+
+    name = ProviderName.GOOGLE
+    provider = google(
+        client_id=settings.google_client_id,
+        client_secret=settings.google_client_secret,
+        redirect_uri=f"{settings.address}/api/v1/auth/{name.value}/callback",
+        clock=SystemClock(),
+        issuer=settings.google_issuer or ISSUER,
+    )
+    return IdentityProviders({name: provider}), provider.aclose
 
 
 def limit_policies(settings: Settings) -> LimitPolicies:
@@ -307,6 +364,7 @@ class Container(containers.DeclarativeContainer):
     payment_gateway: providers.Dependency[Any] = providers.Dependency()
     rules: providers.Dependency[Any] = providers.Dependency()
     key_changes: providers.Dependency[Any] = providers.Dependency()
+    identity_providers = providers.Dependency(instance_of=IdentityProviders)
 
     provider = providers.Callable(getattr, model, "provider")
     rules_provider = providers.Callable(getattr, rules, "provider")
@@ -342,15 +400,64 @@ class Container(containers.DeclarativeContainer):
     history = providers.Singleton(PostgresStepHistory, dispatch_engine)
     make_quote = providers.Singleton(MakeQuote, uow, book, history, model, clock)
 
-    register_user = providers.Singleton(
-        RegisterUser, uow, hasher, clock, ids, settings.provided.starting_grant
+    account_opener = providers.Singleton(
+        AccountOpener, clock, ids, settings.provided.starting_grant
     )
+    register_user = providers.Singleton(RegisterUser, uow, hasher, account_opener)
     refresh_tokens = providers.Singleton(refresh_tokens, settings)
     session_opener = providers.Singleton(SessionOpener, tokens, refresh_tokens, clock, ids)
     session_cache = providers.Singleton(SessionCache, key_changes)
-    authenticate_session = providers.Singleton(AuthenticateSession, uow, session_cache, clock)
+    authenticate_session = providers.Singleton(
+        AuthenticateSession, uow, session_cache, clock, settings.provided.second_factor_for
+    )
     refresh_session = providers.Singleton(RefreshSession, uow, refresh_tokens, tokens, key_changes)
-    sign_in = providers.Singleton(SignIn, uow, hasher, session_opener)
+    box = providers.Singleton(secret_box, settings)
+    second_factor_secrets = providers.Singleton(second_factor_secrets, settings)
+    second_factor_codes = providers.Singleton(SecondFactorCodes, second_factor_secrets, box, clock)
+    first_factor = providers.Singleton(
+        PassFirstFactor, session_opener, second_factor_secrets, clock
+    )
+    sign_in = providers.Singleton(SignIn, uow, hasher, first_factor)
+    meet_challenge = providers.Singleton(MeetChallenge, uow, session_opener, second_factor_codes)
+    reauthenticate = providers.Singleton(Reauthenticate, uow, hasher, second_factor_codes, clock)
+    show_second_factor = providers.Singleton(
+        ShowSecondFactor, uow, settings.provided.second_factor_for
+    )
+    propose_second_factor = providers.Singleton(
+        ProposeSecondFactor, uow, second_factor_codes, reauthenticate
+    )
+    confirm_second_factor = providers.Singleton(
+        ConfirmSecondFactor, uow, second_factor_codes, key_changes
+    )
+    replace_recovery_codes = providers.Singleton(
+        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate
+    )
+    remove_second_factor = providers.Singleton(
+        RemoveSecondFactor, uow, reauthenticate, settings.provided.second_factor_for
+    )
+    step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes)
+
+    sign_in_flows = providers.Singleton(RedisOneTimeValues, redis, "sign-in", Flow)
+    pending_links = providers.Singleton(RedisOneTimeValues, redis, "link", PendingLink)
+    depart_to_provider = providers.Singleton(
+        DepartToProvider, identity_providers, sign_in_flows, settings.provided.origins
+    )
+    arrive_from_provider = providers.Singleton(
+        ArriveFromProvider,
+        uow,
+        identity_providers,
+        sign_in_flows,
+        pending_links,
+        first_factor,
+        account_opener,
+        clock,
+    )
+    confirm_link = providers.Singleton(
+        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock
+    )
+    depart_to_link = providers.Singleton(DepartToLink, depart_to_provider, reauthenticate)
+    list_identities = providers.Singleton(ListIdentities, uow)
+    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate)
     sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
     list_sessions = providers.Singleton(ListSessions, uow)
     revoke_session = providers.Singleton(RevokeSession, uow, key_changes)
@@ -422,7 +529,6 @@ class Container(containers.DeclarativeContainer):
     answer_once = providers.Singleton(AnswerOnce, uow)
     delete_expired_keys = providers.Singleton(DeleteExpiredKeys, expired_keys)
 
-    box = providers.Singleton(secret_box, settings)
     destinations = providers.Singleton(webhook_destinations, settings)
     webhook_claims = providers.Singleton(PostgresWebhookClaims, dispatch_engine)
     webhook_metrics = providers.Singleton(PrometheusWebhookMetrics)
@@ -610,6 +716,8 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             stack.push_async_callback(key_changes.close)
         model, close_model = open_model(settings, book)
         stack.push_async_callback(close_model)
+        identity_providers, close_providers = open_identity_providers(settings)
+        stack.push_async_callback(close_providers)
         gateway, close_gateway = open_payment_gateway(settings, redis)
         stack.push_async_callback(close_gateway)
         container = Container(
@@ -626,6 +734,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             book=book,
             rules=open_rules(),
             key_changes=key_changes,
+            identity_providers=identity_providers,
         )
         yield container
 

@@ -17,6 +17,7 @@ from application.billing.gstin import checked_gstin
 from application.billing.issue_invoice import Terms
 from domain.billing.parties import Supplier, check_state, clean_address, clean_party_name
 from domain.billing.serials import check_prefix
+from domain.identity.user import Role
 from domain.keys.addresses import clean_networks
 from domain.projects.run import DEFAULT_CAP_CREDITS
 from domain.shared.errors import InvalidValue
@@ -40,7 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Times are seconds. ``starting_grant`` is in credits (₹0.01). Only the HTTP process signs,
     so only it needs ``jwt_signing_key``; nor does another need ``api_key_peppers``. HTTP and
     workers open secrets, so they need ``secret_box_keys``. Whatever ends in ``_per_minute`` or
-    ``_per_day`` is a number of requests, unless it says tokens. ``supplier_…`` is who sells, as
+    ``_per_day`` is a number of requests, unless it says tokens. ``public_url`` is where browsers
+    reach this platform. ``supplier_…`` is who sells, as
     invoices name it.
     """
 
@@ -65,6 +67,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_audience: str = "bharatbuild-api"
     access_token_seconds: Positive = 600
     api_key_peppers: str = ""
+
+    public_url: str = ""
+    google_client_id: str = ""
+    google_client_secret: str = ""
+    google_issuer: str = ""
+    admin_second_factor: Literal["", "required", "optional"] = ""
 
     secret_box_keys: str = ""
     webhook_private_addresses: bool = False
@@ -132,6 +140,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
 
     @property
+    def address(self) -> str:
+        """Where browsers reach us, without a path."""
+        return self.public_url.rstrip("/") or f"http://{self.http_host}:{self.http_port}"
+
+    @property
+    def second_factor_for(self) -> frozenset[Role]:
+        """The roles that can do nothing without a second factor.
+
+        On a laptop none, unless it is asked for: whoever is an administrator there has the
+        machine.
+        """
+        needed = self.admin_second_factor or (
+            "optional" if self.environment == "local" else "required"
+        )
+        return frozenset({Role.ADMIN}) if needed == "required" else frozenset()
+
+    @property
     def offline(self) -> bool:
         """Whether artifacts are composed by rules: no model provider is set."""
         return not self.anthropic_api_key
@@ -175,6 +200,7 @@ def load(environment: Mapping[str, str]) -> Settings:
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
     _check_gateway(settings)
+    _check_sign_in(settings)
     # What does not fit is found at the start, not at a payment.
     if selling_terms(settings).supplier.sample and settings.environment != "local":
         _check_nothing_is_sold(settings)
@@ -247,6 +273,26 @@ def _check_gateway(settings: Settings) -> None:
     missing = [name.upper() for name in keys if not getattr(settings, name)]
     if settings.gateway == "razorpay" and missing:
         raise SettingsInvalid(f"Not set, and Razorpay needs them: {', '.join(missing)}.")
+
+
+def _check_sign_in(settings: Settings) -> None:
+    local = settings.environment == "local"
+    for name in ("public_url", "google_issuer"):
+        address = getattr(settings, name)
+        parts = urlsplit(address)
+        plain = {"https", "http"} if local else {"https"}
+        if address and (parts.scheme not in plain or not parts.netloc or parts.query):
+            raise SettingsInvalid(f"{name.upper()} must begin with https://, and be an address.")
+    if urlsplit(settings.public_url).path not in ("", "/"):
+        raise SettingsInvalid("PUBLIC_URL is where browsers reach us, without a path.")
+    if bool(settings.google_client_id) != bool(settings.google_client_secret):
+        raise SettingsInvalid("Set both GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, or neither.")
+    if settings.google_client_id and not settings.public_url and not local:
+        raise SettingsInvalid("Not set, and Google sends browsers back to it: PUBLIC_URL.")
+    if settings.admin_second_factor == "optional" and not local:
+        raise SettingsInvalid(
+            "ADMIN_SECOND_FACTOR: administrators need a second factor; without one it is local."
+        )
 
 
 def _check_failpoint(settings: Settings) -> None:

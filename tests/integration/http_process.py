@@ -1,9 +1,9 @@
-"""One HTTP process of the platform, as an operator would start it."""
+"""HTTP processes on the session's servers, with settings of a test's own."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import httpx
 
 from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from entrypoints.local_stack import StackAddresses
-from entrypoints.local_stack.ports import choose_free_port
+
+_START_SECONDS = 120
 
 
-def environment_of(stack: StackAddresses) -> dict[str, str]:
-    """What processes on these servers are started with: new secrets, and generous limits."""
+def http_environment(stack: StackAddresses) -> dict[str, str]:
+    """What HTTP needs: the servers' addresses, and keys of its own."""
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
         **stack.environment(),
@@ -30,9 +31,8 @@ def environment_of(stack: StackAddresses) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def http_process(environment: dict[str, str], log: Path) -> AsyncIterator[str]:
-    """The process, and where it will answer."""
-    port = choose_free_port()
+async def http_process(environment: Mapping[str, str], log: Path, port: int) -> AsyncIterator[str]:
+    """One process, and where it will answer: see :func:`answering`."""
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "entrypoints.cli.main", "http"),
@@ -47,9 +47,9 @@ async def http_process(environment: dict[str, str], log: Path) -> AsyncIterator[
         await process.wait()
 
 
-async def answers(url: str) -> None:
-    """Wait until the process answers."""
-    async with asyncio.timeout(40), httpx.AsyncClient(trust_env=False) as client:
+async def answering(url: str) -> None:
+    """Wait until a process answers."""
+    async with asyncio.timeout(_START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
         while True:
             try:
                 if (await client.get(f"{url}/health/live")).status_code == httpx.codes.OK:

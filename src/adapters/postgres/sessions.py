@@ -179,6 +179,14 @@ class PostgresSessions:
             successor_used=row.successor_used,
         )
 
+    async def prove(self, session_id: SessionId, method: SignInMethod) -> None:
+        without = func.array_remove(sessions.c.methods, method.value)
+        await self._connection.execute(
+            update(sessions)
+            .where(sessions.c.id == session_id, self._mine)
+            .values(methods=func.array_append(without, method.value), authenticated_at=_NOW)
+        )
+
     async def end(self, session_id: SessionId, reason: SessionEnd) -> bool:
         ended = await self._connection.scalar(
             update(sessions)

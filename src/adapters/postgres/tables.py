@@ -1025,6 +1025,56 @@ webhook_attempts = Table(
     ),
 )
 
+linked_identities = Table(
+    "linked_identities",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    _text("email"),
+    _moment("linked_at", default=True),
+    _moment("last_used_at", nullable=True),
+    PrimaryKeyConstraint("provider", "subject", name="linked_identities_pkey"),
+    UniqueConstraint("user_id", "provider", name="linked_identities_user_id_provider_key"),
+)
+
+totp_factors = Table(
+    "totp_factors",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    Column("secret", LargeBinary, nullable=True),
+    Column("proposed", LargeBinary, nullable=True),
+    _moment("confirmed_at", nullable=True),
+    _count("last_step"),
+    CheckConstraint(
+        "(secret IS NULL) = (confirmed_at IS NULL)", name="totp_factors_confirmed_check"
+    ),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("digest", Text, nullable=False),
+    _moment("created_at", default=True),
+    _moment("used_at", nullable=True),
+    PrimaryKeyConstraint("user_id", "digest", name="recovery_codes_pkey"),
+)
+
+sign_in_challenges = Table(
+    "sign_in_challenges",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("methods", ARRAY(Text), nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    _moment("created_at", default=True),
+    _moment("expires_at"),
+    _moment("used_at", nullable=True),
+    Index("sign_in_challenges_of_user", "user_id"),
+)
+
 audit_log = Table(
     "audit_log",
     metadata,
@@ -1097,6 +1147,10 @@ TENANT_TABLES = (
     webhook_events,
     webhook_deliveries,
     webhook_attempts,
+    linked_identities,
+    totp_factors,
+    recovery_codes,
+    sign_in_challenges,
     audit_log,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

@@ -16,11 +16,13 @@ from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.linked_identities import PostgresLinkedIdentities
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
 from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
 from adapters.postgres.runs import PostgresAgentTasks, PostgresRuns
+from adapters.postgres.second_factor import PostgresChallenges, PostgresSecondFactor
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.subscriptions import (
     PostgresNotices,
@@ -65,6 +67,9 @@ class PostgresTransaction:
         self.keys = PostgresApiKeys(connection, user_id)
         self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
+        self.linked_identities = PostgresLinkedIdentities(connection, user_id)
+        self.second_factor = PostgresSecondFactor(connection, user_id)
+        self.challenges = PostgresChallenges(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)
 
 

@@ -1,9 +1,9 @@
 """What lives in Redis (or Valkey): tickets, the nudges of live progress, the provider's gate,
-rate limits' counts and the news that keys have changed.
+rate limits' counts, the news that keys have changed, and sign-ins that are under way elsewhere.
 
 Nothing here is the truth. A lost nudge costs a watcher one poll of the log, a lost ticket one
-more request, a lost gate a burst of calls, lost counts a fresh quota, so errors are answered
-quickly rather than hidden behind long retries.
+more request, a lost sign-in another click, a lost gate a burst of calls, lost counts a fresh
+quota, so errors are answered quickly rather than hidden behind long retries.
 
 Live progress is followed over one connection per process, whatever the number of runs watched,
 owned by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
@@ -22,6 +22,7 @@ which redis-py asks for under RESP3.
 from adapters.redis.connection import open_redis
 from adapters.redis.key_changes import RedisKeyChanges
 from adapters.redis.live_updates import RedisLiveUpdates
+from adapters.redis.one_time_values import RedisOneTimeValues
 from adapters.redis.probe import RedisProbe
 from adapters.redis.provider_gate import RedisProviderGate
 from adapters.redis.rate_limiter import RedisRateLimiter
@@ -30,6 +31,7 @@ from adapters.redis.stream_tickets import RedisStreamTickets
 __all__ = [
     "RedisKeyChanges",
     "RedisLiveUpdates",
+    "RedisOneTimeValues",
     "RedisProbe",
     "RedisProviderGate",
     "RedisRateLimiter",

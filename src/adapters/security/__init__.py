@@ -19,9 +19,13 @@ API keys: HMAC-SHA-256 under versioned peppers (:class:`PepperedKeySecrets`). To
 add one with a higher version everywhere, and drop the old one once no key that was sealed with it
 is in use; rotating a key seals it anew.
 
-Secrets that must be had back (those of webhooks): AES-256-GCM under versioned keys
-(:class:`AesGcmSecretBox`). A key added with a higher version seals from
-then on; the older ones stay for what they sealed.
+Second factor (:class:`OneTimeSecrets`): RFC 6238's codes by pyotp, their secrets drawn as QR codes
+here, and recovery codes under the same peppers as keys. While a pepper is there, the recovery codes
+that were made with it are good; a person makes new ones at any time.
+
+Secrets that must be had back (those of webhooks and of authenticator apps): AES-256-GCM under
+versioned keys (:class:`AesGcmSecretBox`). A key added with a higher version seals from then on;
+the older ones stay for what they sealed.
 
 The role in a token is what it was when the token was made. We do not go by it: the session that
 the token names is looked up, and with it the role, as it is now.
@@ -43,6 +47,7 @@ from adapters.security.keys import (
 )
 from adapters.security.passwords import Argon2PasswordHasher, UnreadablePasswordHash
 from adapters.security.refresh_tokens import PepperedRefreshTokens
+from adapters.security.second_factor import OneTimeSecrets
 from adapters.security.secret_box import AesGcmSecretBox, BoxKeys, generate_box_key
 from adapters.security.tokens import SignedAccessTokens
 
@@ -51,6 +56,7 @@ __all__ = [
     "Argon2PasswordHasher",
     "BoxKeys",
     "KeyRing",
+    "OneTimeSecrets",
     "PepperedKeySecrets",
     "PepperedRefreshTokens",
     "Peppers",

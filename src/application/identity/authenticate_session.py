@@ -8,8 +8,9 @@ from application.identity.open_session import acting
 from application.ports.clock import Clock
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
+from domain.identity.second_factor import SECOND_FACTORS
 from domain.identity.session import Standing
-from domain.identity.user import NotAuthenticated
+from domain.identity.user import NotAuthenticated, Role
 from domain.shared.ids import SessionId
 
 
@@ -29,12 +30,14 @@ class SessionCache(AccountCache[SessionId, KnownSession]):
 class AuthenticateSession:
     """Says who acts in a session: from memory, or by looking it up.
 
-    A refusal is never given from memory.
+    A refusal is never given from memory. Roles in ``second_factor_for`` are restricted in a
+    session that was not proved by a second factor.
     """
 
     uow: UnitOfWork
     cache: SessionCache
     clock: Clock
+    second_factor_for: frozenset[Role] = frozenset()
 
     def remembered(self, claimed: Principal) -> Principal | None:
         """Who acts, if this process knows that the session goes on."""
@@ -59,20 +62,25 @@ class AuthenticateSession:
             standing = await tx.sessions.standing(claimed.session.id)
         if standing is None or not standing.live(self.clock.now()):
             raise NotAuthenticated(_OVER)
-        known = _known(standing)
+        known = self._known(standing)
         principal = _if_of(known, claimed)
         if principal is None:
             raise NotAuthenticated(_OVER)
         self.cache.put(claimed.session.id, claimed.user_id, known, epoch)
         return principal
 
-
-def _known(standing: Standing) -> KnownSession:
-    session = standing.session
-    return KnownSession(
-        principal=Principal(user_id=session.user_id, role=standing.role, session=acting(session)),
-        expires_at=session.expires_at,
-    )
+    def _known(self, standing: Standing) -> KnownSession:
+        session = standing.session
+        proved = bool(session.methods & SECOND_FACTORS)
+        return KnownSession(
+            principal=Principal(
+                user_id=session.user_id,
+                role=standing.role,
+                session=acting(session),
+                restricted=standing.role in self.second_factor_for and not proved,
+            ),
+            expires_at=session.expires_at,
+        )
 
 
 def _if_of(known: KnownSession, claimed: Principal) -> Principal | None:

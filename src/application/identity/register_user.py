@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
-from application.ports.clock import Clock, IdMaker
+from application.identity.open_account import AccountOpener
 from application.ports.persistence import UnitOfWork
 from application.ports.security import PasswordHasher
-from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
-from domain.billing.ledger import Grant, LotKind
-from domain.identity.user import Role, User, check_password, clean_name
+from domain.identity.user import User, check_password, clean_name
 from domain.shared.errors import InvalidValue
-from domain.shared.ids import UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +24,11 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class RegisterUser:
-    """Registers. The account is opened and granted in the same transaction.
-
-    ``starting_grant`` is in credits.
-    """
+    """Registers with a password."""
 
     uow: UnitOfWork
     hasher: PasswordHasher
-    clock: Clock
-    ids: IdMaker
-    starting_grant: int
+    open_account: AccountOpener
 
     async def __call__(self, command: Registration) -> User:
         """Keep the new user.
@@ -49,33 +41,9 @@ class RegisterUser:
         check_password(command.password)
         name = clean_name(command.name)
         password_hash = await self.hasher.hash(command.password)
-        user = User(
-            id=UserId(self.ids.new()),
-            email=email,
-            name=name,
-            password_hash=password_hash,
-            role=Role.MEMBER,
-            is_active=True,
-            created_at=self.clock.now(),
-        )
+        user = self.open_account.member(email=email, name=name, password_hash=password_hash)
         async with self.uow.begin(user.id) as tx:
-            await tx.users.add(user)
-            await tx.audit.record(
-                command.origin.as_person(user.id),
-                acted(AuditAction.REGISTERED, user.id, after=user),
-            )
-            await tx.ledger.open(user.id)
-            await tx.entitlements.open_free(user.created_at)
-            if self.starting_grant:
-                await tx.ledger.grant(
-                    Grant(
-                        user_id=user.id,
-                        key=f"start:{user.id}",
-                        credits=self.starting_grant,
-                        kind=LotKind.PROMOTION,
-                        reference="start",
-                    )
-                )
+            await self.open_account(tx, user, command.origin)
         return user
 
 

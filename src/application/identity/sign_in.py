@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from application.identity.open_session import SessionOpener, SignedIn
+from application.identity.open_session import SignedIn
+from application.identity.pass_first_factor import PassFirstFactor, SecondFactorNeeded
 from application.identity.register_user import normalised_email
 from application.ports.persistence import UnitOfWork
 from application.ports.security import PasswordHasher
@@ -29,19 +30,20 @@ class SignIn:
 
     uow: UnitOfWork
     hasher: PasswordHasher
-    opener: SessionOpener
+    first_factor: PassFirstFactor
 
-    async def __call__(self, command: Credentials, device: Device) -> SignedIn:
-        """Open a session.
+    async def __call__(self, command: Credentials, device: Device) -> SignedIn | SecondFactorNeeded:
+        """Open a session, or ask for the second factor.
 
         Raises:
             InvalidCredentials: they do not belong together, or the account is off.
         """
         user = await self._find(command.email)
         # No transaction is open while the password is hashed: it takes a tenth of a second.
-        if user is None:
+        if user is None or not user.has_password:
             await self.hasher.waste(command.password)
-            await self._record(None, command.origin, AuditAction.SIGN_IN_FAILED)
+            known = None if user is None else user.id
+            await self._record(known, command.origin, AuditAction.SIGN_IN_FAILED)
             raise InvalidCredentials("Email or password is wrong.")
         fits = await self.hasher.verify(command.password, user.password_hash)
         if not fits or not user.is_active:
@@ -52,11 +54,9 @@ class SignIn:
         async with self.uow.begin(user.id) as tx:
             if stronger is not None:
                 await tx.users.set_password_hash(user.id, stronger)
-            await tx.audit.record(
-                command.origin.as_person(user.id),
-                acted(AuditAction.SIGNED_IN, user.id, after={"method": "password"}),
+            return await self.first_factor(
+                tx, user, [SignInMethod.PASSWORD], device, command.origin
             )
-            return await self.opener(tx, user, [SignInMethod.PASSWORD], device)
 
     async def _record(self, user_id: UserId | None, origin: Origin, action: AuditAction) -> None:
         # Also of an account that does not exist: the answer takes the same time.

@@ -14,12 +14,14 @@ from typing import Protocol
 
 from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.language_model import StopReason
 from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.prices import PriceRecords
+from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
@@ -534,6 +536,12 @@ class Transaction(Protocol):
     def sessions(self) -> SessionRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def linked_identities(self) -> LinkedIdentities: ...
+    @property
+    def second_factor(self) -> SecondFactorRepository: ...
+    @property
+    def challenges(self) -> ChallengeRepository: ...
     @property
     def audit(self) -> AuditTrail: ...
 

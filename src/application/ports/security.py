@@ -43,17 +43,22 @@ class AccessToken:
 class Principal:
     """Who a valid access token or API key speaks for.
 
-    ``key`` is the key, if it was one; ``session`` the session, if it was a token.
+    ``key`` is the key, if it was one; ``session`` the session, if it was a token. Who is
+    ``restricted`` has not proved the second factor that their role needs, and may read their
+    account and set one up.
     """
 
     user_id: UserId
     role: Role
     key: ActingKey | None = None
     session: ActingSession | None = None
+    restricted: bool = False
 
     @property
     def permissions(self) -> frozenset[Permission]:
         """What this caller may do: what the role may, or of it what the key is scoped for."""
+        if self.restricted:
+            return PERMISSIONS[self.role] & {Permission.ACCOUNT_READ}
         return PERMISSIONS[self.role] if self.key is None else self.key.scopes
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from domain.identity.session import Device, Session, SessionEnd, Standing
+from domain.identity.session import Device, Session, SessionEnd, SignInMethod, Standing
 from domain.shared.ids import SessionId, UserId
 
 
@@ -62,6 +62,10 @@ class SessionRepository(Protocol):
 
     async def used(self, digest: str) -> UsedToken | None:
         """A used refresh token of a session that is not over, or None."""
+        ...
+
+    async def prove(self, session_id: SessionId, method: SignInMethod) -> None:
+        """Note that who acts in a session was proved once more, by that and now."""
         ...
 
     async def end(self, session_id: SessionId, reason: SessionEnd) -> bool:

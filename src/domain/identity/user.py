@@ -94,7 +94,8 @@ class PermissionDenied(DomainError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person. ``email`` is normalised; ``password_hash`` is a PHC string.
+    """A person. ``email`` is normalised; ``password_hash`` is a PHC string,
+    or empty for somebody who has no password.
 
     Sessions begun under a lower ``session_version`` are over.
     """
@@ -107,6 +108,11 @@ class User:
     is_active: bool
     created_at: datetime
     session_version: int = 1
+
+    @property
+    def has_password(self) -> bool:
+        """Whether a password opens the account: whoever came from elsewhere may have none."""
+        return bool(self.password_hash)
 
     def may(self, permission: Permission) -> bool:
         """Whether this person's role holds ``permission``; an inactive one may nothing."""

@@ -16,6 +16,7 @@ from litestar.types import Scope
 from application.keys.admit_request import Admission, AdmitRequest, Presented
 from application.ports.security import Principal
 from domain.audit.origin import ActorKind, Origin
+from domain.identity.second_factor import SecondFactorRequired
 from domain.identity.session import Device, clean_agent
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
@@ -117,6 +118,7 @@ class Requires:
         Raises:
             NotAuthenticated: nothing that proves who calls came with the request.
             PermissionDenied: the person's role lacks a permission.
+            SecondFactorRequired: it does not, but needs a second factor.
             InsufficientScope: the API key does.
         """
         principal = _authenticated(connection)
@@ -126,6 +128,10 @@ class Requires:
             if principal.key is not None:
                 raise InsufficientScope(
                     f"This API key lacks the scope {permission}.", permission=permission.value
+                )
+            if principal.restricted:
+                raise SecondFactorRequired(
+                    f"Your role {principal.role} needs a second factor. Set one up, or prove it."
                 )
             raise PermissionDenied(
                 f"Your role {principal.role} lacks {permission}.", permission=permission.value

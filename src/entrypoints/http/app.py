@@ -20,6 +20,7 @@ from entrypoints.http.audit_routes import AccountAuditController, AdminAuditCont
 from entrypoints.http.billing_routes import BillingController, receive_event
 from entrypoints.http.bodies import CheckedRequest
 from entrypoints.http.docs_routes import DocsController
+from entrypoints.http.external_routes import ExternalSignInController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
 from entrypoints.http.invoice_routes import (
@@ -44,6 +45,7 @@ from entrypoints.http.project_routes import DocumentController, ProjectControlle
 from entrypoints.http.quote_routes import QuoteController
 from entrypoints.http.run_routes import RunController
 from entrypoints.http.run_stream import UpdateTexts, stream
+from entrypoints.http.second_factor_routes import SecondFactorController
 from entrypoints.http.session_routes import SessionController, jwks
 from entrypoints.http.usage_routes import UsageController
 from entrypoints.http.webhook_routes import WebhookEndpointController
@@ -61,6 +63,20 @@ USE_CASES = (
     "show_user",
     "show_balance",
     "list_entries",
+    "identity_providers",
+    "depart_to_provider",
+    "arrive_from_provider",
+    "confirm_link",
+    "depart_to_link",
+    "list_identities",
+    "unlink_identity",
+    "meet_challenge",
+    "show_second_factor",
+    "propose_second_factor",
+    "confirm_second_factor",
+    "replace_recovery_codes",
+    "remove_second_factor",
+    "step_up",
     "create_project",
     "list_projects",
     "show_project",
@@ -167,6 +183,8 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[
             IdentityController,
             SessionController,
+            SecondFactorController,
+            ExternalSignInController,
             ProjectController,
             DocumentController,
             RunController,

@@ -57,16 +57,16 @@ def _cookie(request: Request[Any, Any, Any], value: str, max_age: int) -> Cookie
         path=PATH,
         max_age=max_age,
         httponly=True,
-        secure=_secure(request),
+        secure=secure(request),
         samesite="strict",
     )
 
 
 def _name(request: Request[Any, Any, Any]) -> str:
-    return SECURE_NAME if _secure(request) else PLAIN_NAME
+    return SECURE_NAME if secure(request) else PLAIN_NAME
 
 
-def _secure(request: Request[Any, Any, Any]) -> bool:
+def secure(request: Request[Any, Any, Any]) -> bool:
     """Always, but for plain HTTP on a laptop."""
     local: bool = request.app.state.settings.environment == "local"
     return not (local and request.scope["scheme"] == "http")

@@ -1,13 +1,14 @@
 """Signing in and out, going on, and where one is signed in."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from adapters.security import SignedAccessTokens
 from application.identity.end_sessions import (
@@ -17,6 +18,7 @@ from application.identity.end_sessions import (
     SignOutEverywhere,
 )
 from application.identity.open_session import SignedIn
+from application.identity.pass_first_factor import SecondFactorNeeded
 from application.identity.refresh_session import RefreshSession
 from application.identity.sign_in import Credentials, SignIn
 from application.ports.security import Principal
@@ -30,6 +32,7 @@ from entrypoints.http.refresh_cookie import (
     cookie_with,
     refresh_in_cookie,
 )
+from entrypoints.http.second_factor_schemas import ChallengeView
 from entrypoints.http.session_schemas import (
     EndedView,
     LoginRequest,
@@ -52,6 +55,11 @@ class SessionController(Controller):
         opt={COST: 3, OF_OUR_PAGES: True},
         status_code=HTTP_200_OK,
         summary="Sign in",
+        responses={
+            HTTP_202_ACCEPTED: ResponseSpec(
+                ChallengeView, description="A second factor is asked for"
+            )
+        },
     )
     async def login(
         self,
@@ -62,12 +70,17 @@ class SessionController(Controller):
     ) -> Response[TokenView]:
         """Open a session for an email and its password.
 
-        The refresh token comes as a cookie, or in the body with ``refresh_in: "body"``.
+        The refresh token comes as a cookie, or in the body with ``refresh_in: "body"``. Where the
+        account has a second factor, the answer is 202 with a challenge, and no session yet.
         """
         check_origin(request)
         opened = await sign_in(
             Credentials(email=data.email, password=data.password, origin=origin), device_of(request)
         )
+        if isinstance(opened, SecondFactorNeeded):
+            # The schema has it beside the other answer, under its status.
+            waiting = Response(ChallengeView.of(opened), status_code=HTTP_202_ACCEPTED)
+            return cast(Response[TokenView], waiting)
         return tokens_of(request, opened, in_body=data.refresh_in == "body")
 
     @post(

@@ -32,6 +32,8 @@ from domain.billing.plans import Plan
 from domain.billing.seats import Seat
 from domain.billing.serials import DocumentKind, FinancialYear, Turn
 from domain.billing.subscriptions.subscription import Charge, Subscription
+from domain.identity.linked_identity import LinkedIdentity, ProviderName
+from domain.identity.second_factor import Challenge, TotpFactor
 from domain.identity.session import Session as SignIn
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey
@@ -215,6 +217,19 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeRow:
+    """A sign-in that waits for its second factor, and what became of it."""
+
+    challenge: Challenge
+    attempts: int = 0
+    used: bool = False
+
+    def live(self, now: datetime) -> bool:
+        """Whether it can still be met at ``now``."""
+        return not self.used and self.challenge.expires_at > now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRow:
     """A refresh token's digest, and what became of it."""
 
@@ -273,6 +288,10 @@ class Tables:
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
     webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
+    linked_identities: dict[tuple[ProviderName, str], LinkedIdentity] = field(default_factory=dict)
+    totp_factors: dict[UserId, TotpFactor] = field(default_factory=dict)
+    recovery_codes: dict[tuple[UserId, str], bool] = field(default_factory=dict)
+    challenges: dict[str, ChallengeRow] = field(default_factory=dict)
     audit: dict[int, AuditEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from application.ports.sessions import SessionRepository, UsedToken
-from domain.identity.session import Device, Session, SessionEnd, Standing, end_of
+from domain.identity.session import (
+    Device,
+    Session,
+    SessionEnd,
+    SignInMethod,
+    Standing,
+    end_of,
+)
 from domain.shared.ids import SessionId, UserId
 from tests.fakes.persistence.database import RefreshRow, TransactionRefused
 from tests.fakes.persistence.database import Session as Opened
@@ -86,6 +93,15 @@ class InMemorySessions(SessionRepository):
             successor=next_.digest,
             successor_used=next_.used_at is not None,
         )
+
+    async def prove(self, session_id: SessionId, method: SignInMethod) -> None:
+        session = self._sessions.get(session_id)
+        if session is not None and session.user_id == self._session.tenant:
+            self._sessions[session_id] = replace(
+                session,
+                methods=session.methods | {method},
+                authenticated_at=self._session.now,
+            )
 
     async def end(self, session_id: SessionId, reason: SessionEnd) -> bool:
         if not await self._goes_on(session_id):

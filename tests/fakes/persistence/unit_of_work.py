@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from application.ports.audit import AuditTrail
 from application.ports.idempotency import IdempotencyKeys
+from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
@@ -21,6 +22,7 @@ from application.ports.persistence import (
     UserRepository,
 )
 from application.ports.prices import PriceRecords
+from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
     EntitlementRepository,
@@ -52,6 +54,11 @@ from tests.fakes.persistence.projects import (
 )
 from tests.fakes.persistence.runs import InMemoryRuns
 from tests.fakes.persistence.sessions import InMemorySessions
+from tests.fakes.persistence.sign_in import (
+    InMemoryChallenges,
+    InMemoryLinkedIdentities,
+    InMemorySecondFactor,
+)
 from tests.fakes.persistence.subscriptions import (
     InMemoryEntitlements,
     InMemoryNotices,
@@ -93,6 +100,9 @@ class InMemoryTransaction:
     keys: ApiKeyRepository
     sessions: SessionRepository
     webhooks: Webhooks
+    linked_identities: LinkedIdentities
+    second_factor: SecondFactorRepository
+    challenges: ChallengeRepository
     audit: AuditTrail
 
 
@@ -131,5 +141,8 @@ class InMemoryUnitOfWork(UnitOfWork):
                 keys=InMemoryApiKeys(session),
                 sessions=InMemorySessions(session),
                 webhooks=InMemoryWebhooks(session),
+                linked_identities=InMemoryLinkedIdentities(session),
+                second_factor=InMemorySecondFactor(session),
+                challenges=InMemoryChallenges(session),
                 audit=InMemoryAuditTrail(session),
             )

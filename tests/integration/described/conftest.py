@@ -6,14 +6,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from domain.identity.user import PERMISSIONS, Permission, Role
 from entrypoints.local_stack import StackAddresses
-from tests.integration.http_process import answers, environment_of, http_process
+from entrypoints.local_stack.ports import choose_free_port
+from tests.integration.http_process import answering, http_environment, http_process
 from tests.integration.platform.partner import Partner
+from tests.integration.platform.person import PASSWORD
 
 SAVED_BUYER = {"name": "Uday & Sons", "address": "Plot 9\nMumbai", "state": "27"}
 
@@ -31,6 +34,7 @@ class Laboratory:
     log: Path
     callers: dict[str, dict[str, str]] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
+    _persons: dict[str, Partner] = field(default_factory=dict)
     _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def settle(self) -> None:
@@ -41,11 +45,24 @@ class Laboratory:
                 await person.become(role, self.owner_url)
             token = person.http.headers["Authorization"]
             self.callers[role.value] = {"Authorization": token}
+            self._persons[role.value] = person
             if Permission.KEYS_ISSUE in PERMISSIONS[role]:
                 key = await person.issue(scopes=sorted(PERMISSIONS[role]))
                 self.callers[f"{role}'s key"] = {"X-API-Key": key["secret"]}
             if role is Role.ADMIN:
                 self.known = await _belongings(person)
+
+    async def bring_back(self) -> None:
+        """Let everybody in whom an operation has ended, or others in their place."""
+        for role, person in self._persons.items():
+            answer = await person.http.post(
+                "/auth/login", json={"email": person.email, "password": PASSWORD}
+            )
+            if answer.status_code != httpx.codes.OK:
+                break
+            self.callers[role] = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        if not await self.still_in():
+            await self.settle()
 
     async def close(self) -> None:
         """Let everybody go."""
@@ -79,7 +96,9 @@ async def _belongings(person: Partner) -> dict[str, str]:
         f"/webhook-endpoints/{endpoint['endpoint']['id']}/test", status=202
     )
     order = await person.post("/billing/orders", json={"pack": "starter"})
-    coupon = await person.post("/admin/coupons", json={"code": "LABORATORY", "percent": 5})
+    coupon = await person.post(
+        "/admin/coupons", json={"code": f"LAB-{uuid4().hex[:8]}", "percent": 5}
+    )
     return {
         "project_id": project["id"],
         "run_id": run["id"],
@@ -98,13 +117,13 @@ async def laboratory(
 ) -> AsyncIterator[Laboratory]:
     """The laboratory, with limits that are not reached."""
     log = tmp_path_factory.mktemp("laboratory") / "http.log"
-    environment = environment_of(stack) | {
+    environment = http_environment(stack) | {
         "ADDRESS_PER_MINUTE": "100000",
         "UNVERIFIED_PER_MINUTE": "100000",
         "KEY_PER_DAY": "10000000",
     }
-    async with http_process(environment, log) as url:
-        await answers(url)
+    async with http_process(environment, log, choose_free_port()) as url:
+        await answering(url)
         found = Laboratory(url=url, owner_url=stack.database_owner_url or "", log=log)
         await found.settle()
         try:
@@ -117,7 +136,7 @@ async def laboratory(
 async def at_home(laboratory: Laboratory) -> AsyncIterator[Laboratory]:
     """The laboratory with everybody let in, whatever the test before has ended."""
     if not await laboratory.still_in():
-        await laboratory.settle()
+        await laboratory.bring_back()
     yield laboratory
 
 

@@ -4,6 +4,7 @@ The number of requests is bounded and their choice is fixed, so that a failure c
 ``HYPOTHESIS_PROFILE=thorough`` makes many more.
 """
 
+import copy
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
 from tests.described import document
@@ -69,3 +71,17 @@ def test_every_answer_is_one_the_document_says(operation: Any, at_home: Laborato
             except BaseException as error:
                 error.add_note(at_home.faults())
                 raise
+
+
+@pytest.mark.parametrize("said", ["no such status", "another type"])
+def test_the_checks_find_what_the_document_does_not_say(laboratory: Laboratory, said: str) -> None:
+    changed = copy.deepcopy(document())
+    if said == "no such status":
+        del changed["paths"]["/api/v1/plans"]["get"]["responses"]["200"]
+    else:
+        changed["components"]["schemas"]["PlanView"]["properties"]["name"] = {"type": "integer"}
+    operation = schemathesis.openapi.from_dict(changed)["/api/v1/plans"]["GET"]
+    case = operation.Case()
+    answer = case.call(base_url=laboratory.url)
+    with pytest.raises(FailureGroup):
+        case.validate_response(answer, checks=CHECKS)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from entrypoints.local_stack import StackAddresses
-from tests.integration.http_process import answers, environment_of, http_process
+from entrypoints.local_stack.ports import choose_free_port
+from tests.integration.http_process import answering, http_environment, http_process
 from tests.integration.platform.partner import Partner, partner_of
 from tests.integration.redis.private_valkey import PrivateValkey
 
@@ -30,17 +31,17 @@ async def cluster(stack: StackAddresses, tmp_path: Path) -> AsyncIterator[Cluste
     """Four processes on the session's database, with a Valkey of their own."""
     valkey = PrivateValkey(tmp_path)
     valkey.start()
-    environment = environment_of(stack) | {"REDIS_URL": valkey.url}
+    environment = {**http_environment(stack), "REDIS_URL": valkey.url}
     try:
         async with AsyncExitStack() as opened:
             starts = [
                 opened.enter_async_context(
-                    http_process(environment, tmp_path / f"http-{number}.log")
+                    http_process(environment, tmp_path / f"http-{number}.log", choose_free_port())
                 )
                 for number in range(PROCESSES)
             ]
             urls = tuple([await start for start in starts])
-            await asyncio.gather(*(answers(url) for url in urls))
+            await asyncio.gather(*(answering(url) for url in urls))
             partner = await opened.enter_async_context(
                 partner_of(urls[0], stack.database_owner_url or "")
             )

@@ -37,6 +37,11 @@ from tests.contracts.run_claims_contract import Limited, RunClaimsContract
 from tests.contracts.run_oversight_contract import RunOversightContract
 from tests.contracts.runs_contract import RunsContract
 from tests.contracts.sessions_contract import SessionsContract
+from tests.contracts.sign_in_contract import (
+    ChallengesContract,
+    LinkedIdentitiesContract,
+    SecondFactorContract,
+)
 from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.subscriptions_contract import (
     EntitlementsContract,
@@ -213,3 +218,15 @@ class TestPlanLimits(PlanLimitsContract):
 
 class TestWebhooks(WebhooksContract):
     """Webhook endpoints, events and deliveries."""
+
+
+class TestLinkedIdentities(LinkedIdentitiesContract):
+    """Other ways in."""
+
+
+class TestSecondFactor(SecondFactorContract):
+    """Authenticator apps and recovery codes."""
+
+
+class TestChallenges(ChallengesContract):
+    """Sign-ins that wait for a second factor."""

@@ -144,6 +144,12 @@ async def test_without_a_person_the_app_role_sees_no_row(
         "TRUNCATE audit_log",
         "INSERT INTO audit_log (at, user_id, actor_kind, action)"
         " VALUES (now(), gen_random_uuid(), 'system', 'x')",
+        "UPDATE linked_identities SET user_id = user_id",
+        "UPDATE linked_identities SET subject = 'another'",
+        "UPDATE totp_factors SET user_id = user_id",
+        "UPDATE recovery_codes SET digest = 'another'",
+        "UPDATE sign_in_challenges SET user_id = user_id",
+        "UPDATE sign_in_challenges SET expires_at = now() + interval '1 year'",
         "CREATE TABLE mine (id int)",
         "ALTER TABLE projects DISABLE ROW LEVEL SECURITY",
     ],

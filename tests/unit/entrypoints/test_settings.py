@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from domain.billing.parties import Supplier
+from domain.identity.user import Role
 from entrypoints.settings import REQUIRED, SettingsInvalid, load, selling_terms
 
 GOOD = {
@@ -167,3 +168,47 @@ def test_half_of_razorpays_keys_are_refused(missing: str) -> None:
 def test_nobody_sells_for_money_without_saying_who_they_are() -> None:
     with pytest.raises(SettingsInvalid, match="SUPPLIER_NAME"):
         load({**PRODUCTION, **RAZORPAY})
+
+
+PRODUCTION = {**GOOD, "ENVIRONMENT": "production"}
+
+
+def test_administrators_need_a_second_factor_but_on_a_laptop() -> None:
+    assert load(GOOD).second_factor_for == frozenset()
+    asked = load({**GOOD, "ADMIN_SECOND_FACTOR": "required"})
+    assert asked.second_factor_for == load(PRODUCTION).second_factor_for == {Role.ADMIN}
+    with pytest.raises(SettingsInvalid, match="ADMIN_SECOND_FACTOR"):
+        load({**PRODUCTION, "ADMIN_SECOND_FACTOR": "optional"})
+
+
+GOOGLE = {"GOOGLE_CLIENT_ID": "client", "GOOGLE_CLIENT_SECRET": "secret"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"GOOGLE_CLIENT_ID": "client"}, "GOOGLE_CLIENT_SECRET"),
+        ({"GOOGLE_CLIENT_SECRET": "secret"}, "GOOGLE_CLIENT_ID"),
+        (GOOGLE, "PUBLIC_URL"),
+        ({**GOOGLE, "PUBLIC_URL": "http://bharatbuild.example"}, "PUBLIC_URL"),
+        ({**GOOGLE, "PUBLIC_URL": "https://bharatbuild.example/app"}, "PUBLIC_URL"),
+        ({**GOOGLE, "PUBLIC_URL": "bharatbuild.example"}, "PUBLIC_URL"),
+        (
+            {
+                **GOOGLE,
+                "PUBLIC_URL": "https://bharatbuild.example",
+                "GOOGLE_ISSUER": "http://127.0.0.1:9",
+            },
+            "GOOGLE_ISSUER",
+        ),
+    ],
+)
+def test_half_a_provider_is_none(changes: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsInvalid, match=named):
+        load({**PRODUCTION, **changes})
+
+
+def test_browsers_come_back_to_where_they_reach_us() -> None:
+    asked = load({**PRODUCTION, **GOOGLE, "PUBLIC_URL": "https://bharatbuild.example/"})
+    assert asked.address == "https://bharatbuild.example"
+    assert load(GOOD).address == "http://127.0.0.1:8000"

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -10,6 +11,11 @@ from application.ports.live import Nudge
 from application.ports.object_store import ObjectStoreUnavailable
 from application.ports.webhooks import WebhookAnswer
 from tests.contracts.id_maker_contract import IdMakerContract
+from tests.contracts.identity_provider_contract import (
+    IdentityProviderContract,
+    Returned,
+    SignInThere,
+)
 from tests.contracts.live_contract import (
     LiveUpdatesContract,
     StreamTicketsContract,
@@ -17,6 +23,7 @@ from tests.contracts.live_contract import (
     make_run_id,
 )
 from tests.contracts.object_store_contract import ObjectStoreContract, key_of
+from tests.contracts.one_time_contract import Note, OneTimeValuesContract
 from tests.contracts.security_contract import (
     AccessTokensContract,
     PasswordHasherContract,
@@ -25,6 +32,7 @@ from tests.contracts.security_contract import (
 )
 from tests.contracts.webhook_sender_contract import Answering, Heard, WebhookSenderContract
 from tests.fakes.clock import CountingIds, MovableClock
+from tests.fakes.identity_provider import InMemoryIdentityProvider, InMemoryOneTimeValues
 from tests.fakes.live import InMemoryLiveUpdates, InMemoryStreamTickets
 from tests.fakes.object_store import InMemoryObjectStore
 from tests.fakes.security import (
@@ -149,3 +157,36 @@ class TestInMemoryStreamTickets(StreamTicketsContract):
             clock.move(timedelta(seconds=seconds))
 
         return let_pass
+
+
+class TestInMemoryOneTimeValues(OneTimeValuesContract):
+    @pytest.fixture
+    def clock(self) -> MovableClock:
+        return MovableClock()
+
+    @pytest.fixture
+    def values(self, clock: MovableClock) -> InMemoryOneTimeValues[Note]:
+        return InMemoryOneTimeValues(clock)
+
+    @pytest.fixture
+    def let_pass(self, clock: MovableClock) -> Callable[[int], Awaitable[None]]:
+        async def let_pass(seconds: int) -> None:
+            clock.move(timedelta(seconds=seconds))
+
+        return let_pass
+
+
+class TestInMemoryIdentityProvider(IdentityProviderContract):
+    @pytest.fixture
+    def provider(self) -> InMemoryIdentityProvider:
+        provider = InMemoryIdentityProvider()
+        provider.person("unverified", email_verified=False)
+        return provider
+
+    @pytest.fixture
+    def sign_in_there(self, provider: InMemoryIdentityProvider) -> SignInThere:
+        async def sign_in(url: str, name: str) -> Returned:
+            state = parse_qs(urlsplit(url).query)["state"][0]
+            return Returned(state=state, code=provider.approve(url, name))
+
+        return sign_in

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from adapters.security import OneTimeSecrets, Peppers, generate_pepper
 from application.identity.authenticate_session import AuthenticateSession, SessionCache
 from application.identity.end_sessions import RevokeSession, SignOut, SignOutEverywhere
 from application.identity.open_session import SessionOpener, SignedIn
+from application.identity.pass_first_factor import PassFirstFactor
 from application.identity.refresh_session import RefreshSession
 from application.identity.sign_in import Credentials, SignIn
 from application.identity.watch_access import WatchAccess
@@ -49,7 +51,9 @@ class World:
         self.secrets = CountingRefreshTokens()
         self.hasher = PlainPasswordHasher()
         opener = SessionOpener(self.tokens, self.secrets, self.clock, CountingIds())
-        self.sign_in = SignIn(self.uow, self.hasher, opener)
+        secrets = OneTimeSecrets(Peppers.parse(generate_pepper()))
+        first_factor = PassFirstFactor(opener, secrets, self.clock)
+        self.sign_in = SignIn(self.uow, self.hasher, first_factor)
         self.refresh = RefreshSession(self.uow, self.secrets, self.tokens, self.changes)
         self.sign_out = SignOut(self.uow, self.secrets, self.changes)
         self.revoke = RevokeSession(self.uow, self.changes)
@@ -65,9 +69,11 @@ class World:
 
     async def signed_in(self, owner: User | None = None) -> SignedIn:
         owner = owner or await self.person()
-        return await self.sign_in(
+        opened = await self.sign_in(
             Credentials(email=owner.email, password=PASSWORD, origin=ORIGIN), PHONE
         )
+        assert isinstance(opened, SignedIn)
+        return opened
 
     async def caller(self, token: str, process: AuthenticateSession | None = None) -> Principal:
         asked = process or self.process

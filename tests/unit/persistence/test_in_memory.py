@@ -48,6 +48,11 @@ from tests.contracts.samples import (
     take,
 )
 from tests.contracts.sessions_contract import SessionsContract
+from tests.contracts.sign_in_contract import (
+    ChallengesContract,
+    LinkedIdentitiesContract,
+    SecondFactorContract,
+)
 from tests.contracts.step_history_contract import StepHistoryContract
 from tests.contracts.subscriptions_contract import (
     EntitlementsContract,
@@ -181,6 +186,18 @@ def webhook_claims(database: InMemoryDatabase) -> WebhookClaims:
 
 class TestWebhooks(WebhooksContract):
     """Webhook endpoints, events and deliveries."""
+
+
+class TestLinkedIdentities(LinkedIdentitiesContract):
+    """Other ways in."""
+
+
+class TestSecondFactor(SecondFactorContract):
+    """Authenticator apps and recovery codes."""
+
+
+class TestChallenges(ChallengesContract):
+    """Sign-ins that wait for a second factor."""
 
 
 class TestRunOversight(RunOversightContract):

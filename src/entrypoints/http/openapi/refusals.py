@@ -28,6 +28,7 @@ _WITH_CREDENTIALS = (
     "invalid_api_key",
     "api_key_expired",
     "permission_denied",
+    "second_factor_required",
     "insufficient_scope",
     "database_unavailable",
 )

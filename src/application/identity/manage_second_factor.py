@@ -1,0 +1,210 @@
+"""The second factor: set it up, replace it, remove it, and prove it in a session."""
+
+from dataclasses import dataclass
+
+from application.identity.reauthenticate import Proof, Reauthenticate
+from application.identity.second_factor_codes import SecondFactorCodes
+from application.ports.keys import KeyChanges
+from application.ports.persistence import Transaction, UnitOfWork
+from application.ports.security import Principal
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
+from domain.identity.second_factor import (
+    RECOVERY_CODES,
+    NoSecondFactor,
+    SecondFactorKept,
+    WrongCode,
+    read_code,
+    seal_use,
+)
+from domain.identity.session import SignInMethod
+from domain.identity.user import NotAuthenticated, Role
+from domain.shared.ids import UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactorState:
+    """Whether there is one, whether the role needs one, and how many recovery codes are left."""
+
+    enabled: bool
+    required: bool
+    recovery_codes_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedFactor:
+    """A secret for an authenticator app: as text, as an address, and drawn. Shown once."""
+
+    secret: str
+    uri: str
+    drawing: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSecondFactor:
+    """Shows a person how their account is protected."""
+
+    uow: UnitOfWork
+    required_for: frozenset[Role]
+
+    async def __call__(self, principal: Principal) -> SecondFactorState:
+        """The state."""
+        async with self.uow.begin(principal.user_id) as tx:
+            factor = await tx.second_factor.get()
+            left = await tx.second_factor.recovery_codes_left()
+        return SecondFactorState(
+            enabled=factor is not None and factor.enabled,
+            required=principal.role in self.required_for,
+            recovery_codes_left=left,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeSecondFactor:
+    """Makes a secret to scan. Nothing changes until a code of it is shown."""
+
+    uow: UnitOfWork
+    codes: SecondFactorCodes
+    reauthenticate: Reauthenticate
+
+    async def __call__(self, principal: Principal, proof: Proof) -> ProposedFactor:
+        """The secret.
+
+        Raises:
+            ReauthenticationFailed: it was not proved who asks.
+        """
+        await self.reauthenticate(principal, proof)
+        secrets = self.codes.secrets
+        secret = secrets.new_secret()
+        sealed = self.codes.box.seal(secret, seal_use(principal.user_id))
+        async with self.uow.begin(principal.user_id) as tx:
+            user = await tx.users.get(principal.user_id)
+            if user is None:
+                raise NotAuthenticated("This account is not active. Sign in again.")
+            await tx.second_factor.propose(sealed)
+        uri = secrets.uri(secret, user.email)
+        return ProposedFactor(secret=secrets.written(secret), uri=uri, drawing=secrets.drawn(uri))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmSecondFactor:
+    """Enables what was proposed, once an app shows its code; the session has proved it then."""
+
+    uow: UnitOfWork
+    codes: SecondFactorCodes
+    changes: KeyChanges
+
+    async def __call__(self, principal: Principal, text: str, origin: Origin) -> list[str]:
+        """New recovery codes, shown this once.
+
+        Raises:
+            NoSecondFactor: nothing is proposed.
+            WrongCode: the code is not the proposed secret's.
+        """
+        async with self.uow.begin(principal.user_id) as tx:
+            factor = await tx.second_factor.get()
+            if factor is None or factor.proposed is None:
+                raise NoSecondFactor("Nothing is being set up. Ask for a secret first.")
+            secret = self.codes.box.open(factor.proposed, seal_use(principal.user_id))
+            code = read_code(text)
+            step = code and self.codes.secrets.matching_step(secret, code, self.codes.clock.now())
+            if not step or not await tx.second_factor.confirm(factor.proposed, step):
+                raise WrongCode("The code is wrong. Look at the clock of your device.")
+            shown = await _new_codes(tx, self.codes, principal.user_id)
+            await _prove(tx, principal, SignInMethod.TOTP)
+            await tx.audit.record(
+                origin, acted(AuditAction.SECOND_FACTOR_ENABLED, principal.user_id)
+            )
+        await self.changes.announce(principal.user_id)
+        return shown
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceRecoveryCodes:
+    """Makes new recovery codes; those from before are good no more."""
+
+    uow: UnitOfWork
+    codes: SecondFactorCodes
+    reauthenticate: Reauthenticate
+
+    async def __call__(self, principal: Principal, proof: Proof, origin: Origin) -> list[str]:
+        """The codes, shown this once.
+
+        Raises:
+            NoSecondFactor: there is none that they could stand in for.
+            ReauthenticationFailed: it was not proved who asks.
+        """
+        await self.reauthenticate(principal, proof)
+        async with self.uow.begin(principal.user_id) as tx:
+            factor = await tx.second_factor.get()
+            if factor is None or not factor.enabled:
+                raise NoSecondFactor("Set up a second factor first.")
+            shown = await _new_codes(tx, self.codes, principal.user_id)
+            await tx.audit.record(
+                origin, acted(AuditAction.RECOVERY_CODES_REPLACED, principal.user_id)
+            )
+        return shown
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSecondFactor:
+    """Removes the second factor with its recovery codes, where the role may be without."""
+
+    uow: UnitOfWork
+    reauthenticate: Reauthenticate
+    required_for: frozenset[Role]
+
+    async def __call__(self, principal: Principal, proof: Proof, origin: Origin) -> None:
+        """Remove it.
+
+        Raises:
+            SecondFactorKept: the role needs one.
+            ReauthenticationFailed: it was not proved who asks.
+            NoSecondFactor: there is none.
+        """
+        if principal.role in self.required_for:
+            raise SecondFactorKept(
+                f"The role {principal.role} needs a second factor. You can replace it."
+            )
+        await self.reauthenticate(principal, proof)
+        async with self.uow.begin(principal.user_id) as tx:
+            if not await tx.second_factor.remove():
+                raise NoSecondFactor("There is no second factor.")
+            await tx.audit.record(
+                origin, acted(AuditAction.SECOND_FACTOR_REMOVED, principal.user_id)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Proves the second factor in a session that began without it."""
+
+    uow: UnitOfWork
+    codes: SecondFactorCodes
+    changes: KeyChanges
+
+    async def __call__(self, principal: Principal, code: str) -> None:
+        """Have the session count as one with a second factor.
+
+        Raises:
+            WrongCode: the code is not good, or not any more.
+        """
+        async with self.uow.begin(principal.user_id) as tx:
+            method = await self.codes.use(tx, principal.user_id, code)
+            if method is None:
+                raise WrongCode("The code is wrong, or was used before.")
+            await _prove(tx, principal, method)
+        await self.changes.announce(principal.user_id)
+
+
+async def _new_codes(tx: Transaction, codes: SecondFactorCodes, user_id: UserId) -> list[str]:
+    shown = [codes.secrets.new_recovery_code() for _ in range(RECOVERY_CODES)]
+    await tx.second_factor.replace_recovery_codes(
+        [codes.secrets.digests(code, user_id)[0] for code in shown]
+    )
+    return shown
+
+
+async def _prove(tx: Transaction, principal: Principal, method: SignInMethod) -> None:
+    if principal.session is not None:
+        await tx.sessions.prove(principal.session.id, method)
