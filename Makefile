@@ -14,7 +14,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -82,6 +82,15 @@ api-contract: $(VENV)/.ready ## accept what a change adds for partners (BREAKING
 bench-ledger: $(VENV)/.ready ## measure the ledger: contended, spread, and with ROWS=10000000 postings
 	@$(BIN)/python -m benchmarks.ledger --rows $(ROWS)
 
+PEER := benchmarks/peer/.venv
+$(PEER)/.ready: $(VENV)/.ready benchmarks/peer/requirements.lock
+	@test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
+	@$(BIN)/uv pip sync --quiet --python $(PEER)/bin/python --require-hashes benchmarks/peer/requirements.lock
+	@touch $@
+
+bench-api: $(VENV)/.ready $(PEER)/.ready ## measure a keyed read against its floor and the usual way of doing it
+	@$(BIN)/python -m benchmarks.keyed_reads
+
 lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/runtime.lock
@@ -90,6 +99,9 @@ lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	  -o requirements/dev.lock
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header - -o requirements/build.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-header benchmarks/peer/requirements.in \
+	  -o benchmarks/peer/requirements.lock
 
 compose-secrets: $(VENV)/.ready ## make the passwords and keys that compose.yaml mounts
 	@$(BIN)/python deploy/compose/make_secrets.py

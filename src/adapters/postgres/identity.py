@@ -3,7 +3,6 @@
 from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,11 +41,13 @@ class PostgresUsers:
 
     async def get(self, user_id: UserId) -> User | None:
         rows = await self._connection.execute(select(users).where(users.c.id == user_id))
-        return _user(rows.one_or_none())
+        row = rows.one_or_none()
+        return None if row is None else user_of(row)
 
     async def by_email(self, email: str) -> User | None:
         rows = await self._connection.execute(select(users).where(users.c.email == email))
-        return _user(rows.one_or_none())
+        row = rows.one_or_none()
+        return None if row is None else user_of(row)
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         await self._connection.execute(
@@ -54,9 +55,8 @@ class PostgresUsers:
         )
 
 
-def _user(row: Row[Any] | None) -> User | None:
-    if row is None:
-        return None
+def user_of(row: Any) -> User:
+    """A person from their row."""
     return User(
         id=UserId(row.id),
         email=row.email,

@@ -941,6 +941,39 @@ api_keys = Table(
     Index("api_keys_of_user", "user_id", text("id DESC")),
 )
 
+# Partitioned by month. No foreign keys: a log refuses nothing that happened.
+usage_logs = Table(
+    "usage_logs",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("api_key_id", Uuid, nullable=False),
+    _moment("at"),
+    Column("route", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("latency_us", Integer, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("run_id", Uuid, nullable=True),
+    PrimaryKeyConstraint("user_id", "at", "id", name="usage_logs_pkey"),
+    Index("usage_logs_of_key", "api_key_id", "at", "id"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("user_id", Uuid, nullable=False),
+    Column("api_key_id", Uuid, nullable=False),
+    _moment("hour"),
+    Column("route", Text, nullable=False),
+    Column("status_class", SmallInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("latency_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "user_id", "hour", "api_key_id", "route", "status_class", name="usage_hours_pkey"
+    ),
+)
+
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,
@@ -1141,6 +1174,8 @@ TENANT_TABLES = (
     credit_notes,
     usage,
     api_keys,
+    usage_logs,
+    usage_hours,
     sessions,
     refresh_tokens,
     webhook_endpoints,

@@ -31,6 +31,7 @@ from adapters.postgres.subscriptions import (
     PostgresSubscriptions,
 )
 from adapters.postgres.usage import PostgresUsage
+from adapters.postgres.usage_log import PostgresUsageLog
 from adapters.postgres.webhooks import PostgresWebhooks
 from application.ports.audit import NOBODY
 from application.ports.persistence import DatabaseUnavailable, Transaction
@@ -65,6 +66,7 @@ class PostgresTransaction:
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
+        self.usage_log = PostgresUsageLog(connection, user_id)
         self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
         self.linked_identities = PostgresLinkedIdentities(connection, user_id)

@@ -32,6 +32,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
@@ -532,6 +533,8 @@ class Transaction(Protocol):
     def retention(self) -> RetentionRepository: ...
     @property
     def keys(self) -> ApiKeyRepository: ...
+    @property
+    def usage_log(self) -> UsageLog: ...
     @property
     def sessions(self) -> SessionRepository: ...
     @property

@@ -7,6 +7,7 @@ from typing import Final
 from domain.billing.orders import LEAST_PAISE, OrderPurpose
 from domain.shared.errors import DomainError, InvalidValue
 from domain.shared.ids import CouponId
+from domain.shared.money import rupees
 
 MIN_CODE_LENGTH: Final = 3
 MAX_CODE_LENGTH: Final = 32
@@ -99,14 +100,15 @@ class Coupon:
             CouponNotUsable: it does not apply to that order, or not now.
         """
         if not self.active or now < self.valid_from:
-            raise CouponNotUsable("This coupon is not valid.")
+            raise CouponNotUsable("This coupon is not valid now. Order without it.")
         if self.valid_until is not None and now >= self.valid_until:
             raise CouponNotUsable("This coupon has expired. Order without it.")
         if self.purposes and purpose not in self.purposes:
-            raise CouponNotUsable("This coupon is not for this kind of order.")
+            raise CouponNotUsable("This coupon is not for this kind of order. Order without it.")
         if total_paise < self.minimum_paise:
             raise CouponNotUsable(
-                f"This coupon is for orders of {self.minimum_paise} paise and more.",
+                f"This coupon is for orders of {rupees(self.minimum_paise)} and more. Choose more, "
+                "or order without it.",
                 minimum_paise=self.minimum_paise,
             )
         taken = (

@@ -9,7 +9,6 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
@@ -43,6 +42,7 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
+from entrypoints.http.request_log_routes import RequestLogController, key_usage
 from entrypoints.http.run_routes import RunController
 from entrypoints.http.run_stream import UpdateTexts, stream
 from entrypoints.http.second_factor_routes import SecondFactorController
@@ -150,6 +150,10 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "list_requests",
+    "sum_requests",
+    "export_requests",
+    "show_key_usage",
     "read_own_audit",
     "oversee_audit",
 )
@@ -204,6 +208,8 @@ def create_app(settings: Settings) -> Litestar:
             AdminModelPriceController,
             AdminExchangeRateController,
             UsageController,
+            RequestLogController,
+            key_usage,
             QuoteController,
             KeyController,
             WebhookEndpointController,
@@ -226,11 +232,6 @@ def create_app(settings: Settings) -> Litestar:
         },
         request_class=CheckedRequest,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            PrometheusConfig(
-                app_name="bharatbuild", prefix="bharatbuild", group_path=True
-            ).middleware,
-        ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
             allow_headers=[

@@ -37,6 +37,7 @@ from domain.identity.second_factor import Challenge, TotpFactor
 from domain.identity.session import Session as SignIn
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey
+from domain.keys.usage_log import LoggedRequest
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project
@@ -284,6 +285,7 @@ class Tables:
     retention: dict[tuple[UserId, ProjectId], datetime] = field(default_factory=dict)
     retention_looks: dict[ProjectId, datetime] = field(default_factory=dict)
     api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
+    requests: dict[UUID, LoggedRequest] = field(default_factory=dict)
     webhook_endpoints: dict[WebhookEndpointId, EndpointRow] = field(default_factory=dict)
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)

@@ -33,6 +33,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.audit import InMemoryAuditTrail
@@ -68,6 +69,7 @@ from tests.fakes.persistence.subscriptions import (
     InMemorySubscriptions,
 )
 from tests.fakes.persistence.usage import InMemoryUsage
+from tests.fakes.persistence.usage_log import InMemoryUsageLog
 from tests.fakes.persistence.users import InMemoryUsers
 from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
@@ -98,6 +100,7 @@ class InMemoryTransaction:
     notices: NoticeRepository
     retention: RetentionRepository
     keys: ApiKeyRepository
+    usage_log: UsageLog
     sessions: SessionRepository
     webhooks: Webhooks
     linked_identities: LinkedIdentities
@@ -139,6 +142,7 @@ class InMemoryUnitOfWork(UnitOfWork):
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
+                usage_log=InMemoryUsageLog(session),
                 sessions=InMemorySessions(session),
                 webhooks=InMemoryWebhooks(session),
                 linked_identities=InMemoryLinkedIdentities(session),

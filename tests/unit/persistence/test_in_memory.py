@@ -16,12 +16,15 @@ from application.ports.persistence import (
     RunOversight,
     UnitOfWork,
 )
+from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
+from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
     BillingProfilesContract,
@@ -63,6 +66,7 @@ from tests.contracts.subscriptions_contract import (
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
+from tests.contracts.usage_log_contract import UsageLogContract
 from tests.contracts.users_contract import UsersContract
 from tests.contracts.webhooks_contract import WebhooksContract
 from tests.fakes.clock import MovableClock
@@ -70,6 +74,7 @@ from tests.fakes.persistence import (
     InMemoryAuditOversight,
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
+    InMemoryHotReads,
     InMemoryInvoiceRegister,
     InMemoryLapsedCredits,
     InMemoryRunClaims,
@@ -77,6 +82,7 @@ from tests.fakes.persistence import (
     InMemoryStepHistory,
     InMemorySubscriptionSchedule,
     InMemoryUnitOfWork,
+    InMemoryUsageLogWriter,
     InMemoryWebhookClaims,
     TransactionRefused,
 )
@@ -105,6 +111,16 @@ def uow(database: InMemoryDatabase) -> UnitOfWork:
 @pytest.fixture
 def claims(database: InMemoryDatabase) -> RunClaims:
     return InMemoryRunClaims(database)
+
+
+@pytest.fixture
+def usage_log_writer(database: InMemoryDatabase) -> UsageLogWriter:
+    return InMemoryUsageLogWriter(database)
+
+
+@pytest.fixture
+def reads(uow: UnitOfWork) -> HotReads:
+    return InMemoryHotReads(uow)
 
 
 @pytest.fixture
@@ -242,6 +258,14 @@ class TestModelCalls(ModelCallsContract):
 
 class TestPrices(PricesContract):
     """Prices and rates."""
+
+
+class TestUsageLog(UsageLogContract):
+    """The usage log."""
+
+
+class TestHotReads(HotReadsContract):
+    """The reads that are asked for most."""
 
 
 class TestUsage(UsageContract):
