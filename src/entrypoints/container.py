@@ -36,6 +36,7 @@ from adapters.postgres.payment_work import (
     PostgresWebhookInbox,
     PostgresWebhookWork,
 )
+from adapters.postgres.people import PostgresPeopleOversight
 from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.sessions import PostgresOldSessions
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
@@ -161,7 +162,9 @@ from application.keys.show_requests import (
     ShowKeyUsage,
     SumRequests,
 )
+from application.operations.adjust_credits import AdjustCredits
 from application.operations.check_health import CheckHealth
+from application.operations.manage_people import ManagePeople, OverseePeople
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
@@ -554,6 +557,10 @@ class Container(containers.DeclarativeContainer):
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
     cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)
+    people = providers.Singleton(PostgresPeopleOversight, dispatch_engine)
+    oversee_people = providers.Singleton(OverseePeople, people)
+    manage_people = providers.Singleton(ManagePeople, uow, key_changes, cancel_run)
+    adjust_credits = providers.Singleton(AdjustCredits, uow, people, people, clock, ids)
     issue_stream_ticket = providers.Singleton(IssueStreamTicket, uow, tickets)
     follow_run = providers.Singleton(FollowRun, uow, live, tickets)
     dispatch_runs = providers.Singleton(DispatchRuns, claims, queue)

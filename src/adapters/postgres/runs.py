@@ -76,6 +76,12 @@ class PostgresRuns:
         row = rows.one_or_none()
         return None if row is None else run_of(row)
 
+    async def live_ids(self) -> Sequence[RunId]:
+        rows = await self._connection.execute(
+            select(runs.c.id).where(runs.c.status.in_(_LIVE), self._mine).order_by(runs.c.id)
+        )
+        return [RunId(row.id) for row in rows]
+
     async def live_count(self) -> int:
         rows = await self._connection.execute(
             select(func.count()).where(runs.c.status.in_(_LIVE), self._mine)

@@ -1058,6 +1058,34 @@ webhook_attempts = Table(
     ),
 )
 
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("credits", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("proposed_by", Uuid, nullable=False),
+    _moment("proposed_at"),
+    _moment("expires_at"),
+    Column("status", Text, nullable=False, server_default=text("'proposed'")),
+    Column("decided_by", Uuid, nullable=True),
+    _moment("decided_at", nullable=True),
+    CheckConstraint("credits <> 0", name="adjustments_credits_check"),
+    CheckConstraint(
+        "status IN ('proposed', 'approved', 'rejected')"
+        " AND (status = 'proposed') = (decided_by IS NULL)"
+        " AND (decided_by IS NULL) = (decided_at IS NULL)",
+        name="adjustments_status_check",
+    ),
+    CheckConstraint(
+        "status <> 'approved' OR (decided_by <> proposed_by AND decided_by <> user_id)",
+        name="adjustments_four_eyes_check",
+    ),
+    Index("adjustments_of_user", "user_id", text("id DESC")),
+    Index("adjustments_in_order", "status", text("id DESC")),
+)
+
 linked_identities = Table(
     "linked_identities",
     metadata,
@@ -1182,6 +1210,7 @@ TENANT_TABLES = (
     webhook_events,
     webhook_deliveries,
     webhook_attempts,
+    adjustments,
     linked_identities,
     totp_factors,
     recovery_codes,

@@ -18,6 +18,7 @@ from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.linked_identities import PostgresLinkedIdentities
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
+from adapters.postgres.people import PostgresAdjustments
 from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
@@ -69,6 +70,7 @@ class PostgresTransaction:
         self.usage_log = PostgresUsageLog(connection, user_id)
         self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
+        self.adjustments = PostgresAdjustments(connection, user_id)
         self.linked_identities = PostgresLinkedIdentities(connection, user_id)
         self.second_factor = PostgresSecondFactor(connection, user_id)
         self.challenges = PostgresChallenges(connection, user_id)

@@ -20,6 +20,7 @@ from application.ports.keys import ApiKeyRepository
 from application.ports.language_model import StopReason
 from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
+from application.ports.people import AdjustmentRepository
 from application.ports.prices import PriceRecords
 from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
@@ -47,7 +48,7 @@ from domain.billing.ledger import (
     Settlement,
 )
 from domain.billing.usage import NO_USAGE, TokenUsage
-from domain.identity.user import User
+from domain.identity.user import Role, User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project, ProjectStatus
@@ -98,7 +99,7 @@ class RunUnreadable(Exception):
 
 
 class UserRepository(Protocol):
-    """People. The only repository a transaction of nobody may use."""
+    """People: the transaction's own person, and whoever is named by their email."""
 
     async def add(self, user: User) -> None:
         """Keep a new user.
@@ -109,7 +110,7 @@ class UserRepository(Protocol):
         ...
 
     async def get(self, user_id: UserId) -> User | None:
-        """The user with that id, or None."""
+        """The user with that id, if it is the transaction's person, or None."""
         ...
 
     async def by_email(self, email: str) -> User | None:
@@ -118,6 +119,18 @@ class UserRepository(Protocol):
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         """Replace the hash of the transaction's own person, when its parameters rose."""
+        ...
+
+    async def set_standing(
+        self, by: UserId, *, role: Role | None = None, is_active: bool | None = None
+    ) -> User:
+        """Change the role of the transaction's person, or whether they may act; None keeps it.
+
+        Raises:
+            OwnStanding: ``by`` is the same person.
+            PermissionDenied: ``by`` is no active admin. Of two who demote one another, one is.
+            NotFound: there is no such person.
+        """
         ...
 
 
@@ -168,6 +181,10 @@ class RunRepository(Protocol):
 
     async def live(self, project_id: ProjectId) -> Run | None:
         """The project's live run, if it has one."""
+        ...
+
+    async def live_ids(self) -> Sequence[RunId]:
+        """The person's live runs, in whatever project."""
         ...
 
     async def live_count(self) -> int:
@@ -539,6 +556,8 @@ class Transaction(Protocol):
     def sessions(self) -> SessionRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def adjustments(self) -> AdjustmentRepository: ...
     @property
     def linked_identities(self) -> LinkedIdentities: ...
     @property

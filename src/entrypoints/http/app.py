@@ -31,6 +31,7 @@ from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.openapi.serving import openapi_config
 from entrypoints.http.operation_routes import HealthController, metrics
+from entrypoints.http.people_routes import AdminAdjustmentController, AdminPeopleController
 from entrypoints.http.plan_routes import (
     AdminPlanController,
     AdminSubscriptionController,
@@ -156,6 +157,9 @@ USE_CASES = (
     "show_key_usage",
     "read_own_audit",
     "oversee_audit",
+    "oversee_people",
+    "manage_people",
+    "adjust_credits",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -216,6 +220,8 @@ def create_app(settings: Settings) -> Litestar:
             DocsController,
             AccountAuditController,
             AdminAuditController,
+            AdminPeopleController,
+            AdminAdjustmentController,
             stream,
         ],
     )

@@ -14,6 +14,7 @@ from tests.fakes.persistence.hot_reads import InMemoryHotReads
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryInvoiceRegister
 from tests.fakes.persistence.oversight import InMemoryRunOversight
+from tests.fakes.persistence.people import InMemoryPeopleOversight
 from tests.fakes.persistence.subscriptions import InMemorySubscriptionSchedule
 from tests.fakes.persistence.unit_of_work import InMemoryUnitOfWork
 from tests.fakes.persistence.usage_log import InMemoryUsageLogWriter
@@ -26,6 +27,7 @@ __all__ = [
     "InMemoryHotReads",
     "InMemoryInvoiceRegister",
     "InMemoryLapsedCredits",
+    "InMemoryPeopleOversight",
     "InMemoryRunClaims",
     "InMemoryRunOversight",
     "InMemoryStepHistory",

@@ -22,6 +22,7 @@ from application.ports.persistence import DatabaseUnavailable, ModelCall
 from application.ports.prices import PriceRow, RateRow
 from application.ports.subscriptions import Allotment, Notice
 from application.ports.usage import UsageLine
+from domain.billing.adjustment import Adjustment
 from domain.billing.coupons import Coupon
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
@@ -45,6 +46,7 @@ from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import (
+    AdjustmentId,
     ApiKeyId,
     CouponId,
     DocumentId,
@@ -290,6 +292,7 @@ class Tables:
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
     webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
+    adjustments: dict[AdjustmentId, Adjustment] = field(default_factory=dict)
     linked_identities: dict[tuple[ProviderName, str], LinkedIdentity] = field(default_factory=dict)
     totp_factors: dict[UserId, TotpFactor] = field(default_factory=dict)
     recovery_codes: dict[tuple[UserId, str], bool] = field(default_factory=dict)

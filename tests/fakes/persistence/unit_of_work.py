@@ -10,6 +10,7 @@ from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
+from application.ports.people import AdjustmentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -47,6 +48,7 @@ from tests.fakes.persistence.payments import (
     InMemoryOrders,
     InMemoryPayments,
 )
+from tests.fakes.persistence.people import InMemoryAdjustments
 from tests.fakes.persistence.prices import InMemoryPrices
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
@@ -103,6 +105,7 @@ class InMemoryTransaction:
     usage_log: UsageLog
     sessions: SessionRepository
     webhooks: Webhooks
+    adjustments: AdjustmentRepository
     linked_identities: LinkedIdentities
     second_factor: SecondFactorRepository
     challenges: ChallengeRepository
@@ -145,6 +148,7 @@ class InMemoryUnitOfWork(UnitOfWork):
                 usage_log=InMemoryUsageLog(session),
                 sessions=InMemorySessions(session),
                 webhooks=InMemoryWebhooks(session),
+                adjustments=InMemoryAdjustments(session),
                 linked_identities=InMemoryLinkedIdentities(session),
                 second_factor=InMemorySecondFactor(session),
                 challenges=InMemoryChallenges(session),

@@ -11,6 +11,7 @@ from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
+from adapters.postgres.people import PostgresPeopleOversight
 from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.usage_log import PostgresUsageLogWriter
@@ -19,6 +20,7 @@ from application.ports.audit import AuditOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
+from application.ports.people import AdjustmentOversight, PeopleOversight
 from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
 from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
@@ -36,6 +38,7 @@ from tests.contracts.invoices_contract import (
 from tests.contracts.keys_contract import ApiKeysContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.people_contract import AdjustmentsContract, PeopleContract
 from tests.contracts.plan_limits_contract import PlanLimitsContract
 from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -131,6 +134,24 @@ def webhook_claims(dispatch_engine: AsyncEngine) -> WebhookClaims:
 @pytest.fixture
 def audit_oversight(dispatch_engine: AsyncEngine) -> AuditOversight:
     return PostgresAuditOversight(dispatch_engine)
+
+
+@pytest.fixture
+def people(dispatch_engine: AsyncEngine) -> PeopleOversight:
+    return PostgresPeopleOversight(dispatch_engine)
+
+
+@pytest.fixture
+def adjustment_oversight(dispatch_engine: AsyncEngine) -> AdjustmentOversight:
+    return PostgresPeopleOversight(dispatch_engine)
+
+
+class TestPeople(PeopleContract):
+    """Everybody, and their standing."""
+
+
+class TestAdjustments(AdjustmentsContract):
+    """Adjustments of credits."""
 
 
 class TestAudit(AuditContract):

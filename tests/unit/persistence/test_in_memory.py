@@ -9,6 +9,7 @@ from application.ports.audit import AuditOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
+from application.ports.people import AdjustmentOversight, PeopleOversight
 from application.ports.persistence import (
     DatabaseUnavailable,
     LapsedCredits,
@@ -33,6 +34,7 @@ from tests.contracts.invoices_contract import (
 )
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.people_contract import AdjustmentsContract, PeopleContract
 from tests.contracts.plan_limits_contract import PlanLimitsContract
 from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -77,6 +79,7 @@ from tests.fakes.persistence import (
     InMemoryHotReads,
     InMemoryInvoiceRegister,
     InMemoryLapsedCredits,
+    InMemoryPeopleOversight,
     InMemoryRunClaims,
     InMemoryRunOversight,
     InMemoryStepHistory,
@@ -101,6 +104,16 @@ def database(clock: MovableClock) -> InMemoryDatabase:
 @pytest.fixture
 def audit_oversight(database: InMemoryDatabase) -> AuditOversight:
     return InMemoryAuditOversight(database)
+
+
+@pytest.fixture
+def people(database: InMemoryDatabase) -> PeopleOversight:
+    return InMemoryPeopleOversight(database)
+
+
+@pytest.fixture
+def adjustment_oversight(database: InMemoryDatabase) -> AdjustmentOversight:
+    return InMemoryPeopleOversight(database)
 
 
 @pytest.fixture
@@ -169,6 +182,14 @@ def oversight(database: InMemoryDatabase) -> RunOversight:
 @pytest.fixture
 def register(database: InMemoryDatabase) -> InvoiceRegister:
     return InMemoryInvoiceRegister(database)
+
+
+class TestPeople(PeopleContract):
+    """Everybody, and their standing."""
+
+
+class TestAdjustments(AdjustmentsContract):
+    """Adjustments of credits."""
 
 
 class TestAudit(AuditContract):
