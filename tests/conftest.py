@@ -1,8 +1,9 @@
-"""What every test shares: readable failures of contracts, and no clock on Hypothesis."""
+"""What every test shares: readable failures of contracts, no clock on Hypothesis, plain logs."""
 
 import os
 
 import pytest
+import structlog
 from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contracts")
@@ -12,3 +13,15 @@ pytest.register_assert_rewrite("tests.contracts")
 settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# The default draws a traceback with every frame's source and locals, for a third of a second each.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)

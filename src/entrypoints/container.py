@@ -27,11 +27,13 @@ from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
+from adapters.observability.usage_metrics import PrometheusUsageLogMetrics
 from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
 from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
+from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
@@ -42,9 +44,12 @@ from adapters.postgres.payment_work import (
     PostgresWebhookInbox,
     PostgresWebhookWork,
 )
+from adapters.postgres.people import PostgresPeopleOversight
+from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.sessions import PostgresOldSessions
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
@@ -54,6 +59,8 @@ from adapters.redis import (
     RedisProviderGate,
     RedisRateLimiter,
     RedisStreamTickets,
+    RedisUsageSink,
+    RedisUsageStream,
     open_redis,
 )
 from adapters.sandbox import BubblewrapSandbox
@@ -160,13 +167,23 @@ from application.identity.sign_in import SignIn
 from application.identity.watch_access import WatchAccess
 from application.keys.admit_request import AdmitRequest, LimitPolicies
 from application.keys.authenticate_key import AuthenticateKey
+from application.keys.drain_usage import DrainUsage, PrepareUsageLog
 from application.keys.edit_key import EditKey
 from application.keys.issue_key import IssueKey
 from application.keys.key_cache import KeyCache
+from application.keys.log_usage import LogUsage
 from application.keys.read_keys import ListKeys, ShowKey
 from application.keys.revoke_key import RevokeKey
 from application.keys.rotate_key import RotateKey
+from application.keys.show_requests import (
+    ExportRequests,
+    ListRequests,
+    ShowKeyUsage,
+    SumRequests,
+)
+from application.operations.adjust_credits import AdjustCredits
 from application.operations.check_health import CheckHealth
+from application.operations.manage_people import ManagePeople, OverseePeople
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
@@ -412,6 +429,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
     uow = providers.Dependency(instance_of=PostgresUnitOfWork)
+    reads = providers.Dependency(instance_of=PostgresHotReads)
     book = providers.Dependency(instance_of=PriceBook)
     claims = providers.Singleton(
         PostgresRunClaims,
@@ -554,7 +572,7 @@ class Container(containers.DeclarativeContainer):
     watch_access = providers.Singleton(WatchAccess, uow, key_changes, clock)
     old_sessions = providers.Singleton(PostgresOldSessions, dispatch_engine)
     delete_old_sessions = providers.Singleton(DeleteOldSessions, old_sessions)
-    show_user = providers.Singleton(ShowUser, uow)
+    show_user = providers.Singleton(ShowUser, reads)
 
     audit_oversight = providers.Singleton(PostgresAuditOversight, dispatch_engine)
     read_own_audit = providers.Singleton(ReadOwnAudit, uow)
@@ -566,8 +584,8 @@ class Container(containers.DeclarativeContainer):
     expire_credits = providers.Singleton(ExpireCredits, lapsed_credits, uow)
 
     create_project = providers.Singleton(CreateProject, uow, clock, ids)
-    list_projects = providers.Singleton(ListProjects, uow)
-    show_project = providers.Singleton(ShowProject, uow)
+    list_projects = providers.Singleton(ListProjects, reads)
+    show_project = providers.Singleton(ShowProject, reads)
     edit_project = providers.Singleton(EditProject, uow, clock)
     delete_project = providers.Singleton(DeleteProject, uow)
     execute_project = providers.Singleton(
@@ -580,7 +598,9 @@ class Container(containers.DeclarativeContainer):
 
     key_secrets = providers.Singleton(key_secrets, settings)
     key_cache = providers.Singleton(KeyCache, key_changes)
-    authenticate_key = providers.Singleton(AuthenticateKey, uow, key_secrets, key_cache, clock)
+    authenticate_key = providers.Singleton(
+        AuthenticateKey, uow, reads, key_secrets, key_cache, clock
+    )
     admit_request = providers.Singleton(
         AdmitRequest,
         tokens,
@@ -597,6 +617,21 @@ class Container(containers.DeclarativeContainer):
     rotate_key = providers.Singleton(RotateKey, uow, key_secrets, clock, key_changes)
     revoke_key = providers.Singleton(RevokeKey, uow, clock, key_changes)
 
+    usage_metrics = providers.Singleton(PrometheusUsageLogMetrics)
+    usage_sink = providers.Singleton(RedisUsageSink, redis, settings.provided.usage_stream_rows)
+    log_usage = providers.Singleton(LogUsage, usage_sink, usage_metrics)
+    usage_log_writer = providers.Singleton(PostgresUsageLogWriter, dispatch_engine)
+    drain_usage = providers.Singleton(
+        DrainUsage, providers.Singleton(RedisUsageStream, redis), usage_log_writer, usage_metrics
+    )
+    prepare_usage_log = providers.Singleton(
+        PrepareUsageLog, usage_log_writer, settings.provided.usage_log_months
+    )
+    list_requests = providers.Singleton(ListRequests, uow)
+    sum_requests = providers.Singleton(SumRequests, uow)
+    export_requests = providers.Singleton(ExportRequests, uow)
+    show_key_usage = providers.Singleton(ShowKeyUsage, uow, usage_sink, clock)
+
     retry_run = providers.Singleton(
         RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
     )
@@ -605,10 +640,14 @@ class Container(containers.DeclarativeContainer):
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
     retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
 
-    show_run = providers.Singleton(ShowRun, uow, book)
+    show_run = providers.Singleton(ShowRun, reads, book)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
     cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)
+    people = providers.Singleton(PostgresPeopleOversight, dispatch_engine)
+    oversee_people = providers.Singleton(OverseePeople, people)
+    manage_people = providers.Singleton(ManagePeople, uow, key_changes, cancel_run)
+    adjust_credits = providers.Singleton(AdjustCredits, uow, people, people, clock, ids)
     issue_stream_ticket = providers.Singleton(IssueStreamTicket, uow, tickets)
     follow_run = providers.Singleton(FollowRun, uow, live, tickets)
     dispatch_runs = providers.Singleton(DispatchRuns, claims, queue)
@@ -796,6 +835,10 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         await live.start()
         stack.push_async_callback(live.close)
         uow = PostgresUnitOfWork(app_engine)
+        read_pool = ReadPool(
+            settings.database_url, settings.database_read_pool_size, f"bharatbuild-{process}-read"
+        )
+        stack.push_async_callback(read_pool.close)
         book = PriceBook(uow, SystemClock())
         key_changes = RedisKeyChanges(redis)
         if process == "http":  # nobody else remembers keys
@@ -818,11 +861,17 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             model=model,
             payment_gateway=gateway,
             uow=uow,
+            reads=PostgresHotReads(read_pool),
             book=book,
             rules=open_rules(),
             key_changes=key_changes,
             identity_providers=identity_providers,
         )
+        if process == "http":
+            stack.push_async_callback(container.limiter().close)
+            log_usage = container.log_usage()
+            log_usage.start()
+            stack.push_async_callback(log_usage.close)
         yield container
 
 

@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     database_dispatch_url: str
     database_pool_size: Positive = 10
+    database_read_pool_size: Positive = 4
     redis_url: str
     s3_endpoint: str
     s3_access_key: str
@@ -96,6 +97,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user_per_minute: Positive = 1_200
     key_per_minute: Positive = 600
     key_per_day: Positive = 100_000
+    usage_stream_rows: Positive = 500_000
+    usage_log_months: Positive = 13
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     worker_concurrency: Positive = 4

@@ -684,7 +684,7 @@ class PaymentFlowContract:
         owner = await keep_user(shop.uow)
         with pytest.raises(InvalidValue):
             await shop.buy(CreditOrder(user_id=owner.id, **wanted))  # type: ignore[arg-type]
-        with pytest.raises(NotFound):
+        with pytest.raises(InvalidValue, match="starter, builder, studio"):
             await shop.buy(CreditOrder(user_id=owner.id, pack="none such"))
 
     async def test_a_mandate_is_charged_once_and_its_outcome_is_found(self, shop: Shop) -> None:

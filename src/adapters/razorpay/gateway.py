@@ -155,11 +155,11 @@ class RazorpayGateway:
             RefundEntity,
             headers={"X-Refund-Idempotency": request.key},
         )
-        return refund_of(made)
+        return _refund(made)
 
     async def refunds_of(self, gateway_payment_id: str) -> tuple[GatewayRefund, ...]:
         found = await self._get(f"/v1/payments/{gateway_payment_id}/refunds?count=100", RefundList)
-        return tuple(refund_of(entity) for entity in found.items)
+        return tuple(_refund(entity) for entity in found.items)
 
     async def charge_mandate(self, charge: MandateCharge) -> str:
         customer_id = charge.mandate.customer_id
@@ -256,6 +256,14 @@ def _decoded(answer: httpx.Response, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.content, type=type_)
     except msgspec.MsgspecError as error:
+        raise GatewayUnavailable(f"unreadable answer: {error}") from error
+
+
+def _refund(entity: RefundEntity) -> GatewayRefund:
+    """The refund in an answer. A status that says nothing to us is looked up again later."""
+    try:
+        return refund_of(entity)
+    except EventUnreadable as error:
         raise GatewayUnavailable(f"unreadable answer: {error}") from error
 
 

@@ -42,8 +42,7 @@ class BuyCredits:
         """The placed order.
 
         Raises:
-            InvalidValue: neither pack nor credits, or both, or too few or too many.
-            NotFound: there is no such pack.
+            InvalidValue: neither pack nor credits, or both, no such pack, or too few or too many.
             CouponNotUsable: there is no such coupon, or it does not apply.
             CouponAlreadyUsed: the person has used it, or holds it with another order.
             CouponExhausted: it is used up.

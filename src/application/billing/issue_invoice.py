@@ -7,12 +7,12 @@ from uuid import UUID
 from application.billing.billing_profile import buyer_of
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import Transaction
+from domain.billing.days import day_of
 from domain.billing.invoice import CreditNote, Invoice, Item, reversed_parts, taxed_lines
 from domain.billing.parties import Supplier
 from domain.billing.serials import (
     DocumentKind,
     FinancialYear,
-    indian_day,
     serial_number,
 )
 from domain.shared.ids import CreditNoteId, InvoiceId, UserId
@@ -101,8 +101,8 @@ class IssueInvoice:
         )
         place, supply, lines = taxed_lines([item], self.terms.supplier, buyer)
         now = self.clock.now()
-        year = FinancialYear.of(indian_day(now))
-        turn = await tx.invoices.take_turn(DocumentKind.INVOICE, year, indian_day(now))
+        year = FinancialYear.of(day_of(now))
+        turn = await tx.invoices.take_turn(DocumentKind.INVOICE, year, day_of(now))
         invoice = Invoice(
             id=InvoiceId(self.ids.new()),
             user_id=order.user_id,
@@ -154,8 +154,8 @@ class IssueCreditNote:
             return None
         lines = reversed_parts(invoice, earlier, amount)
         now = self.clock.now()
-        year = FinancialYear.of(indian_day(now))
-        turn = await tx.invoices.take_turn(DocumentKind.CREDIT_NOTE, year, indian_day(now))
+        year = FinancialYear.of(day_of(now))
+        turn = await tx.invoices.take_turn(DocumentKind.CREDIT_NOTE, year, day_of(now))
         note = CreditNote(
             id=CreditNoteId(self.ids.new()),
             user_id=invoice.user_id,

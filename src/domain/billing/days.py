@@ -3,8 +3,9 @@
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
 INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
-"""Indian Standard Time, the same all year. Days of usage and of invoices are India's: tax
-periods and our customers' books are."""
+"""Indian Standard Time: one offset since 1945 and no summer time, so a moment and its day belong
+together without a table of zones. Days of usage, of invoices and of subscriptions are India's:
+tax periods and our customers' books are."""
 
 
 def day_of(moment: datetime) -> date:

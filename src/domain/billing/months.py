@@ -1,13 +1,12 @@
 """Months as a customer counts them: the same day of each, or its last where it has none.
 
-Days are those of India, where everything is sold. The country has one offset and no
-summer time, so a moment and its calendar day belong together without a table of zones.
+Days are those of India, where everything is sold.
 """
 
 from calendar import monthrange
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
-INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
+from domain.billing.days import INDIA
 
 
 def months_after(anchor: datetime, months: int) -> datetime:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from domain.billing.orders import Order
+from domain.billing.orders import CURRENCY, Order
 from domain.shared.errors import DomainError, InvalidValue
 from domain.shared.ids import OrderId, TransactionId, UserId
+from domain.shared.money import rupees
 
 
 class TransactionKind(StrEnum):
@@ -138,7 +139,8 @@ class Payment:
             raise InvalidValue("amount_paise", "Give back at least one paisa.")
         if amount_paise > self.refundable_paise:
             raise NothingToRefund(
-                f"Only {self.refundable_paise} paise of this payment can still be given back.",
+                f"Only {rupees(self.refundable_paise)} of this payment can still be given back: "
+                "that or less, or leave amount_paise out for all of it.",
                 refundable_paise=self.refundable_paise,
             )
 
@@ -184,10 +186,15 @@ def check_amount(order: Order, amount_paise: int, currency: str) -> None:
     """
     if (amount_paise, currency) != (order.amount_paise, order.currency):
         raise PaymentMismatch(
-            f"The payment is of {amount_paise} {currency}, the order of {order.amount_paise} "
-            f"{order.currency}. It was set aside; support will look at it.",
+            f"The payment is of {_money(amount_paise, currency)}, the order of "
+            f"{_money(order.amount_paise, order.currency)}. It was set aside; support will look "
+            "at it.",
             order_id=str(order.id),
         )
+
+
+def _money(minor: int, currency: str) -> str:
+    return rupees(minor) if currency == CURRENCY else f"{minor} of the smallest unit of {currency}"
 
 
 def share(credits: int, part_paise: int, whole_paise: int, before_paise: int = 0) -> int:

@@ -7,14 +7,11 @@ one or more series. Invoices and credit notes have a series each.
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from enum import StrEnum
 from typing import Self
 
 from domain.shared.errors import InvalidValue
-
-INDIAN_TIME = timezone(timedelta(hours=5, minutes=30), "IST")
-"""Asia/Kolkata, which has had no other offset since 1945."""
 
 MAX_LENGTH = 16
 _PREFIX = re.compile(r"[A-Z0-9]{1,3}")
@@ -69,11 +66,6 @@ class Turn:
 
     sequence: int
     on: date
-
-
-def indian_day(moment: datetime) -> date:
-    """The date in India at an aware moment."""
-    return moment.astimezone(INDIAN_TIME).date()
 
 
 def written(day: date, between: str = " ") -> str:

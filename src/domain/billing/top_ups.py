@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.shared.errors import InvalidValue, NotFound
+from domain.shared.errors import InvalidValue
 
 GST_PERCENT = 18
 """Included in every price: the rate for information technology services, SAC 9983
@@ -37,12 +37,16 @@ def pack(code: str) -> TopUp:
     """The pack of that code.
 
     Raises:
-        NotFound: none has it.
+        InvalidValue: none has it.
     """
     for offered in PACKS:
         if offered.code == code:
             return offered
-    raise NotFound("pack", code)
+    raise InvalidValue(
+        "pack",
+        f"Name a pack by its code ({', '.join(each.code for each in PACKS)}), or a number of "
+        "credits.",
+    )
 
 
 def worth(paise: int) -> int:

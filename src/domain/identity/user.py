@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from domain.shared.errors import DomainError, InvalidValue
+from domain.shared.errors import Conflict, DomainError, InvalidValue
 from domain.shared.ids import UserId
 
 MIN_PASSWORD_LENGTH = 12
@@ -31,12 +31,14 @@ class Permission(StrEnum):
     KEYS_MANAGE = "keys:manage"
     WEBHOOKS_MANAGE = "webhooks:manage"
     USERS_READ = "users:read"
+    USERS_MANAGE = "users:manage"
     RUNS_OPERATE = "runs:operate"
     BILLING_READ = "billing:read"
     BILLING_BUY = "billing:buy"
     BILLING_OPERATE = "billing:operate"
     PRICES_SET = "prices:set"
     AUDIT_READ = "audit:read"
+    LEDGER_ADJUST = "ledger:adjust"
 
 
 class Role(StrEnum):
@@ -90,6 +92,15 @@ class PermissionDenied(DomainError):
     """Signed in, but the role does not allow this."""
 
     code = "permission_denied"
+
+
+class OwnStanding(Conflict):
+    """Nobody changes their own role, suspends or reinstates themselves."""
+
+    code = "own_standing"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody changes their own role or standing. Ask another admin.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import os
 
 from litestar.types import ASGIApp
 
+from adapters.observability.request_log import request_log
 from entrypoints.http.app import create_app
 from entrypoints.http.rate_headers import RateHeaders
 from entrypoints.http.request_context import RequestContext
@@ -16,7 +17,9 @@ _GRACE_SECONDS = 10
 
 def app_from_environment() -> ASGIApp:
     """The application for the settings in the environment; each server process calls it."""
-    return RequestContext(RateHeaders(create_app(load(os.environ))))
+    settings = load(os.environ)
+    lines = request_log(settings.log_level, machine=settings.environment == "production")
+    return RequestContext(RateHeaders(create_app(settings)), lines)
 
 
 def serve(settings: Settings) -> None:

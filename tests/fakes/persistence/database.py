@@ -23,6 +23,7 @@ from application.ports.persistence import DatabaseUnavailable, ModelCall
 from application.ports.prices import PriceRow, RateRow
 from application.ports.subscriptions import Allotment, Notice
 from application.ports.usage import UsageLine
+from domain.billing.adjustment import Adjustment
 from domain.billing.coupons import Coupon
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
@@ -39,6 +40,7 @@ from domain.identity.second_factor import Challenge, TotpFactor
 from domain.identity.session import Session as SignIn
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey
+from domain.keys.usage_log import LoggedRequest
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project
@@ -46,6 +48,7 @@ from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import (
+    AdjustmentId,
     ApiKeyId,
     CouponId,
     DocumentId,
@@ -309,10 +312,12 @@ class Tables:
     retention: dict[tuple[UserId, ProjectId], datetime] = field(default_factory=dict)
     retention_looks: dict[ProjectId, datetime] = field(default_factory=dict)
     api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
+    requests: dict[UUID, LoggedRequest] = field(default_factory=dict)
     webhook_endpoints: dict[WebhookEndpointId, EndpointRow] = field(default_factory=dict)
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
     webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
+    adjustments: dict[AdjustmentId, Adjustment] = field(default_factory=dict)
     linked_identities: dict[tuple[ProviderName, str], LinkedIdentity] = field(default_factory=dict)
     totp_factors: dict[UserId, TotpFactor] = field(default_factory=dict)
     recovery_codes: dict[tuple[UserId, str], bool] = field(default_factory=dict)

@@ -155,8 +155,9 @@ async def test_the_price_is_the_servers(newcomer: Person) -> None:
         {},
     ):
         assert (await newcomer.post("/billing/orders", status=422, json=body))["errors"]
-    refused = await newcomer.post("/billing/orders", status=404, json={"pack": "free"})
-    assert refused["code"] == "not_found"
+    refused = await newcomer.post("/billing/orders", status=422, json={"pack": "free"})
+    assert refused["errors"][0]["field"] == "pack"
+    assert "starter" in refused["errors"][0]["message"]
 
 
 async def test_an_order_is_cancelled_once_and_listed(newcomer: Person) -> None:

@@ -15,8 +15,9 @@ from pypdf import PdfReader
 from adapters.postgres.engine import open_engine
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock, UuidMaker
+from domain.billing.days import day_of
 from domain.billing.invoice import Invoice
-from domain.billing.serials import FinancialYear, indian_day
+from domain.billing.serials import FinancialYear
 from domain.shared.ids import UserId
 from entrypoints.cli.platform import Platform
 from entrypoints.settings import SAMPLE_SUPPLIER
@@ -182,7 +183,7 @@ async def test_documents_are_listed_by_kind_year_and_page(newcomer: Person, shop
         found = await newcomer.get("/billing/invoices", params=query)
         return [item["number"] for item in found["items"]]
 
-    this_year = FinancialYear.of(indian_day(datetime.now(UTC))).label
+    this_year = FinancialYear.of(day_of(datetime.now(UTC))).label
     assert await numbers(kind="credit_note") == [note.number]
     assert await numbers(financial_year=this_year, kind="invoice") == made[2::-1]
     assert await numbers(financial_year="2019-20") == []
@@ -222,7 +223,7 @@ async def test_the_accountant_gets_everybodys_documents_of_a_month(
     order, payment, consumer = await sold_to(stranger, shop, amount_paise=99_999)
     note = await shop.take_back(order, payment, 99_999)
     assert note is not None
-    month = f"{indian_day(datetime.now(UTC)):%Y-%m}"
+    month = f"{day_of(datetime.now(UTC)):%Y-%m}"
     async with administrator(platform) as operator:
         answer = await operator.http.get("/admin/invoices.csv", params={"month": month})
         assert answer.status_code == 200, answer.text

@@ -115,6 +115,21 @@ class TestRazorpayGateway(PaymentGatewayContract):
         known = await gateway.create_order(order, PAYER)
         assert await gateway.create_order(order, PAYER) == known
 
+    async def test_a_refund_in_a_state_that_nobody_knows_is_looked_up_again_later(
+        self, gateway: RazorpayGateway, server: RazorpayServer
+    ) -> None:
+        order = await placed(gateway)
+        paid = server.pay(order.gateway_order_id)
+        request = RefundRequest(
+            key="refund-one-1", gateway_payment_id=paid.payment_id, amount_paise=100, reason="-"
+        )
+        made = await gateway.refund(request)
+        server.set_refund_status(made.id, "weighed")
+        with pytest.raises(GatewayUnavailable):
+            await gateway.refund(request)
+        with pytest.raises(GatewayUnavailable):
+            await gateway.refunds_of(paid.payment_id)
+
     @pytest.mark.parametrize("fault", [Fault(status=503), Fault(after=True)])
     async def test_a_refund_whose_answer_was_lost_is_made_once(
         self, gateway: RazorpayGateway, server: RazorpayServer, fault: Fault

@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 
 from domain.billing.coupons import Coupon, CouponNotUsable, normalised_code
 from domain.billing.orders import LEAST_PAISE, OrderPurpose
-from domain.billing.payments import Payment, TransactionStatus, share
+from domain.billing.payments import (
+    NothingToRefund,
+    Payment,
+    PaymentMismatch,
+    TransactionStatus,
+    check_amount,
+    share,
+)
 from domain.billing.top_ups import LEAST_CREDITS, MOST_CREDITS, PACKS, custom, pack
-from domain.shared.errors import InvalidValue, NotFound
+from domain.shared.errors import InvalidValue
 from domain.shared.ids import UserId
 from tests.contracts.samples import make_coupon, make_order, make_payment, new_id
 
@@ -23,7 +30,7 @@ def test_a_pack_is_never_dearer_than_its_credits_chosen_freely() -> None:
     for offered in PACKS:
         assert offered.amount_paise <= custom(offered.credits).amount_paise
         assert pack(offered.code) == offered
-    with pytest.raises(NotFound):
+    with pytest.raises(InvalidValue, match="starter, builder, studio"):
         pack("none")
 
 
@@ -70,8 +77,20 @@ def test_a_discount_leaves_at_least_a_rupee(total: int, percent: int, fixed: int
 )
 def test_a_coupon_applies_where_it_says(changes: dict[str, object]) -> None:
     assert make_coupon().discount(TOP_UP, 10_000, NOW) == 1_000
-    with pytest.raises(CouponNotUsable):
+    with pytest.raises(CouponNotUsable, match=r"[Oo]rder without it"):
         make_coupon(**changes).discount(TOP_UP, 10_000, NOW)
+
+
+def test_amounts_are_told_as_people_write_them() -> None:
+    with pytest.raises(CouponNotUsable, match=r"₹150\.00 and more"):
+        make_coupon(minimum_paise=15_000).discount(TOP_UP, 10_000, NOW)
+    order = make_order(UserId(new_id()))
+    with pytest.raises(PaymentMismatch, match=r"of ₹1\.00, the order of ₹236\.00"):
+        check_amount(order, 100, "INR")
+    with pytest.raises(PaymentMismatch, match="of 23600 of the smallest unit of USD"):
+        check_amount(order, 23_600, "USD")
+    with pytest.raises(NothingToRefund, match=r"Only ₹236\.00"):
+        replace(make_payment(order), status=TransactionStatus.CAPTURED).check_refund(23_601)
 
 
 @pytest.mark.parametrize(

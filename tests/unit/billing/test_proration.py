@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.billing.months import INDIA, months_after
+from domain.billing.days import INDIA
+from domain.billing.months import months_after
 from domain.billing.proration import Period, prorate
 
 MOMENTS = st.datetimes(

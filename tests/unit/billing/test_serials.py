@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.billing.serials import FinancialYear, check_prefix, indian_day, serial_number
+from domain.billing.days import day_of
+from domain.billing.serials import FinancialYear, check_prefix, serial_number
 from domain.shared.errors import InvalidValue
 
 
@@ -26,8 +27,8 @@ def test_a_financial_year_begins_on_the_first_of_april(day: date, label: str) ->
 
 def test_the_day_is_that_of_india() -> None:
     # 18:30 UTC is midnight in India.
-    assert indian_day(datetime(2027, 3, 31, 18, 29, 59, tzinfo=UTC)) == date(2027, 3, 31)
-    assert indian_day(datetime(2027, 3, 31, 18, 30, tzinfo=UTC)) == date(2027, 4, 1)
+    assert day_of(datetime(2027, 3, 31, 18, 29, 59, tzinfo=UTC)) == date(2027, 3, 31)
+    assert day_of(datetime(2027, 3, 31, 18, 30, tzinfo=UTC)) == date(2027, 4, 1)
 
 
 @given(st.dates(date(1900, 1, 1), date(2900, 1, 1)))

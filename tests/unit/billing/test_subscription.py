@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.billing.months import INDIA
+from domain.billing.days import INDIA
 from domain.billing.plans import Plan, PlanNotOnSale
 from domain.billing.subscriptions.changes import (
     AllotCredits,

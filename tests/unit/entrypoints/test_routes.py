@@ -116,6 +116,10 @@ EXEMPT = {
     "decline_payment": "the simulated gateway's: a declined attempt changes nothing",
     "quote_idea": "it has no effect: the same question may be asked any number of times",
     "quote_project": "it has no effect: the same question may be asked any number of times",
+    "suspend": "who is suspended stays so",
+    "reinstate": "who may act may act",
+    "approve": "an adjustment is decided once",
+    "reject": "an adjustment is decided once",
     "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""

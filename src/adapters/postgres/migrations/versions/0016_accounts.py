@@ -7,8 +7,8 @@ confirmation is found by naming its address, so that it can be sent again. Mail 
 
 from alembic import op
 
-revision: str = "0014"
-down_revision: str | None = "0013"
+revision: str = "0016"
+down_revision: str | None = "0015"
 branch_labels = None
 depends_on = None
 
@@ -40,10 +40,27 @@ CREATE TABLE mails (
 )
 """
 
+# A deleted account is switched off by its owner's transaction; switched on again by none.
+_STAYS_OFF = """
+CREATE FUNCTION users_stay_off() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_user = 'bb_app' AND NEW.is_active AND NOT OLD.is_active THEN
+        RAISE EXCEPTION 'permission denied: nobody switches their own account on'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
 
 def upgrade() -> None:
     op.execute("ALTER TABLE users ADD COLUMN email_verified_at timestamptz")
     op.execute("GRANT UPDATE (email, email_verified_at, is_active) ON users TO bb_app")
+    op.execute(_STAYS_OFF)
+    op.execute(
+        "CREATE TRIGGER users_stay_off BEFORE UPDATE OF is_active ON users"
+        " FOR EACH ROW EXECUTE FUNCTION users_stay_off()"
+    )
     op.execute(_LINKS)
     op.execute("CREATE INDEX account_links_of_email ON account_links (email, purpose)")
     op.execute("CREATE INDEX account_links_over ON account_links (expires_at)")
@@ -84,5 +101,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TABLE mails")
     op.execute("DROP TABLE account_links")
+    op.execute("DROP TRIGGER users_stay_off ON users")
+    op.execute("DROP FUNCTION users_stay_off")
     op.execute("REVOKE UPDATE (email, is_active) ON users FROM bb_app")
     op.execute("ALTER TABLE users DROP COLUMN email_verified_at")
