@@ -120,7 +120,11 @@ async def test_anothers_thing_answers_as_one_that_does_not_exist(
         assert not unknown, f"say in things_of which {unknown} of {route} a person has"
         content = examples[route.method, route.path].get("requestBody", {}).get("content", {})
         body = content.get("application/json", {}).get("example")
-        nowhere = {name: str(uuid4()) for name in theirs} | {"number": "977"}
+        nowhere = {
+            **{name: str(uuid4()) for name in theirs},
+            "number": "977",
+            "provider_name": "google",  # the same to everybody: what is linked to it is one's own
+        }
         answers = []
         for ids in (theirs, nowhere):
             answer = await world.ask(route, stranger, route.filled(ids), body)
@@ -190,6 +194,7 @@ async def things_of(world: World, owner: Caller, uow: PostgresUnitOfWork) -> dic
         "event_id": sent.json()["event_id"],
         "session_id": sessions.json()["items"][0]["id"],
         "number": "1",
+        "provider_name": "google",
     }
 
 
