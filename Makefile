@@ -14,7 +14,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger bench-api
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -53,7 +53,11 @@ faults: $(VENV)/.ready ## kill, stop and starve every part, and compare with an 
 chaos: $(VENV)/.ready ## kill at random while runs go on (RUNS=50 SECONDS=120), and count
 	@$(BIN)/python -m tests.integration.faults.chaos --runs $(RUNS) --seconds $(SECONDS)
 
-check: lint test ## everything that CI checks
+audit: $(VENV)/.ready ## look for secrets in the tree, and for known vulnerabilities of what is locked
+	@$(BIN)/python .ci/audit.py secrets
+	@$(BIN)/python .ci/audit.py dependencies
+
+check: lint audit test ## everything that CI checks
 
 lint: $(VENV)/.ready ## format, lint, types, layers and dependencies
 	@$(BIN)/ruff format --check --quiet .
@@ -71,6 +75,9 @@ bench-pipeline: $(VENV)/.ready ## measure a run against its critical path, and t
 
 bench-durability: $(VENV)/.ready ## measure commits, recovery from a SIGKILL, the dispatcher and live streams
 	@$(BIN)/python -m benchmarks.durability
+
+api-contract: $(VENV)/.ready ## accept what a change adds for partners (BREAKING=yes: and takes away)
+	@$(BIN)/python -m tests.api_contract $(if $(BREAKING),--breaking)
 
 bench-ledger: $(VENV)/.ready ## measure the ledger: contended, spread, and with ROWS=10000000 postings
 	@$(BIN)/python -m benchmarks.ledger --rows $(ROWS)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import psutil
 
 from adapters.postgres.migrate import upgrade
 from adapters.postgres.oversight import grant_role
@@ -50,7 +51,19 @@ class Target:
     urls: list[tuple[str, int]]
     headers: Mapping[str, str]
     path: str
+    servers: tuple[int, ...] = ()
     rounds: list[Answers] = field(default_factory=list)
+    server_us: list[float] = field(default_factory=list)
+
+    def server_seconds(self) -> float:
+        """CPU time that its server processes have used so far."""
+        spent = 0.0
+        for pid in self.servers:
+            parent = psutil.Process(pid)
+            for process in (parent, *parent.children(recursive=True)):
+                times = process.cpu_times()
+                spent += times.user + times.system
+        return spent
 
     @property
     def request(self) -> str:
@@ -65,8 +78,8 @@ class Target:
 @asynccontextmanager
 async def serving(
     folder: Path, name: str, argv: Sequence[str], environment: Mapping[str, str]
-) -> AsyncIterator[None]:
-    """A process for as long as the block runs; its log is in the folder."""
+) -> AsyncIterator[int]:
+    """A process, by its id, for as long as the block runs; its log is in the folder."""
     passed = {each: os.environ[each] for each in ("PATH", "HOME") if each in os.environ}
     with (folder / f"{name}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -76,7 +89,7 @@ async def serving(
             stderr=log,
         )
     try:
-        yield
+        yield process.pid
     finally:
         if process.returncode is None:
             process.terminate()
@@ -116,6 +129,7 @@ def granian(python: Path | str, app: str, port: int, *, factory: bool) -> list[s
 async def loaded(target: Target, connections: int, seconds: float) -> Answers:
     """One round of one target, by a generator of its own."""
     load = Load(target.urls, target.request, connections, seconds)
+    before = target.server_seconds()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()),
         stdout=asyncio.subprocess.PIPE,
@@ -124,6 +138,9 @@ async def loaded(target: Target, connections: int, seconds: float) -> Answers:
     answers = msgspec.json.decode(told, type=Answers)
     if answers.other:
         raise SystemExit(f"{target.name}: {answers.other} answers were not 200")
+    # The warming up is in it as well: it lasts a known part of the whole.
+    whole = answers.answers * (load.seconds + load.warm_seconds) / load.seconds
+    target.server_us.append((target.server_seconds() - before) / whole * 1_000_000)
     return answers
 
 
@@ -192,24 +209,28 @@ async def measured(options: argparse.Namespace, folder: Path) -> bool:
         ports = [choose_free_port() for _ in range(4)]
         hosts = [("127.0.0.1", port) for port in ports]
         ours = [sys.executable, "-m", "entrypoints.cli.main", "http"]
+        pids: list[int] = []
         for number in (0, 1):
             own = {**environment, "HTTP_PORT": str(ports[number])}
-            await opened.enter_async_context(serving(folder, f"ours-{number}", ours, own))
+            pids.append(
+                await opened.enter_async_context(serving(folder, f"ours-{number}", ours, own))
+            )
         alive = [Target("ours", hosts[:2], {}, "/health/live")]
         await answering(folder, "ours-0", alive[0])
         partner = await partner_at(f"http://127.0.0.1:{ports[0]}", owner_url)
         path, keyed = f"/api/v1/projects/{partner.project_id}", {"x-api-key": partner.key}
 
-        ours_keyed = Target("keyed read", hosts[:1], keyed, path)
+        one, pair = (pids[0],), tuple(pids)
+        ours_keyed = Target("keyed read", hosts[:1], keyed, path, one)
         signed_in = {"authorization": f"Bearer {partner.token}"}
         unkeyed = Target(
-            "the same, signed in: no key, one limit, no usage", hosts[:1], signed_in, path
+            "the same, signed in: no key, one limit, no usage", hosts[:1], signed_in, path, one
         )
-        two = Target("keyed read, two processes", hosts[:2], keyed, path)
+        two = Target("keyed read, two processes", hosts[:2], keyed, path, pair)
         floor = Target("the floor", hosts[2:3], keyed, path)
         told = {**environment, "FLOOR_KEY": partner.key, "FLOOR_USER": partner.user_id}
         command = granian(sys.executable, "benchmarks.floor:app", ports[2], factory=True)
-        await opened.enter_async_context(serving(folder, "floor", command, told))
+        floor.servers = (await opened.enter_async_context(serving(folder, "floor", command, told)),)
         targets = [ours_keyed, floor, unkeyed, two]
         if options.peer:
             peer = Target("the peer", hosts[3:], keyed, path)
@@ -221,7 +242,8 @@ async def measured(options: argparse.Namespace, folder: Path) -> bool:
                 "PEER_IDEA": IDEA,
             }
             command = granian(PEER_PYTHON, "benchmarks.peer.app:app", ports[3], factory=False)
-            await opened.enter_async_context(serving(folder, "peer", command, told))
+            pid = await opened.enter_async_context(serving(folder, "peer", command, told))
+            peer.servers = (pid,)
             targets.insert(2, peer)
         for target in targets:
             name = {"the floor": "floor", "the peer": "peer"}.get(target.name, "ours-0")
@@ -248,14 +270,25 @@ def report(targets: Sequence[Target]) -> bool:
     """Print the figures; whether the targets are met."""
     by_name = {target.name: target for target in targets}
     ours, floor = by_name["keyed read"], by_name["the floor"]
-    print(f"\n{'':<52}{'a second':>9}{'p50 ms':>8}{'p99 ms':>8}{'client':>8}{'ratio':>7}")
+    print(
+        f"\n{'':<52}{'a second':>9}{'p50 ms':>8}{'p99 ms':>8}{'client':>8}"
+        f"{'server µs':>11}{'ratio':>7}"
+    )
     for target in targets:
         ratio = of(target, floor)
         print(
             f"{target.name:<52}{target.median('per_second'):>9.0f}{target.median('p50'):>8.2f}"
-            f"{target.median('p99'):>8.2f}{target.median('cpu'):>7.0%} {ratio:>6.2f}"
+            f"{target.median('p99'):>8.2f}{target.median('cpu'):>8.0%}"
+            f"{statistics.median(target.server_us):>11.0f}{ratio:>7.2f}"
         )
-    print("ratio: of the floor; client: the generator's share of one core\n")
+    print(
+        "client: the generator's share of one core; server: CPU time of the server process a"
+        " request;\nratio: of the floor, by requests a second\n"
+    )
+    by_cpu = statistics.median(ours.server_us)
+    for other in (name for name in ("the floor", "the peer") if name in by_name):
+        share = statistics.median(by_name[other].server_us) / by_cpu
+        print(f"{other} takes {share:.2f} x the CPU time of a keyed read")
     verdicts = [
         ("keyed read / the floor", of(ours, floor), OF_THE_FLOOR),
         ("3 x p50 / p99", P99_OF_P50 * ours.median("p50") / ours.median("p99"), 1.0),

@@ -33,10 +33,9 @@ class Answers(msgspec.Struct):
 
 
 class _Caller(asyncio.Protocol):
-    def __init__(self, request: bytes, until: float, counted_from: float) -> None:
+    def __init__(self, request: bytes) -> None:
         self.request = request
-        self.until = until
-        self.counted_from = counted_from
+        self.until = self.counted_from = 0.0
         self.latencies: list[float] = []
         self.other = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -46,6 +45,10 @@ class _Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+
+    def begin(self, counted_from: float, until: float) -> None:
+        """Ask, and ask again until then; answers to what was asked from a moment on count."""
+        self.counted_from, self.until = counted_from, until
         self._ask()
 
     def _ask(self) -> None:
@@ -82,17 +85,20 @@ class _Caller(asyncio.Protocol):
 async def run(load: Load) -> Answers:
     """Put the load on."""
     loop = asyncio.get_running_loop()
-    began = time.perf_counter()
-    counted_from = began + load.warm_seconds
-    until = counted_from + load.seconds
     request, callers = load.request.encode(), []
     for number in range(load.connections):
         host, port = load.urls[number % len(load.urls)]
-        caller = _Caller(request, until, counted_from)
+        caller = _Caller(request)
         await loop.create_connection(lambda opened=caller: opened, host, port)
         callers.append(caller)
+    began = time.perf_counter()
+    counted_from = began + load.warm_seconds
+    for caller in callers:
+        caller.begin(counted_from, counted_from + load.seconds)
     await asyncio.gather(*(caller.done for caller in callers))
     latencies = sorted(each for caller in callers for each in caller.latencies)
+    if not latencies:
+        raise SystemExit("nothing was answered in time")
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return Answers(
         answers=len(latencies),

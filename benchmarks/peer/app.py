@@ -1,19 +1,23 @@
 """FastAPI, Pydantic and SQLAlchemy's ORM, as their documentation writes an API with keys.
 
-A session a request, the key's row and its owner's looked up by hash, three fixed windows counted
-in one pipeline of redis.asyncio, the project by the ORM, a usage row added and committed.
+The same work in the seed document's order: a session a request; the key's row and its owner's
+looked up by hash; three fixed windows and the usage counter in one pipeline of redis.asyncio; the
+tenant named to row-level security; the project by the ORM; a usage row added and committed. A
+middleware counts, times and logs, as ours does.
 """
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ConfigDict
 from redis.asyncio import Redis
 from sqlalchemy import DateTime, ForeignKey, MetaData, Text, select, text
@@ -86,6 +90,17 @@ Session = async_sessionmaker(engine, expire_on_commit=False)
 redis = Redis.from_url(os.environ["REDIS_URL"], protocol=2)
 WINDOWS = (("key", 60), ("key", 86_400), ("user", 60))
 QUOTA = 10_000_000
+AS = text("SELECT set_config('app.user_id', :user_id, true)")
+ROW_SECURITY = (
+    "ALTER TABLE peer.projects ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE peer.projects FORCE ROW LEVEL SECURITY",
+    "CREATE POLICY tenant ON peer.projects"
+    " USING (user_id = nullif(current_setting('app.user_id', true), '')::uuid)",
+)
+REQUESTS = Counter("peer_requests", "Requests", ("method", "path", "status"))
+SECONDS = Histogram("peer_request_seconds", "Duration", ("method", "path", "status"))
+log = logging.getLogger("peer")
+logging.basicConfig(level=logging.INFO)
 
 
 @asynccontextmanager
@@ -93,12 +108,15 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     async with engine.begin() as connection:
         await connection.execute(text("CREATE SCHEMA IF NOT EXISTS peer"))
         await connection.run_sync(Base.metadata.create_all)
+        for statement in ROW_SECURITY:
+            await connection.execute(text(statement))
     async with Session.begin() as session:
         user = User(email="peer@example.com")
         now = datetime.now(UTC)
         digest = hashlib.sha256(os.environ["PEER_KEY"].encode()).hexdigest()
         session.add(user)
         await session.flush()
+        await session.execute(AS, {"user_id": str(user.id)})
         session.add(ApiKey(user_id=user.id, key=digest))
         session.add(
             Project(
@@ -119,12 +137,34 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
+@app.middleware("http")
+async def observe(request: Request, call_next: Any) -> Response:
+    began = time.perf_counter()
+    response: Response = await call_next(request)
+    seconds = time.perf_counter() - began
+    request_id = request.headers.get("x-request-id") or uuid4().hex
+    response.headers["x-request-id"] = request_id
+    labels = (request.method, request.scope["route"].path, str(response.status_code))
+    REQUESTS.labels(*labels).inc()
+    SECONDS.labels(*labels).observe(seconds)
+    log.info(
+        "request %s %s %s %d %.1f ms",
+        request_id,
+        request.method,
+        request.url.path,
+        response.status_code,
+        seconds * 1_000,
+    )
+    return response
+
+
 async def open_session() -> AsyncIterator[AsyncSession]:
     async with Session() as session:
         yield session
 
 
 async def caller(
+    response: Response,
     session: Annotated[AsyncSession, Depends(open_session)],
     x_api_key: Annotated[str, Header()],
 ) -> ApiKey:
@@ -139,9 +179,15 @@ async def caller(
         bucket = f"peer:{of}:{whom}:{seconds}:{now // seconds}"
         pipeline.incr(bucket)
         pipeline.expire(bucket, seconds)
-    counts = (await pipeline.execute())[::2]
+    pipeline.incr(f"peer:used:{key.id}:{now // 86_400}")
+    counts = (await pipeline.execute())[:-1:2]
     if max(counts) > QUOTA:
         raise HTTPException(429)
+    left = [QUOTA - count for count in counts]
+    response.headers["RateLimit"] = ", ".join(
+        f'"{of}-{seconds}";r={each}' for (of, seconds), each in zip(WINDOWS, left, strict=True)
+    )
+    await session.execute(AS, {"user_id": str(key.user_id)})
     return key
 
 

@@ -20,6 +20,7 @@ from domain.identity.second_factor import SecondFactorRequired
 from domain.identity.session import Device, clean_agent
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
+from entrypoints.http.bodies import check_query
 from entrypoints.http.client_address import client_address
 
 KEY_HEADER: Final = "X-API-Key"
@@ -46,12 +47,14 @@ async def admitted(
 
     Raises:
         RateLimited: it is one too many.
+        InvalidValue: a parameter of the query has a NUL.
         DatabaseUnavailable: a key had to be looked up and could not be.
     """
     admission = await admission_of(connection.scope, handler.opt)
     # A socket cannot be told before it is open.
     if admission.limited is not None and connection.scope["type"] == ScopeType.HTTP:
         raise admission.limited
+    check_query(connection.scope["query_string"])
 
 
 async def admission_of(scope: Scope, options: dict[str, Any]) -> Admission:

@@ -17,6 +17,8 @@ from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
+from entrypoints.http.bodies import CheckedRequest
+from entrypoints.http.docs_routes import DocsController
 from entrypoints.http.external_routes import ExternalSignInController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
@@ -215,6 +217,7 @@ def create_app(settings: Settings) -> Litestar:
             QuoteController,
             KeyController,
             WebhookEndpointController,
+            DocsController,
             AccountAuditController,
             AdminAuditController,
             AdminPeopleController,
@@ -233,6 +236,7 @@ def create_app(settings: Settings) -> Litestar:
             "once": Provide(provide_once, sync_to_thread=False),
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
+        request_class=CheckedRequest,
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),

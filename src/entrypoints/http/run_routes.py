@@ -22,6 +22,7 @@ from domain.shared.errors import InvalidValue
 from domain.shared.ids import RunId
 from domain.shared.money import rupees
 from entrypoints.http.access import COST, requires
+from entrypoints.http.bodies import MOST_NUMBER
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.keyed_requests import note_run
 from entrypoints.http.price_schemas import RateView
@@ -141,8 +142,8 @@ class RunController(Controller):
         limit: Annotated[int, QueryParameter(description="Entries, 1 to 500.")] = 100,
     ) -> EventPageView:
         """Entries of the run's log, in order, without gaps."""
-        if after < 0:
-            raise InvalidValue("after", "Give a number of 0 or more.")
+        if not 0 <= after <= MOST_NUMBER:
+            raise InvalidValue("after", "Give a number of 0 or more, as an entry has it.")
         if not 1 <= limit <= MAX_EVENTS:
             raise InvalidValue("limit", f"Ask for 1 to {MAX_EVENTS} entries.")
         run, entries = await read_events(principal.user_id, RunId(run_id), after=after, limit=limit)

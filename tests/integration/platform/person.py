@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.described import as_documented
+
 PASSWORD = "correct horse battery staple"
 IDEA = "A tool library where neighbours lend tools: members borrow tools and return them."
 
@@ -18,7 +20,12 @@ class Person:
     def __init__(self, url: str) -> None:
         self.url = url
         self.email = f"person-{uuid4().hex[:12]}@example.com"
-        self.http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60, trust_env=False)
+        self.http = httpx.AsyncClient(
+            base_url=f"{url}/api/v1",
+            timeout=60,
+            trust_env=False,
+            event_hooks={"response": [as_documented]},
+        )
 
     async def __aenter__(self) -> Self:
         body = {"email": self.email, "password": PASSWORD, "name": "A Person"}
