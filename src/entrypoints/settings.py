@@ -89,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: Port = 8000
     http_server: Literal["granian", "uvicorn"] = "granian"
     http_max_body_bytes: Positive = 256 * 1024
+    http_hsts_seconds: NotNegative = 0
     allowed_origins: str = ""
     trusted_proxies: str = ""
 

@@ -23,10 +23,9 @@ SECURITY_HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-_RAW_HEADERS: Final = [
-    (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
-]
+"""What every answer has that says nothing else of it. Pages have a policy of their own."""
 
 
 class RequestContext:
@@ -36,9 +35,13 @@ class RequestContext:
     that matches no route, and its ``after_request`` hooks do not see errors.
     """
 
-    def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:
+    def __init__(self, app: ASGIApp, request_log: RequestLog, *, hsts_seconds: int = 0) -> None:
         self._app = app
         self._log = request_log
+        kept = dict(SECURITY_HEADERS)
+        if hsts_seconds:
+            kept["Strict-Transport-Security"] = f"max-age={hsts_seconds}; includeSubDomains"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in kept.items()]
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:
         """Serve one request, socket or lifespan."""
@@ -58,7 +61,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_headers(message["headers"], request_id)
+                message["headers"] = _with_headers(message["headers"], request_id, self._headers)
             await send(message)
 
         IN_PROGRESS.inc()
@@ -86,12 +89,14 @@ def _request_id(scope: Scope) -> str:
     return uuid4().hex
 
 
-def _with_headers(headers: Any, request_id: str) -> list[tuple[bytes, bytes]]:
+def _with_headers(
+    headers: Any, request_id: str, ours: list[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
     """An answer's headers with the request's id, and ours where it has none of its own."""
     raw = [(bytes(name).lower(), bytes(value)) for name, value in headers]
     names = {name for name, _ in raw}
     if _HEADER in names:
         raw = [(name, value) for name, value in raw if name != _HEADER]
     raw.append((_HEADER, request_id.encode()))
-    raw += [header for header in _RAW_HEADERS if header[0] not in names]
+    raw += [header for header in ours if header[0] not in names]
     return raw

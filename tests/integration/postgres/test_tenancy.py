@@ -44,6 +44,9 @@ async def test_every_table_with_an_owner_is_closed_to_others(
             AND (c.relname = 'users' OR EXISTS (
                 SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
                 AND a.attname IN ({OWNERS})))
+            -- A partition is reached through its table, whose policies hold then.
+            AND NOT (c.relispartition AND NOT has_any_column_privilege('bb_app', c.oid, 'SELECT')
+                AND NOT has_table_privilege('bb_app', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
         """
     )
     assert len(tables) > 30
