@@ -44,7 +44,10 @@ class MeetChallenge:
         digest = self.codes.secrets.token_digest(token)
         async with self.uow.begin(None) as tx:
             holder = await tx.challenges.holder(digest)
-            user = None if holder is None else await tx.users.get(holder)
+        if holder is None:
+            raise ChallengeOver(_OVER)
+        async with self.uow.begin(holder) as tx:
+            user = await tx.users.get(holder)
         if user is None:
             raise ChallengeOver(_OVER)
         # By account, over all challenges: whoever has the password can ask for many.
