@@ -14,7 +14,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -53,7 +53,11 @@ faults: $(VENV)/.ready ## kill, stop and starve every part, and compare with an 
 chaos: $(VENV)/.ready ## kill at random while runs go on (RUNS=50 SECONDS=120), and count
 	@$(BIN)/python -m tests.integration.faults.chaos --runs $(RUNS) --seconds $(SECONDS)
 
-check: lint test ## everything that CI checks
+audit: $(VENV)/.ready ## look for secrets in the tree, and for known vulnerabilities of what is locked
+	@$(BIN)/python .ci/audit.py secrets
+	@$(BIN)/python .ci/audit.py dependencies
+
+check: lint audit test ## everything that CI checks
 
 lint: $(VENV)/.ready ## format, lint, types, layers and dependencies
 	@$(BIN)/ruff format --check --quiet .
@@ -72,8 +76,20 @@ bench-pipeline: $(VENV)/.ready ## measure a run against its critical path, and t
 bench-durability: $(VENV)/.ready ## measure commits, recovery from a SIGKILL, the dispatcher and live streams
 	@$(BIN)/python -m benchmarks.durability
 
+api-contract: $(VENV)/.ready ## accept what a change adds for partners (BREAKING=yes: and takes away)
+	@$(BIN)/python -m tests.api_contract $(if $(BREAKING),--breaking)
+
 bench-ledger: $(VENV)/.ready ## measure the ledger: contended, spread, and with ROWS=10000000 postings
 	@$(BIN)/python -m benchmarks.ledger --rows $(ROWS)
+
+PEER := benchmarks/peer/.venv
+$(PEER)/.ready: $(VENV)/.ready benchmarks/peer/requirements.lock
+	@test -x $(PEER)/bin/python || $(PYTHON) -m venv $(PEER)
+	@$(BIN)/uv pip sync --quiet --python $(PEER)/bin/python --require-hashes benchmarks/peer/requirements.lock
+	@touch $@
+
+bench-api: $(VENV)/.ready $(PEER)/.ready ## measure a keyed read against its floor and the usual way of doing it
+	@$(BIN)/python -m benchmarks.keyed_reads
 
 lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
@@ -83,6 +99,9 @@ lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	  -o requirements/dev.lock
 	@echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header - -o requirements/build.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-header benchmarks/peer/requirements.in \
+	  -o benchmarks/peer/requirements.lock
 
 compose-secrets: $(VENV)/.ready ## make the passwords and keys that compose.yaml mounts
 	@$(BIN)/python deploy/compose/make_secrets.py

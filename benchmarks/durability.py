@@ -3,7 +3,7 @@
 Starts the real stack and platform in a temporary folder, with a model server of its own.
 Every process shares this machine's cores with the ones it is measured against, the
 watchers of the fan-out included, so the figures are upper bounds. ``--only fan-out``
-measures one section.
+measures one section, ``--server uvicorn`` behind the other server.
 """
 
 import argparse
@@ -290,20 +290,20 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[None]]] = {
 }
 
 
-async def main(only: Sequence[str]) -> None:
+async def main(only: Sequence[str], server: str) -> None:
     """Measure and print."""
     load_average = os.getloadavg()[0]
-    print(f"{os.cpu_count()} cores, load {load_average:.1f} before the start")
+    print(f"{os.cpu_count()} cores, load {load_average:.1f} before the start, HTTP by {server}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with _opened(folder) as bench:
+        async with _opened(folder, server) as bench:
             for section, measure in SECTIONS.items():
                 if not only or section in only:
                     await measure(bench)
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[Bench]:
+async def _opened(folder: Path, server: str) -> AsyncIterator[Bench]:
     model_port = choose_free_port()
     passed = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     model = ChildProcess(
@@ -327,6 +327,7 @@ async def _opened(folder: Path) -> AsyncIterator[Bench]:
             "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{model_port}",
             "STARTING_GRANT": "100000000",
             "LOG_LEVEL": "warning",
+            "HTTP_SERVER": server,
             "LEASE_SECONDS": str(LEASE_SECONDS),
             "WORKER_CONCURRENCY": str(RUNS_PER_KILL),
             "ACCESS_TOKEN_SECONDS": "3600",
@@ -522,4 +523,6 @@ async def _listening(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=(), choices=tuple(SECTIONS))
-    asyncio.run(main(parser.parse_args().only))
+    parser.add_argument("--server", default="granian", choices=("granian", "uvicorn"))
+    options = parser.parse_args()
+    asyncio.run(main(options.only, options.server))

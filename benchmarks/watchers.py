@@ -58,7 +58,9 @@ class Watcher(asyncio.Protocol):
         self.closed = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Nothing: the request is sent by who opened us."""
+        """Keep the way back, for answers to pings; the request is sent by who opened us."""
+        if isinstance(transport, asyncio.WriteTransport):
+            self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Take what came apart into frames."""
@@ -92,7 +94,10 @@ class Watcher(asyncio.Protocol):
         self._opened.set()
 
     def _frame(self, kind: int, payload: bytes, now: float) -> None:
-        if kind == 8:
+        if kind == 9:
+            # A pong under a mask of zeros (RFC 6455 §5.5.3); a control frame is short.
+            self._transport.write(bytes((0x8A, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
+        elif kind == 8:
             self.closed = str(int.from_bytes(payload[:2], "big"))
         elif payload.startswith(_SEQ):
             seq = int(payload[len(_SEQ) : payload.index(b",")])

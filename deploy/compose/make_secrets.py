@@ -67,6 +67,8 @@ CHOSEN: Mapping[str, Callable[[], str]] = {
     "secret_box_keys": generate_box_key,
     # Empty: artifacts are composed by rules. Put the provider's key into it to use Claude.
     "anthropic_api_key": lambda: "",
+    # Empty: the mail server asks for none.
+    "smtp_password": lambda: "",
     # Empty: nobody signs in with Google. It belongs to GOOGLE_CLIENT_ID.
     "google_client_secret": lambda: "",
     # Empty: nothing is sold. All three are Razorpay's.

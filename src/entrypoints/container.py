@@ -16,27 +16,40 @@ from dependency_injector import containers, providers
 
 from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
 from adapters.dramatiq import DramatiqJobQueue, open_broker
+from adapters.mail import (
+    NoMailServer,
+    RedisMailbox,
+    SmtpMailSender,
+    SmtpServer,
+    TemplatedLetterWriter,
+)
 from adapters.minio import MinioObjectStore, ObjectStoreProbe
 from adapters.observability.limit_metrics import PrometheusLimitMetrics
 from adapters.observability.payment_metrics import PrometheusPaymentMetrics
 from adapters.observability.run_metrics import PrometheusRunMetrics
+from adapters.observability.usage_metrics import PrometheusUsageLogMetrics
 from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
 from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
 from adapters.postgres.history import PostgresStepHistory
+from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
+from adapters.postgres.mail import PostgresMailQueue
 from adapters.postgres.oversight import PostgresRunOversight
 from adapters.postgres.payment_work import (
     PostgresPaymentSchedule,
     PostgresWebhookInbox,
     PostgresWebhookWork,
 )
+from adapters.postgres.people import PostgresPeopleOversight
+from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.sessions import PostgresOldSessions
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
@@ -46,6 +59,8 @@ from adapters.redis import (
     RedisProviderGate,
     RedisRateLimiter,
     RedisStreamTickets,
+    RedisUsageSink,
+    RedisUsageStream,
     open_redis,
 )
 from adapters.sandbox import BubblewrapSandbox
@@ -54,6 +69,7 @@ from adapters.security import (
     Argon2PasswordHasher,
     BoxKeys,
     KeyRing,
+    ListedPasswords,
     OneTimeSecrets,
     PepperedKeySecrets,
     PepperedRefreshTokens,
@@ -99,14 +115,19 @@ from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
+from application.identity.attempts import AttemptThrottle
 from application.identity.authenticate_session import AuthenticateSession, SessionCache
+from application.identity.change_email import AskToChangeEmail, ConfirmEmail
+from application.identity.delete_account import DeleteAccount
 from application.identity.delete_old_sessions import DeleteOldSessions
+from application.identity.deliver_mail import DeliverMail, ForgetMail, MailNotices
 from application.identity.end_sessions import (
     ListSessions,
     RevokeSession,
     SignOut,
     SignOutEverywhere,
 )
+from application.identity.export_account import ExportAccount
 from application.identity.external_sign_in import (
     ArriveFromProvider,
     DepartToProvider,
@@ -120,6 +141,8 @@ from application.identity.link_identities import (
     ListIdentities,
     UnlinkIdentity,
 )
+from application.identity.mail_desk import MailDesk
+from application.identity.mail_limits import MailLimits
 from application.identity.manage_second_factor import (
     ConfirmSecondFactor,
     ProposeSecondFactor,
@@ -132,25 +155,39 @@ from application.identity.meet_challenge import MeetChallenge
 from application.identity.open_account import AccountOpener
 from application.identity.open_session import SessionOpener
 from application.identity.pass_first_factor import PassFirstFactor
+from application.identity.password_policy import PasswordPolicy
+from application.identity.passwords import AskForReset, ChangePassword, ResetPassword
 from application.identity.reauthenticate import Reauthenticate
 from application.identity.refresh_session import RefreshSession
 from application.identity.register_user import RegisterUser
+from application.identity.registering import AskForConfirmation, AskToRegister, ConfirmAddress
 from application.identity.second_factor_codes import SecondFactorCodes
 from application.identity.show_user import ShowUser
 from application.identity.sign_in import SignIn
 from application.identity.watch_access import WatchAccess
 from application.keys.admit_request import AdmitRequest, LimitPolicies
 from application.keys.authenticate_key import AuthenticateKey
+from application.keys.drain_usage import DrainUsage, PrepareUsageLog
 from application.keys.edit_key import EditKey
 from application.keys.issue_key import IssueKey
 from application.keys.key_cache import KeyCache
+from application.keys.log_usage import LogUsage
 from application.keys.read_keys import ListKeys, ShowKey
 from application.keys.revoke_key import RevokeKey
 from application.keys.rotate_key import RotateKey
+from application.keys.show_requests import (
+    ExportRequests,
+    ListRequests,
+    ShowKeyUsage,
+    SumRequests,
+)
+from application.operations.adjust_credits import AdjustCredits
 from application.operations.check_health import CheckHealth
+from application.operations.manage_people import ManagePeople, OverseePeople
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.operations.probes import ModelProbe, QueueProbe
 from application.ports.language_model import LanguageModel
+from application.ports.mail import MailSender
 from application.ports.payment_gateway import PaymentGateway
 from application.ports.prices import PriceSource
 from application.ports.provider_gate import ProviderGate
@@ -257,6 +294,25 @@ def refresh_tokens(settings: Settings) -> PepperedRefreshTokens:
         SettingsInvalid: there is no pepper, or one does not fit.
     """
     return PepperedRefreshTokens(_peppers(settings))
+
+
+def open_mail_sender(settings: Settings, redis: Any) -> MailSender:
+    """Who sends mail: the settings' server, or on a laptop the mailbox."""
+    if settings.mailbox:
+        return RedisMailbox(redis)
+    if not settings.smtp_host:
+        return NoMailServer()
+    return SmtpMailSender(
+        SmtpServer(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password,
+            tls=settings.smtp_tls,
+            sender=settings.mail_from,
+        ),
+        SystemClock(),
+    )
 
 
 def second_factor_secrets(settings: Settings) -> OneTimeSecrets:
@@ -373,6 +429,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidMaker)
     uow = providers.Dependency(instance_of=PostgresUnitOfWork)
+    reads = providers.Dependency(instance_of=PostgresHotReads)
     book = providers.Dependency(instance_of=PriceBook)
     claims = providers.Singleton(
         PostgresRunClaims,
@@ -412,14 +469,22 @@ class Container(containers.DeclarativeContainer):
     )
     refresh_session = providers.Singleton(RefreshSession, uow, refresh_tokens, tokens, key_changes)
     box = providers.Singleton(secret_box, settings)
+    limit_metrics = providers.Singleton(PrometheusLimitMetrics)
+    limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
+    attempts = providers.Singleton(AttemptThrottle, limiter)
+    mail_limits = providers.Singleton(MailLimits, limiter)
+    mail_desk = providers.Singleton(MailDesk, box, ids)
+    password_policy = providers.Singleton(PasswordPolicy, providers.Singleton(ListedPasswords))
     second_factor_secrets = providers.Singleton(second_factor_secrets, settings)
     second_factor_codes = providers.Singleton(SecondFactorCodes, second_factor_secrets, box, clock)
     first_factor = providers.Singleton(
         PassFirstFactor, session_opener, second_factor_secrets, clock
     )
-    sign_in = providers.Singleton(SignIn, uow, hasher, first_factor)
+    sign_in = providers.Singleton(SignIn, uow, hasher, first_factor, attempts)
     meet_challenge = providers.Singleton(MeetChallenge, uow, session_opener, second_factor_codes)
-    reauthenticate = providers.Singleton(Reauthenticate, uow, hasher, second_factor_codes, clock)
+    reauthenticate = providers.Singleton(
+        Reauthenticate, uow, hasher, second_factor_codes, clock, attempts
+    )
     show_second_factor = providers.Singleton(
         ShowSecondFactor, uow, settings.provided.second_factor_for
     )
@@ -458,6 +523,46 @@ class Container(containers.DeclarativeContainer):
     depart_to_link = providers.Singleton(DepartToLink, depart_to_provider, reauthenticate)
     list_identities = providers.Singleton(ListIdentities, uow)
     unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate)
+    ask_to_register = providers.Singleton(
+        AskToRegister,
+        uow,
+        hasher,
+        password_policy,
+        mail_desk,
+        mail_limits,
+        register_user,
+        settings.provided.open_registration,
+    )
+    ask_for_confirmation = providers.Singleton(AskForConfirmation, uow, mail_desk, mail_limits)
+    confirm_address = providers.Singleton(ConfirmAddress, uow, hasher, account_opener, attempts)
+    change_password = providers.Singleton(
+        ChangePassword, uow, hasher, password_policy, reauthenticate, mail_desk, key_changes
+    )
+    ask_for_reset = providers.Singleton(AskForReset, uow, mail_desk, mail_limits)
+    reset_password = providers.Singleton(
+        ResetPassword, uow, hasher, password_policy, mail_desk, attempts, key_changes
+    )
+    ask_to_change_email = providers.Singleton(
+        AskToChangeEmail, uow, reauthenticate, mail_desk, mail_limits
+    )
+    confirm_email = providers.Singleton(ConfirmEmail, uow, mail_desk, key_changes)
+    delete_account = providers.Singleton(
+        DeleteAccount, uow, reauthenticate, mail_desk, clock, key_changes
+    )
+    export_account = providers.Singleton(ExportAccount, uow)
+    mailbox = providers.Singleton(RedisMailbox, redis)
+    mail_queue = providers.Singleton(PostgresMailQueue, dispatch_engine)
+    deliver_mail = providers.Singleton(
+        DeliverMail,
+        mail_queue,
+        uow,
+        mail_desk,
+        providers.Singleton(TemplatedLetterWriter),
+        providers.Singleton(open_mail_sender, settings, redis),
+        settings.provided.address,
+    )
+    mail_notices = providers.Singleton(MailNotices, mail_queue, uow, mail_desk)
+    forget_mail = providers.Singleton(ForgetMail, mail_queue)
     sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
     list_sessions = providers.Singleton(ListSessions, uow)
     revoke_session = providers.Singleton(RevokeSession, uow, key_changes)
@@ -465,7 +570,7 @@ class Container(containers.DeclarativeContainer):
     watch_access = providers.Singleton(WatchAccess, uow, key_changes, clock)
     old_sessions = providers.Singleton(PostgresOldSessions, dispatch_engine)
     delete_old_sessions = providers.Singleton(DeleteOldSessions, old_sessions)
-    show_user = providers.Singleton(ShowUser, uow)
+    show_user = providers.Singleton(ShowUser, reads)
 
     audit_oversight = providers.Singleton(PostgresAuditOversight, dispatch_engine)
     read_own_audit = providers.Singleton(ReadOwnAudit, uow)
@@ -477,8 +582,8 @@ class Container(containers.DeclarativeContainer):
     expire_credits = providers.Singleton(ExpireCredits, lapsed_credits, uow)
 
     create_project = providers.Singleton(CreateProject, uow, clock, ids)
-    list_projects = providers.Singleton(ListProjects, uow)
-    show_project = providers.Singleton(ShowProject, uow)
+    list_projects = providers.Singleton(ListProjects, reads)
+    show_project = providers.Singleton(ShowProject, reads)
     edit_project = providers.Singleton(EditProject, uow, clock)
     delete_project = providers.Singleton(DeleteProject, uow)
     execute_project = providers.Singleton(
@@ -491,9 +596,9 @@ class Container(containers.DeclarativeContainer):
 
     key_secrets = providers.Singleton(key_secrets, settings)
     key_cache = providers.Singleton(KeyCache, key_changes)
-    authenticate_key = providers.Singleton(AuthenticateKey, uow, key_secrets, key_cache, clock)
-    limit_metrics = providers.Singleton(PrometheusLimitMetrics)
-    limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
+    authenticate_key = providers.Singleton(
+        AuthenticateKey, uow, reads, key_secrets, key_cache, clock
+    )
     admit_request = providers.Singleton(
         AdmitRequest,
         tokens,
@@ -510,6 +615,21 @@ class Container(containers.DeclarativeContainer):
     rotate_key = providers.Singleton(RotateKey, uow, key_secrets, clock, key_changes)
     revoke_key = providers.Singleton(RevokeKey, uow, clock, key_changes)
 
+    usage_metrics = providers.Singleton(PrometheusUsageLogMetrics)
+    usage_sink = providers.Singleton(RedisUsageSink, redis, settings.provided.usage_stream_rows)
+    log_usage = providers.Singleton(LogUsage, usage_sink, usage_metrics)
+    usage_log_writer = providers.Singleton(PostgresUsageLogWriter, dispatch_engine)
+    drain_usage = providers.Singleton(
+        DrainUsage, providers.Singleton(RedisUsageStream, redis), usage_log_writer, usage_metrics
+    )
+    prepare_usage_log = providers.Singleton(
+        PrepareUsageLog, usage_log_writer, settings.provided.usage_log_months
+    )
+    list_requests = providers.Singleton(ListRequests, uow)
+    sum_requests = providers.Singleton(SumRequests, uow)
+    export_requests = providers.Singleton(ExportRequests, uow)
+    show_key_usage = providers.Singleton(ShowKeyUsage, uow, usage_sink, clock)
+
     retry_run = providers.Singleton(
         RetryRun, uow, queue, clock, ids, settings.provided.run_cap_credits
     )
@@ -518,10 +638,14 @@ class Container(containers.DeclarativeContainer):
     examine_run = providers.Singleton(ExamineRun, oversight, uow)
     retry_any_run = providers.Singleton(RetryAnyRun, oversight, retry_run)
 
-    show_run = providers.Singleton(ShowRun, uow, book)
+    show_run = providers.Singleton(ShowRun, reads, book)
     list_runs = providers.Singleton(ListRuns, uow)
     read_events = providers.Singleton(ReadEvents, uow)
     cancel_run = providers.Singleton(CancelRun, uow, live, clock, queue)
+    people = providers.Singleton(PostgresPeopleOversight, dispatch_engine)
+    oversee_people = providers.Singleton(OverseePeople, people)
+    manage_people = providers.Singleton(ManagePeople, uow, key_changes, cancel_run)
+    adjust_credits = providers.Singleton(AdjustCredits, uow, people, people, clock, ids)
     issue_stream_ticket = providers.Singleton(IssueStreamTicket, uow, tickets)
     follow_run = providers.Singleton(FollowRun, uow, live, tickets)
     dispatch_runs = providers.Singleton(DispatchRuns, claims, queue)
@@ -709,6 +833,10 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         await live.start()
         stack.push_async_callback(live.close)
         uow = PostgresUnitOfWork(app_engine)
+        read_pool = ReadPool(
+            settings.database_url, settings.database_read_pool_size, f"bharatbuild-{process}-read"
+        )
+        stack.push_async_callback(read_pool.close)
         book = PriceBook(uow, SystemClock())
         key_changes = RedisKeyChanges(redis)
         if process == "http":  # nobody else remembers keys
@@ -731,11 +859,17 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
             model=model,
             payment_gateway=gateway,
             uow=uow,
+            reads=PostgresHotReads(read_pool),
             book=book,
             rules=open_rules(),
             key_changes=key_changes,
             identity_providers=identity_providers,
         )
+        if process == "http":
+            stack.push_async_callback(container.limiter().close)
+            log_usage = container.log_usage()
+            log_usage.start()
+            stack.push_async_callback(log_usage.close)
         yield container
 
 

@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     database_dispatch_url: str
     database_pool_size: Positive = 10
+    database_read_pool_size: Positive = 4
     redis_url: str
     s3_endpoint: str
     s3_access_key: str
@@ -73,6 +74,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     google_client_secret: str = ""
     google_issuer: str = ""
     admin_second_factor: Literal["", "required", "optional"] = ""
+    open_registration: bool = False
+    smtp_host: str = ""
+    smtp_port: Port = 587
+    smtp_username: str = ""
+    smtp_password: str = ""
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: str = "BharatBuild AI <no-reply@localhost>"
 
     secret_box_keys: str = ""
     webhook_private_addresses: bool = False
@@ -81,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: Port = 8000
     http_server: Literal["granian", "uvicorn"] = "granian"
     http_max_body_bytes: Positive = 256 * 1024
+    http_hsts_seconds: NotNegative = 0
     allowed_origins: str = ""
     trusted_proxies: str = ""
 
@@ -89,6 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user_per_minute: Positive = 1_200
     key_per_minute: Positive = 600
     key_per_day: Positive = 100_000
+    usage_stream_rows: Positive = 500_000
+    usage_log_months: Positive = 13
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
 
     worker_concurrency: Positive = 4
@@ -157,6 +168,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset({Role.ADMIN}) if needed == "required" else frozenset()
 
     @property
+    def mailbox(self) -> bool:
+        """Whether mail is shown here instead of sent: on a laptop, without a mail server."""
+        return self.environment == "local" and not self.smtp_host
+
+    @property
     def offline(self) -> bool:
         """Whether artifacts are composed by rules: no model provider is set."""
         return not self.anthropic_api_key
@@ -199,6 +215,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         if urlsplit(getattr(settings, name)).scheme != "postgresql":
             raise SettingsInvalid(f"{name.upper()} must begin with postgresql://")
     _check_failpoint(settings)
+    _check_mail(settings)
     _check_gateway(settings)
     _check_sign_in(settings)
     # What does not fit is found at the start, not at a payment.
@@ -273,6 +290,19 @@ def _check_gateway(settings: Settings) -> None:
     missing = [name.upper() for name in keys if not getattr(settings, name)]
     if settings.gateway == "razorpay" and missing:
         raise SettingsInvalid(f"Not set, and Razorpay needs them: {', '.join(missing)}.")
+
+
+def _check_mail(settings: Settings) -> None:
+    if settings.environment == "local":
+        return
+    if settings.open_registration:
+        raise SettingsInvalid(
+            "OPEN_REGISTRATION takes every address as its owner's: it is for laptops alone."
+        )
+    if settings.smtp_host and not settings.public_url:
+        raise SettingsInvalid("Not set, and the links in mail need it: PUBLIC_URL.")
+    if settings.smtp_tls == "none" and settings.smtp_password:
+        raise SettingsInvalid("SMTP_TLS: a password is not sent without TLS.")
 
 
 def _check_sign_in(settings: Settings) -> None:

@@ -81,7 +81,7 @@ def made_at(identifier: UUID) -> datetime:
 
 
 def make_user(**changes: Any) -> User:
-    """An active member."""
+    """An active member, whose address is proved to be theirs."""
     id_ = new_id()
     user = User(
         id=UserId(id_),
@@ -91,6 +91,7 @@ def make_user(**changes: Any) -> User:
         role=Role.MEMBER,
         is_active=True,
         created_at=made_at(id_),
+        email_verified_at=made_at(id_),
     )
     return replace(user, **changes)
 

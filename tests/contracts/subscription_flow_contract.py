@@ -176,6 +176,26 @@ class SubscriptionFlowContract:
         team = await plan_of(office.uow, "team")
         assert (await office.plan(stranger), await office.free(stranger)) == (team, team.credits)
 
+    async def test_a_seat_binds_nobody_who_has_not_proved_to_have_its_address(
+        self, office: Office
+    ) -> None:
+        user = await office.buyer("team", seats=2)
+        squatter = make_user(email_verified_at=None)
+        async with office.uow.begin(squatter.id) as tx:
+            await tx.users.add(squatter)
+            await tx.ledger.open(squatter.id)
+        seat = await office.seats.assign(user.id, squatter.email, origin=ORIGIN)
+        assert seat.holder_id is None
+        for _ in range(2):
+            await office.settle()
+            office.clock.move(timedelta(hours=1))
+        assert await office.free(squatter) == 0
+        async with office.uow.begin(squatter.id) as tx:
+            await tx.users.set_email(squatter.id, squatter.email)
+        await office.settle()
+        team = await plan_of(office.uow, "team")
+        assert (await office.plan(squatter), await office.free(squatter)) == (team, team.credits)
+
     async def test_a_full_refund_ends_it_and_takes_the_credits_back(self, office: Office) -> None:
         user = await office.person()
         await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))

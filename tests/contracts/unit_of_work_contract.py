@@ -164,9 +164,12 @@ class UnitOfWorkContract:
                 seen = await tx.projects.get(project.id)
         assert seen is None
 
-    async def test_nobody_may_register_and_be_looked_up(self, uow: UnitOfWork) -> None:
+    async def test_who_registers_does_so_as_themselves_and_is_found_by_their_email(
+        self, uow: UnitOfWork
+    ) -> None:
         user = make_user()
-        async with uow.begin(None) as tx:
+        await intrude(uow, None, lambda tx: tx.users.add(user))
+        async with uow.begin(user.id) as tx:
             await tx.users.add(user)
         async with uow.begin(None) as tx:
             assert await tx.users.by_email(user.email) == user

@@ -54,7 +54,40 @@ class UsersContract:
             email=user.email,
             created_at=user.created_at,
             password_hash="$argon2id$v=19$new",
+            email_verified_at=user.email_verified_at,
         )
+
+    async def test_a_proved_address_takes_the_place_of_the_one_before(
+        self, uow: UnitOfWork
+    ) -> None:
+        user, new = await keep_user(uow, email_verified_at=None), f"{new_id()}@example.org"
+        async with uow.begin(user.id) as tx:
+            await tx.users.set_email(user.id, new)
+        async with uow.begin(None) as tx:
+            found = await tx.users.by_email(new)
+            assert await tx.users.by_email(user.email) is None
+        assert found is not None
+        assert (found.id, found.email_verified_at is not None) == (user.id, True)
+
+    async def test_an_address_is_not_taken_from_anybody(self, uow: UnitOfWork) -> None:
+        user, other = await keep_user(uow), await keep_user(uow)
+        with pytest.raises(EmailTaken):
+            async with uow.begin(user.id) as tx:
+                await tx.users.set_email(user.id, other.email)
+
+    async def test_who_is_erased_leaves_no_name_and_no_way_in(self, uow: UnitOfWork) -> None:
+        user, other = await keep_user(uow), await keep_user(uow)
+        async with uow.begin(user.id) as tx:
+            await tx.users.erase(user.id)
+            await tx.users.erase(other.id)
+        async with uow.begin(other.id) as tx:
+            assert await tx.users.get(other.id) == other
+        async with uow.begin(user.id) as tx:
+            left = await tx.users.get(user.id)
+        assert left is not None
+        assert not left.is_active
+        for told in (user.email, user.name, user.password_hash):
+            assert told not in str(left)
 
     async def test_a_new_hash_of_one_is_not_anothers(self, uow: UnitOfWork) -> None:
         user, other = await keep_user(uow), await keep_user(uow)

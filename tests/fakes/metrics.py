@@ -1,5 +1,7 @@
 """Figures written down instead of counted."""
 
+from collections import Counter
+
 
 class RecordingRunMetrics:
     """Remembers what died of what, in order."""
@@ -33,3 +35,25 @@ class RecordingLimitMetrics:
 
     def refused(self, policy: str) -> None:
         self.refusals.append(policy)
+
+
+class RecordingUsageLogMetrics:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.rows_lost = 0
+        self.backlogs: list[int] = []
+        self.outcomes: Counter[str] = Counter()
+
+    def waiting(self, rows: int) -> None:
+        pass
+
+    def lost(self, rows: int) -> None:
+        self.rows_lost += rows
+
+    def backlog(self, entries: int) -> None:
+        self.backlogs.append(entries)
+
+    def drained(self, outcome: str, rows: int) -> None:
+        if rows:
+            self.outcomes[outcome] += rows

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import open_engine
 from adapters.postgres.migrate import upgrade
+from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.local_stack import LocalStack, StackAddresses
 from tests.integration.commits import let_commits_not_wait
@@ -55,6 +56,14 @@ async def dispatch_engine(stack: StackAddresses) -> AsyncIterator[AsyncEngine]:
     engine = open_engine(stack.database_dispatch_url or "", pool_size=10, application="tests")
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def read_pool(stack: StackAddresses) -> AsyncIterator[ReadPool]:
+    """Connections as the role ``bb_app``, for single statements."""
+    pool = ReadPool(stack.database_url or "", 2, "tests-read")
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture

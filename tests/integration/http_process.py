@@ -23,6 +23,7 @@ def http_environment(stack: StackAddresses) -> dict[str, str]:
         "JWT_SIGNING_KEY": generate_signing_key()[1],
         "API_KEY_PEPPERS": generate_pepper(),
         "SECRET_BOX_KEYS": generate_box_key(),
+        "OPEN_REGISTRATION": "true",
         "KEY_PER_MINUTE": "100000",
         "USER_PER_MINUTE": "100000",
     }

@@ -86,8 +86,11 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
         return True
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
+    if isinstance(error, asyncpg.InterfaceError):  # the connection is closed
+        return True
+    if isinstance(error, (DBAPIError, asyncpg.PostgresError)):
+        own = error.orig if isinstance(error, DBAPIError) else error
+        state = getattr(own, "sqlstate", None) or ""
         # Class 08 connection, 53 resources, 57P operator intervention, 25P03 idle for too
         # long in a transaction, 25P04 too long a one (PostgreSQL documentation, appendix A).
         return state.startswith(("08", "53", "57P", "25P03", "25P04"))

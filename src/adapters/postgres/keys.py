@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, insert, literal, or_, select, text, update
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.tables import api_keys, runs
@@ -71,7 +70,7 @@ class PostgresApiKeys:
         rows = await self._connection.execute(
             wanted.order_by(api_keys.c.id.desc()).limit(query.limit)
         )
-        return [_key(row) for row in rows]
+        return [key_of(row) for row in rows]
 
     async def kept_count(self) -> int:
         count = await self._connection.scalar(
@@ -131,7 +130,7 @@ class PostgresApiKeys:
 
     async def _one(self, query: Select[Any]) -> ApiKey | None:
         row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else _key(row)
+        return None if row is None else key_of(row)
 
 
 def _changeable(key: ApiKey) -> dict[str, Any]:
@@ -160,7 +159,8 @@ def _changeable(key: ApiKey) -> dict[str, Any]:
     }
 
 
-def _key(row: Row[Any]) -> ApiKey:
+def key_of(row: Any) -> ApiKey:
+    """A key from its row."""
     return ApiKey(
         id=ApiKeyId(row.id),
         user_id=UserId(row.user_id),

@@ -89,7 +89,7 @@ class PostgresLedger:
             )
         )
         row = rows.one_or_none()
-        return _balance(row) if row else Balance(available=0, reserved=0)
+        return balance_of(row) if row else Balance(available=0, reserved=0)
 
     async def owed(self) -> int:
         return (await self.balance(self._user_id)).owed
@@ -240,7 +240,7 @@ class PostgresLedger:
         rows = await self._read(_LOCK, user_id=user_id)
         if not rows:
             raise LookupError(f"user {user_id} has no account")
-        return _balance(rows[0]), rows[0].lots
+        return balance_of(rows[0]), rows[0].lots
 
     async def _charged(self, settled: Settlement) -> int:
         """What a settlement booked before came to."""
@@ -438,7 +438,8 @@ _BOOK_SETTLE = _booking(
 )
 
 
-def _balance(row: Any) -> Balance:
+def balance_of(row: Any) -> Balance:
+    """A balance from its row."""
     return Balance(available=row.available, reserved=row.reserved, owed=row.owed)
 
 

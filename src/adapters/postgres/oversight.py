@@ -15,6 +15,7 @@ from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.user import Role
 from domain.projects.run import RunStatus
+from domain.shared.errors import Conflict
 from domain.shared.ids import ProjectId, RunId, UserId
 
 
@@ -46,10 +47,15 @@ async def grant_role(owner_url: str, email: str, role: Role, origin: Origin) -> 
     """Give the person with that normalised email a role, as the owner: no service may.
 
     Returns whether there is such a person. Their present access tokens keep the old role.
+
+    Raises:
+        Conflict: they are the last active admin, and would not be one any more.
     """
     engine = open_engine(owner_url, pool_size=1, application="bharatbuild-operator")
     try:
         async with engine.begin() as connection:
+            # The policy of people: their owner sees them to operate on them, and not else.
+            await connection.execute(text("SELECT set_config('app.operator', 'on', true)"))
             found = await connection.execute(
                 text("SELECT id, role FROM users WHERE email = :email FOR UPDATE"),
                 {"email": email},
@@ -61,6 +67,11 @@ async def grant_role(owner_url: str, email: str, role: Role, origin: Origin) -> 
                 text("UPDATE users SET role = :role WHERE id = :id"),
                 {"role": role.value, "id": user.id},
             )
+            left = await connection.scalar(
+                text("SELECT count(*) FROM users WHERE role = 'admin' AND is_active")
+            )
+            if not left and user.role == Role.ADMIN.value:
+                raise Conflict("This is the last active admin. Make another one first.")
             changed = acted(
                 AuditAction.ROLE_CHANGED,
                 user.id,

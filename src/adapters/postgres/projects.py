@@ -32,7 +32,7 @@ class PostgresProjects:
         query = select(projects).where(projects.c.id == project_id, self._mine)
         rows = await self._connection.execute(query.with_for_update() if lock else query)
         row = rows.one_or_none()
-        return None if row is None else _project(row)
+        return None if row is None else project_of(row)
 
     async def page(
         self, page: Page, *, status: ProjectStatus | None, search: str
@@ -49,7 +49,7 @@ class PostgresProjects:
         rows = await self._connection.execute(
             query.order_by(projects.c.id.desc()).limit(page.limit)
         )
-        return [_project(row) for row in rows]
+        return [project_of(row) for row in rows]
 
     async def save(self, project: Project) -> None:
         await self._connection.execute(
@@ -157,7 +157,8 @@ def _columns(project: Project) -> dict[str, Any]:
     }
 
 
-def _project(row: Row[Any]) -> Project:
+def project_of(row: Any) -> Project:
+    """A project from its row."""
     return Project(
         id=ProjectId(row.id),
         user_id=UserId(row.user_id),

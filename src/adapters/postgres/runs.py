@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import case, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -76,6 +75,12 @@ class PostgresRuns:
         )
         row = rows.one_or_none()
         return None if row is None else run_of(row)
+
+    async def live_ids(self) -> Sequence[RunId]:
+        rows = await self._connection.execute(
+            select(runs.c.id).where(runs.c.status.in_(_LIVE), self._mine).order_by(runs.c.id)
+        )
+        return [RunId(row.id) for row in rows]
 
     async def live_count(self) -> int:
         rows = await self._connection.execute(
@@ -236,7 +241,7 @@ class PostgresAgentTasks:
             .where(agent_tasks.c.run_id == run_id, self._mine)
             .order_by(agent_tasks.c.id)
         )
-        return [_task(row) for row in rows]
+        return [task_of(row) for row in rows]
 
     async def checkpoint(self, project_id: ProjectId, input_hash: str) -> AgentTask | None:
         rows = await self._connection.execute(
@@ -251,10 +256,10 @@ class PostgresAgentTasks:
             .limit(1)
         )
         row = rows.one_or_none()
-        return None if row is None else _task(row)
+        return None if row is None else task_of(row)
 
 
-def run_of(row: Row[Any]) -> Run:
+def run_of(row: Any) -> Run:
     """A run from its row."""
     return Run(
         id=RunId(row.id),
@@ -313,7 +318,8 @@ def _task_columns(task: AgentTask) -> dict[str, Any]:
     }
 
 
-def _task(row: Row[Any]) -> AgentTask:
+def task_of(row: Any) -> AgentTask:
+    """A task from its row."""
     return AgentTask(
         id=AgentTaskId(row.id),
         run_id=RunId(row.run_id),

@@ -70,7 +70,40 @@ users = Table(
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
     _moment("created_at", default=True),
     Column("session_version", Integer, nullable=False, server_default=text("1")),
+    _moment("email_verified_at", nullable=True),
     UniqueConstraint("email", name="users_email_key"),
+)
+
+account_links = Table(
+    "account_links",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=True),
+    _text("name"),
+    _text("password"),
+    _moment("created_at", default=True),
+    _moment("expires_at"),
+    _moment("used_at", nullable=True),
+    Index("account_links_of_email", "email", "purpose"),
+    Index("account_links_over", "expires_at"),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("user_id", Uuid, nullable=True),
+    Column("sealed", LargeBinary, nullable=False),
+    _moment("created_at", default=True),
+    _moment("due_at", default=True),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _moment("done_at", nullable=True),
+    _text("outcome"),
+    Index("mails_due", "due_at", postgresql_where=text("done_at IS NULL")),
+    Index("mails_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
 )
 
 sessions = Table(
@@ -941,6 +974,39 @@ api_keys = Table(
     Index("api_keys_of_user", "user_id", text("id DESC")),
 )
 
+# Partitioned by month. No foreign keys: a log refuses nothing that happened.
+usage_logs = Table(
+    "usage_logs",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("api_key_id", Uuid, nullable=False),
+    _moment("at"),
+    Column("route", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("latency_us", Integer, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("run_id", Uuid, nullable=True),
+    PrimaryKeyConstraint("user_id", "at", "id", name="usage_logs_pkey"),
+    Index("usage_logs_of_key", "api_key_id", "at", "id"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("user_id", Uuid, nullable=False),
+    Column("api_key_id", Uuid, nullable=False),
+    _moment("hour"),
+    Column("route", Text, nullable=False),
+    Column("status_class", SmallInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("latency_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "user_id", "hour", "api_key_id", "route", "status_class", name="usage_hours_pkey"
+    ),
+)
+
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,
@@ -1023,6 +1089,34 @@ webhook_attempts = Table(
         name="webhook_attempts_delivery_fkey",
         ondelete="CASCADE",
     ),
+)
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("credits", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("proposed_by", Uuid, nullable=False),
+    _moment("proposed_at"),
+    _moment("expires_at"),
+    Column("status", Text, nullable=False, server_default=text("'proposed'")),
+    Column("decided_by", Uuid, nullable=True),
+    _moment("decided_at", nullable=True),
+    CheckConstraint("credits <> 0", name="adjustments_credits_check"),
+    CheckConstraint(
+        "status IN ('proposed', 'approved', 'rejected')"
+        " AND (status = 'proposed') = (decided_by IS NULL)"
+        " AND (decided_by IS NULL) = (decided_at IS NULL)",
+        name="adjustments_status_check",
+    ),
+    CheckConstraint(
+        "status <> 'approved' OR (decided_by <> proposed_by AND decided_by <> user_id)",
+        name="adjustments_four_eyes_check",
+    ),
+    Index("adjustments_of_user", "user_id", text("id DESC")),
+    Index("adjustments_in_order", "status", text("id DESC")),
 )
 
 linked_identities = Table(
@@ -1141,12 +1235,15 @@ TENANT_TABLES = (
     credit_notes,
     usage,
     api_keys,
+    usage_logs,
+    usage_hours,
     sessions,
     refresh_tokens,
     webhook_endpoints,
     webhook_events,
     webhook_deliveries,
     webhook_attempts,
+    adjustments,
     linked_identities,
     totp_factors,
     recovery_codes,

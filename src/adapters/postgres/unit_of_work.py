@@ -17,7 +17,9 @@ from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
 from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.linked_identities import PostgresLinkedIdentities
+from adapters.postgres.mail import PostgresLinks, PostgresMails
 from adapters.postgres.payments import PostgresOrders, PostgresPayments
+from adapters.postgres.people import PostgresAdjustments
 from adapters.postgres.plans import PostgresEntitlements, PostgresPlans
 from adapters.postgres.prices import PostgresPrices
 from adapters.postgres.projects import PostgresDocuments, PostgresProjects
@@ -31,6 +33,7 @@ from adapters.postgres.subscriptions import (
     PostgresSubscriptions,
 )
 from adapters.postgres.usage import PostgresUsage
+from adapters.postgres.usage_log import PostgresUsageLog
 from adapters.postgres.webhooks import PostgresWebhooks
 from application.ports.audit import NOBODY
 from application.ports.persistence import DatabaseUnavailable, Transaction
@@ -65,8 +68,12 @@ class PostgresTransaction:
         self.notices = PostgresNotices(connection, user_id)
         self.retention = PostgresRetention(connection, user_id)
         self.keys = PostgresApiKeys(connection, user_id)
+        self.mails = PostgresMails(connection)
+        self.links = PostgresLinks(connection)
+        self.usage_log = PostgresUsageLog(connection, user_id)
         self.sessions = PostgresSessions(connection, user_id)
         self.webhooks = PostgresWebhooks(connection, user_id)
+        self.adjustments = PostgresAdjustments(connection, user_id)
         self.linked_identities = PostgresLinkedIdentities(connection, user_id)
         self.second_factor = PostgresSecondFactor(connection, user_id)
         self.challenges = PostgresChallenges(connection, user_id)

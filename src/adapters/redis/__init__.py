@@ -1,9 +1,11 @@
 """What lives in Redis (or Valkey): tickets, the nudges of live progress, the provider's gate,
-rate limits' counts, the news that keys have changed, and sign-ins that are under way elsewhere.
+rate limits' counts, the news that keys have changed, sign-ins that are under way elsewhere, and the
+usage log on its way.
 
-Nothing here is the truth. A lost nudge costs a watcher one poll of the log, a lost ticket one
-more request, a lost sign-in another click, a lost gate a burst of calls, lost counts a fresh
-quota, so errors are answered quickly rather than hidden behind long retries.
+Nothing here is the truth, except what of the usage log is not drained yet. A lost nudge costs a
+watcher one poll of the log, a lost ticket one more request, a lost sign-in another click, a lost
+gate a burst of calls, lost counts a fresh quota, so errors are answered quickly rather than hidden
+behind long retries.
 
 Live progress is followed over one connection per process, whatever the number of runs watched,
 owned by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
@@ -27,6 +29,7 @@ from adapters.redis.probe import RedisProbe
 from adapters.redis.provider_gate import RedisProviderGate
 from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.redis.stream_tickets import RedisStreamTickets
+from adapters.redis.usage_stream import RedisUsageSink, RedisUsageStream
 
 __all__ = [
     "RedisKeyChanges",
@@ -36,5 +39,7 @@ __all__ = [
     "RedisProviderGate",
     "RedisRateLimiter",
     "RedisStreamTickets",
+    "RedisUsageSink",
+    "RedisUsageStream",
     "open_redis",
 ]

@@ -8,6 +8,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from adapters.redis.script_pipe import PipedScript
 from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.metrics import LimitMetrics
 from application.ports.rate_limiter import Charge, Verdict
@@ -86,7 +87,7 @@ class RedisRateLimiter:
         clock: str = SERVER_CLOCK,
         seconds: Callable[[], float] | None = None,
     ) -> None:
-        self._script = redis.register_script(clock + _CHARGE)
+        self._script = PipedScript(redis, clock + _CHARGE)
         self._metrics = metrics
         self._alone = alone or LocalRateLimiter()
         self._prefix = prefix
@@ -94,6 +95,10 @@ class RedisRateLimiter:
         self._ask_at = 0.0
         self._away = False
         self._full: dict[str, float] = {}
+
+    async def close(self) -> None:
+        """Close its connection. Harmless when repeated."""
+        await self._script.close()
 
     async def charge(self, charges: Sequence[Charge]) -> Verdict:
         """Count a request under every policy, or under none."""
@@ -124,7 +129,7 @@ class RedisRateLimiter:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 levels: list[int] = await self._script(
-                    keys=[self._prefix + charge.bucket for charge in charges], args=arguments
+                    [self._prefix + charge.bucket for charge in charges], arguments
                 )
         except (RedisError, OSError, TimeoutError) as error:
             if not self._away:

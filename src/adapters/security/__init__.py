@@ -35,6 +35,7 @@ under a pepper (:class:`PepperedRefreshTokens`), so that a lost reply can be giv
 nothing but hashes is kept.
 """
 
+from adapters.security.breached import ListedPasswords
 from adapters.security.key_secrets import PepperedKeySecrets, Peppers, generate_pepper
 from adapters.security.keys import (
     KeyRing,
@@ -56,6 +57,7 @@ __all__ = [
     "Argon2PasswordHasher",
     "BoxKeys",
     "KeyRing",
+    "ListedPasswords",
     "OneTimeSecrets",
     "PepperedKeySecrets",
     "PepperedRefreshTokens",

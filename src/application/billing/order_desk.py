@@ -67,7 +67,7 @@ class OrderDesk:
         if not coupon_code:
             await tx.orders.add(order)
             return order
-        coupon = await tx.coupons.by_code(normalised_code(coupon_code))
+        coupon = await tx.coupons.by_code(normalised_code(coupon_code, "coupon"))
         if coupon is None:
             raise CouponNotUsable("There is no such coupon. Look at its spelling.")
         discount = coupon.discount(purpose, amount_paise, now)

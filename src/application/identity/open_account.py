@@ -23,11 +23,12 @@ class AccountOpener:
     starting_grant: int
 
     def member(self, *, email: str, name: str, password_hash: str = "") -> User:
-        """Somebody new. No role: that is the operator's to give.
+        """Somebody new, whose address is known to be theirs. No role: that is the operator's.
 
         Raises:
             InvalidValue: the name does not fit.
         """
+        now = self.clock.now()
         return User(
             id=UserId(self.ids.new()),
             email=email,
@@ -35,7 +36,8 @@ class AccountOpener:
             password_hash=password_hash,
             role=Role.MEMBER,
             is_active=True,
-            created_at=self.clock.now(),
+            created_at=now,
+            email_verified_at=now,
         )
 
     async def __call__(self, tx: Transaction, user: User, origin: Origin) -> None:

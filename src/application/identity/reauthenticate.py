@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from application.identity.attempts import AttemptThrottle
 from application.identity.second_factor_codes import SecondFactorCodes
 from application.ports.clock import Clock
 from application.ports.persistence import UnitOfWork
@@ -40,12 +41,14 @@ class Reauthenticate:
     hasher: PasswordHasher
     codes: SecondFactorCodes
     clock: Clock
+    throttle: AttemptThrottle
 
     async def __call__(self, principal: Principal, proof: Proof) -> frozenset[SignInMethod]:
         """By what it was proved. A code is used up by it.
 
         Raises:
             ReauthenticationFailed: something is missing or wrong.
+            RateLimited: too many have failed; it says for how long to wait.
             NotAuthenticated: the account is gone or off.
         """
         async with self.uow.begin(principal.user_id) as tx:
@@ -64,6 +67,7 @@ class Reauthenticate:
 
         Raises:
             ReauthenticationFailed: something is missing or wrong.
+            RateLimited: too many have failed; it says for how long to wait.
         """
         enabled = await self._enabled(user.id)
         needs = [
@@ -76,6 +80,14 @@ class Reauthenticate:
         ]
         if needs:
             raise ReauthenticationFailed(f"Send your {' and '.join(needs)}.", needs=needs)
+        if not user.has_password and not enabled:
+            return frozenset()
+        async with self.throttle(user.email, None) as attempt:
+            methods = await self._checked(user, proof, enabled=enabled)
+            attempt.proved = True
+        return methods
+
+    async def _checked(self, user: User, proof: Proof, *, enabled: bool) -> frozenset[SignInMethod]:
         methods = set()
         # The password first: a code is good once, and not to be lost over a slip.
         if user.has_password:

@@ -24,7 +24,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class RegisterUser:
-    """Registers with a password."""
+    """Registers somebody at once, whose address is taken as theirs: on a laptop."""
 
     uow: UnitOfWork
     hasher: PasswordHasher

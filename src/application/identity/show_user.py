@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.ports.persistence import UnitOfWork
+from application.ports.reads import HotReads
 from domain.billing.ledger import Balance
 from domain.identity.user import NotAuthenticated, User
 from domain.shared.ids import UserId
@@ -12,7 +12,7 @@ from domain.shared.ids import UserId
 class ShowUser:
     """Reads the signed-in person and their balance."""
 
-    uow: UnitOfWork
+    reads: HotReads
 
     async def __call__(self, user_id: UserId) -> tuple[User, Balance]:
         """The person and their credits.
@@ -20,8 +20,7 @@ class ShowUser:
         Raises:
             NotAuthenticated: the account is gone or switched off since the token was made.
         """
-        async with self.uow.begin(user_id) as tx:
-            user = await tx.users.get(user_id)
-            if user is None or not user.is_active:
-                raise NotAuthenticated("This account is not active. Sign in again.")
-            return user, await tx.ledger.balance(user_id)
+        found = await self.reads.user(user_id)
+        if found is None or not found[0].is_active:
+            raise NotAuthenticated("This account is not active. Sign in again.")
+        return found

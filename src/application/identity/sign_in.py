@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.identity.attempts import AttemptThrottle
 from application.identity.open_session import SignedIn
 from application.identity.pass_first_factor import PassFirstFactor, SecondFactorNeeded
 from application.identity.register_user import normalised_email
@@ -31,13 +32,21 @@ class SignIn:
     uow: UnitOfWork
     hasher: PasswordHasher
     first_factor: PassFirstFactor
+    throttle: AttemptThrottle
 
     async def __call__(self, command: Credentials, device: Device) -> SignedIn | SecondFactorNeeded:
         """Open a session, or ask for the second factor.
 
         Raises:
             InvalidCredentials: they do not belong together, or the account is off.
+            RateLimited: too many have failed; it says for how long to wait.
         """
+        async with self.throttle(_account(command.email), device.address) as attempt:
+            signed_in = await self._checked(command, device)
+            attempt.proved = True
+        return signed_in
+
+    async def _checked(self, command: Credentials, device: Device) -> SignedIn | SecondFactorNeeded:
         user = await self._find(command.email)
         # No transaction is open while the password is hashed: it takes a tenth of a second.
         if user is None or not user.has_password:
@@ -71,3 +80,10 @@ class SignIn:
             return None
         async with self.uow.begin(None) as tx:
             return await tx.users.by_email(normalised)
+
+
+def _account(email: str) -> str:
+    try:
+        return normalised_email(email)
+    except InvalidValue:
+        return email

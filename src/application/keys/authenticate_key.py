@@ -9,6 +9,7 @@ from application.keys.key_cache import KeyCache, KnownKey
 from application.ports.clock import Clock
 from application.ports.keys import KeySecrets
 from application.ports.persistence import UnitOfWork
+from application.ports.reads import HotReads
 from application.ports.security import Principal
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey, InvalidKey, KeyExpired
@@ -41,6 +42,7 @@ class AuthenticateKey:
     """
 
     uow: UnitOfWork
+    reads: HotReads
     secrets: KeySecrets
     cache: KeyCache
     clock: Clock
@@ -66,8 +68,7 @@ class AuthenticateKey:
         """
         epoch = self.cache.epoch
         digests = self.secrets.digests(key)
-        async with self.uow.begin(None) as tx:
-            found = await tx.keys.presented(digests)
+        found = await self.reads.presented_key(digests)
         owner_id = found.user_id if found else _NOBODY
         async with self.uow.begin(owner_id) as tx:
             owner = await tx.users.get(owner_id)

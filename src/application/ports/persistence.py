@@ -18,8 +18,10 @@ from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
 from application.ports.language_model import StopReason
+from application.ports.mail import LinkRepository, MailRepository
 from application.ports.paging import Page as Page
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
+from application.ports.people import AdjustmentRepository
 from application.ports.prices import PriceRecords
 from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
@@ -32,6 +34,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
 from domain.billing.ledger import (
@@ -46,7 +49,7 @@ from domain.billing.ledger import (
     Settlement,
 )
 from domain.billing.usage import NO_USAGE, TokenUsage
-from domain.identity.user import User
+from domain.identity.user import Role, User
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project, ProjectStatus
@@ -97,7 +100,7 @@ class RunUnreadable(Exception):
 
 
 class UserRepository(Protocol):
-    """People. The only repository a transaction of nobody may use."""
+    """People: the transaction's own person, and whoever is named by their email."""
 
     async def add(self, user: User) -> None:
         """Keep a new user.
@@ -108,7 +111,7 @@ class UserRepository(Protocol):
         ...
 
     async def get(self, user_id: UserId) -> User | None:
-        """The user with that id, or None."""
+        """The user with that id, if it is the transaction's person, or None."""
         ...
 
     async def by_email(self, email: str) -> User | None:
@@ -116,7 +119,31 @@ class UserRepository(Protocol):
         ...
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
-        """Replace the hash of the transaction's own person, when its parameters rose."""
+        """Replace the hash of the transaction's own person."""
+        ...
+
+    async def set_email(self, user_id: UserId, email: str) -> None:
+        """Give the transaction's own person an address that was proved to be theirs.
+
+        Raises:
+            EmailTaken: another account has it.
+        """
+        ...
+
+    async def erase(self, user_id: UserId) -> None:
+        """Switch the transaction's own person off, and forget name, address and password."""
+        ...
+
+    async def set_standing(
+        self, by: UserId, *, role: Role | None = None, is_active: bool | None = None
+    ) -> User:
+        """Change the role of the transaction's person, or whether they may act; None keeps it.
+
+        Raises:
+            OwnStanding: ``by`` is the same person.
+            PermissionDenied: ``by`` is no active admin. Of two who demote one another, one is.
+            NotFound: there is no such person.
+        """
         ...
 
 
@@ -167,6 +194,10 @@ class RunRepository(Protocol):
 
     async def live(self, project_id: ProjectId) -> Run | None:
         """The project's live run, if it has one."""
+        ...
+
+    async def live_ids(self) -> Sequence[RunId]:
+        """The person's live runs, in whatever project."""
         ...
 
     async def live_count(self) -> int:
@@ -533,9 +564,17 @@ class Transaction(Protocol):
     @property
     def keys(self) -> ApiKeyRepository: ...
     @property
+    def mails(self) -> MailRepository: ...
+    @property
+    def links(self) -> LinkRepository: ...
+    @property
+    def usage_log(self) -> UsageLog: ...
+    @property
     def sessions(self) -> SessionRepository: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def adjustments(self) -> AdjustmentRepository: ...
     @property
     def linked_identities(self) -> LinkedIdentities: ...
     @property

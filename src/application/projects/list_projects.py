@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.ports.persistence import Page, UnitOfWork
+from application.ports.paging import Page
+from application.ports.reads import HotReads
 from domain.projects.project import Project, ProjectStatus
 from domain.shared.ids import UserId
 
@@ -22,9 +23,10 @@ class ProjectListing:
 class ListProjects:
     """Lists projects, newest first, one page at a time."""
 
-    uow: UnitOfWork
+    reads: HotReads
 
     async def __call__(self, query: ProjectListing) -> Sequence[Project]:
         """The page's projects."""
-        async with self.uow.begin(query.user_id) as tx:
-            return await tx.projects.page(query.page, status=query.status, search=query.search)
+        return await self.reads.projects(
+            query.user_id, query.page, status=query.status, search=query.search
+        )

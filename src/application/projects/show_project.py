@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from application.ports.persistence import Page, Transaction, UnitOfWork
+from application.ports.persistence import Transaction
+from application.ports.reads import HotReads
 from domain.projects.project import Project
 from domain.projects.run import Run
 from domain.shared.errors import NotFound
@@ -13,7 +14,7 @@ from domain.shared.ids import ProjectId, UserId
 class ShowProject:
     """Reads a project and the run it was last executed by."""
 
-    uow: UnitOfWork
+    reads: HotReads
 
     async def __call__(self, user_id: UserId, project_id: ProjectId) -> tuple[Project, Run | None]:
         """The project, and its newest run if it was ever executed.
@@ -21,10 +22,10 @@ class ShowProject:
         Raises:
             NotFound: no such project, or another person's.
         """
-        async with self.uow.begin(user_id) as tx:
-            project = await owned_project(tx, project_id)
-            runs = await tx.runs.of_project(project_id, Page(limit=1))
-            return project, runs[0] if runs else None
+        found = await self.reads.project_and_run(user_id, project_id)
+        if found is None:
+            raise NotFound("project", project_id)
+        return found
 
 
 async def owned_project(tx: Transaction, project_id: ProjectId, *, lock: bool = False) -> Project:

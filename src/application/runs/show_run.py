@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from application.billing.price_book import PriceBook
 from application.ports.persistence import Transaction, UnitOfWork
+from application.ports.reads import HotReads
 from domain.projects.agent_task import AgentTask
 from domain.projects.run import Run
 from domain.shared.errors import NotFound
@@ -26,7 +27,7 @@ class RunAccount:
 class ShowRun:
     """Reads a run and the tasks begun in it so far."""
 
-    uow: UnitOfWork
+    reads: HotReads
     book: PriceBook
 
     async def __call__(self, user_id: UserId, run_id: RunId) -> RunAccount:
@@ -35,9 +36,10 @@ class ShowRun:
         Raises:
             NotFound: no such run, or another person's.
         """
-        async with self.uow.begin(user_id) as tx:
-            run = await owned_run(tx, run_id)
-            tasks = await tx.tasks.of_run(run_id)
+        run = await self.reads.run(user_id, run_id)
+        if run is None:
+            raise NotFound("run", run_id)
+        tasks = await self.reads.tasks_of_run(user_id, run_id)
         return RunAccount(run=run, tasks=tasks, rate=await self.book.rate(run.created_at))
 
 

@@ -136,7 +136,7 @@ class AdvanceSubscriptions:
         """Whose the seat is, if somebody has the account of its email by now."""
         async with self.uow.begin(None) as tx:
             holder = await tx.users.by_email(seat.email)
-        if holder is None or seat.withdrawn:
+        if holder is None or holder.email_verified_at is None or seat.withdrawn:
             return None
         await self.schedule.bind(seat, holder.id)
         return holder.id

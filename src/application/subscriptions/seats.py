@@ -67,7 +67,8 @@ class ManageSeats:
                 user_id=user_id,
                 number=free_number(given, subscription.seats),
                 email=address,
-                holder_id=holder.id if holder else None,
+                # Only who has proved to have the address; others are bound once they have.
+                holder_id=holder.id if holder and holder.email_verified_at else None,
                 assigned_at=self.clock.now(),
             )
             await tx.seats.add(seat)

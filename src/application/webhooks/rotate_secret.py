@@ -1,7 +1,6 @@
 """Give a webhook endpoint a new secret."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from application.ports.clock import Clock
 from application.ports.idempotency import Completion
@@ -13,6 +12,7 @@ from application.webhooks.read_endpoints import owned_endpoint
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.shared.ids import UserId, WebhookEndpointId
+from domain.webhooks.endpoint import overlap_of
 from domain.webhooks.signature import secret_text
 
 
@@ -46,7 +46,7 @@ class RotateSecret:
             KeyClaimLost: another request with the same key came first.
         """
         secret, sealed = new_secret(self.box, command.endpoint_id)
-        overlap = timedelta(seconds=command.overlap_seconds)
+        overlap = overlap_of(command.overlap_seconds)
         async with self.uow.begin(command.user_id) as tx:
             endpoint = await owned_endpoint(tx, command.endpoint_id, lock=True)
             rotated = EndpointWithSecret(

@@ -40,6 +40,12 @@ class AuditAction(StrEnum):
     """Everything that is written down, as ``subject.what_happened``."""
 
     REGISTERED = "user.registered"
+    EMAIL_VERIFIED = "user.email_verified"
+    EMAIL_CHANGED = "user.email_changed"
+    PASSWORD_CHANGED = "user.password_changed"
+    PASSWORD_RESET = "user.password_reset"
+    ACCOUNT_DELETED = "user.account_deleted"
+    EXPORTED = "user.exported"
     SIGNED_IN = "user.signed_in"
     SIGN_IN_FAILED = "user.sign_in_failed"
     SECOND_FACTOR_ENABLED = "user.second_factor_enabled"

@@ -11,6 +11,7 @@ from domain.shared.money import rupees
 
 MIN_CODE_LENGTH: Final = 3
 MAX_CODE_LENGTH: Final = 32
+MOST_REDEMPTIONS: Final = 1_000_000_000
 _CODE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -84,8 +85,11 @@ class Coupon:
             raise InvalidValue("fixed_paise", "Give at least one paisa.")
         if self.minimum_paise < 0:
             raise InvalidValue("minimum_paise", "The least total cannot be negative.")
-        if self.max_redemptions is not None and self.max_redemptions < 1:
-            raise InvalidValue("max_redemptions", "Let it be used at least once.")
+        most = self.max_redemptions
+        if most is not None and not 1 <= most <= MOST_REDEMPTIONS:
+            raise InvalidValue(
+                "max_redemptions", f"Let it be used 1 to {MOST_REDEMPTIONS} times, or leave it out."
+            )
         if self.valid_until is not None and self.valid_until <= self.valid_from:
             raise InvalidValue("valid_until", "Let it end after it begins.")
 
@@ -113,17 +117,17 @@ class Coupon:
         return max(0, min(taken, total_paise - LEAST_PAISE))
 
 
-def normalised_code(code: str) -> str:
+def normalised_code(code: str, field: str = "code") -> str:
     """A coupon's code as it is kept: upper case, without spaces around it.
 
     Raises:
-        InvalidValue: it is not a possible code.
+        InvalidValue: it is not a possible code; ``field`` is where it was given.
     """
     cleaned = code.strip().upper()
     fits = MIN_CODE_LENGTH <= len(cleaned) <= MAX_CODE_LENGTH and set(cleaned) <= _CODE_CHARACTERS
     if not fits:
         raise InvalidValue(
-            "code",
+            field,
             f"Use {MIN_CODE_LENGTH} to {MAX_CODE_LENGTH} letters, digits, hyphens or underscores.",
         )
     return cleaned

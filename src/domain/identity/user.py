@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from domain.shared.errors import DomainError, InvalidValue
+from domain.shared.errors import Conflict, DomainError, InvalidValue
 from domain.shared.ids import UserId
 
 MIN_PASSWORD_LENGTH = 12
@@ -31,12 +31,14 @@ class Permission(StrEnum):
     KEYS_MANAGE = "keys:manage"
     WEBHOOKS_MANAGE = "webhooks:manage"
     USERS_READ = "users:read"
+    USERS_MANAGE = "users:manage"
     RUNS_OPERATE = "runs:operate"
     BILLING_READ = "billing:read"
     BILLING_BUY = "billing:buy"
     BILLING_OPERATE = "billing:operate"
     PRICES_SET = "prices:set"
     AUDIT_READ = "audit:read"
+    LEDGER_ADJUST = "ledger:adjust"
 
 
 class Role(StrEnum):
@@ -92,12 +94,22 @@ class PermissionDenied(DomainError):
     code = "permission_denied"
 
 
+class OwnStanding(Conflict):
+    """Nobody changes their own role, suspends or reinstates themselves."""
+
+    code = "own_standing"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody changes their own role or standing. Ask another admin.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """A person. ``email`` is normalised; ``password_hash`` is a PHC string,
     or empty for somebody who has no password.
 
-    Sessions begun under a lower ``session_version`` are over.
+    Sessions begun under a lower ``session_version`` are over. ``email_verified_at`` is when the
+    address was proved to be theirs, if it was.
     """
 
     id: UserId
@@ -108,6 +120,7 @@ class User:
     is_active: bool
     created_at: datetime
     session_version: int = 1
+    email_verified_at: datetime | None = None
 
     @property
     def has_password(self) -> bool:

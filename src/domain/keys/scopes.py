@@ -13,6 +13,8 @@ LIVE_ONLY = frozenset(
         Permission.PRICES_SET,
         Permission.RUNS_OPERATE,
         Permission.AUDIT_READ,
+        Permission.USERS_MANAGE,
+        Permission.LEDGER_ADJUST,
     }
 )
 """What no test key may do: it moves money, sets prices, acts on what others run or tells what

@@ -77,10 +77,7 @@ class WebhookEndpoint:
             InvalidValue: the overlap is out of range.
         """
         if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-            raise InvalidValue(
-                "overlap_seconds",
-                f"Give 0 to {int(LONGEST_OVERLAP.total_seconds())} seconds.",
-            )
+            raise _overlap_out_of_range()
         return replace(
             self,
             secret=secret,
@@ -103,6 +100,22 @@ class WebhookEndpoint:
         if not self.enabled:
             return self
         return replace(self, disabled_reason=reason, disabled_at=now, updated_at=now)
+
+
+def overlap_of(seconds: int) -> timedelta:
+    """For how long two secrets sign.
+
+    Raises:
+        InvalidValue: it is out of range.
+    """
+    if not 0 <= seconds <= LONGEST_OVERLAP.total_seconds():
+        raise _overlap_out_of_range()
+    return timedelta(seconds=seconds)
+
+
+def _overlap_out_of_range() -> InvalidValue:
+    longest = int(LONGEST_OVERLAP.total_seconds())
+    return InvalidValue("overlap_seconds", f"Give 0 to {longest} seconds.")
 
 
 def check_description(description: str) -> str:

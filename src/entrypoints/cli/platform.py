@@ -100,6 +100,8 @@ async def running_platform(
             "SECRET_BOX_KEYS": read(environment, "SECRET_BOX_KEYS")
             or _kept(root / FOLDER / "secret-box-keys", generate_box_key),
             "HTTP_PORT": str(port),
+            # Here nobody waits for a mail to try what was built; set it to false to.
+            "OPEN_REGISTRATION": read(environment, "OPEN_REGISTRATION") or _open(environment),
         }
         owner_url = settings.get("DATABASE_OWNER_URL") or settings.get("DATABASE_URL", "")
         from adapters.postgres.migrate import upgrade  # alembic: only a start needs it
@@ -190,20 +192,26 @@ def _own_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def _child_environment(
     name: str, settings: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What one process gets: no role gets the owner's address, only HTTP knows who calls, only
-    HTTP and workers open secrets, and workers know nothing of the payment gateway. Only one may
-    serve metrics on one port.
+    """What one process gets: no role gets the owner's address, only HTTP knows who calls, and
+    workers know nothing of the payment gateway and the mail server. Only one may serve metrics on
+    one port.
     """
     passed = {key: environment[key] for key in _PASSED_ON if key in environment}
     withheld = {"DATABASE_OWNER_URL"}
     if name != "http":
         withheld.update(_OF_HTTP)
     if name == "worker":
-        withheld.update(key for key in settings if key.startswith(("RAZORPAY_", "PAYMENT_")))
+        withheld.update(
+            key for key in settings if key.startswith(("RAZORPAY_", "PAYMENT_", "SMTP_"))
+        )
     if name == "dispatcher":
-        withheld.update(("METRICS_PORT", "SECRET_BOX_KEYS"))
+        withheld.add("METRICS_PORT")
     kept = {key: value for key, value in settings.items() if key not in withheld}
     return {**passed, "PYTHONUNBUFFERED": "1", "BHARATBUILD_PROCESS": name, **kept}
+
+
+def _open(environment: Mapping[str, str]) -> str:
+    return "true" if (read(environment, "ENVIRONMENT") or "local") == "local" else "false"
 
 
 def _signing_key(root: Path, environment: Mapping[str, str]) -> dict[str, str]:

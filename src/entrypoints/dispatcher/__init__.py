@@ -23,6 +23,9 @@ RETENTION_SECONDS = 600.0
 """How often it is looked for old projects, once there are no more: days do not matter there,
 and the look is at a large table."""
 
+PREPARE_SECONDS = 3_600.0
+"""How often it is looked for months of the usage log to make or drop."""
+
 SESSIONS_SECONDS = 600.0
 """How often it is looked for sessions that have been over for a month."""
 
@@ -54,6 +57,13 @@ async def _dispatch(settings: Settings) -> None:
             "webhook endpoints announced": container.dispatch_webhooks(),
             "old webhook events deleted": container.forget_webhooks(),
             "old sessions deleted": _seldom(container.delete_old_sessions(), SESSIONS_SECONDS),
+            "mail made of notices": container.mail_notices(),
+            "mail looked at": container.deliver_mail(),
+            "old mail deleted": _seldom(container.forget_mail(), SESSIONS_SECONDS),
+            "old months of the usage log dropped": _seldom(
+                container.prepare_usage_log(), PREPARE_SECONDS
+            ),
+            "usage rows drained": container.drain_usage(),
         }
         await _look_after_all(chores, stopping, settings.dispatch_seconds)
 

@@ -20,6 +20,7 @@ from domain.identity.second_factor import SecondFactorRequired
 from domain.identity.session import Device, clean_agent
 from domain.identity.user import NotAuthenticated, Permission, PermissionDenied
 from domain.keys.scopes import InsufficientScope
+from entrypoints.http.bodies import check_query
 from entrypoints.http.client_address import client_address
 
 KEY_HEADER: Final = "X-API-Key"
@@ -46,12 +47,14 @@ async def admitted(
 
     Raises:
         RateLimited: it is one too many.
+        InvalidValue: a parameter of the query has a NUL.
         DatabaseUnavailable: a key had to be looked up and could not be.
     """
     admission = await admission_of(connection.scope, handler.opt)
     # A socket cannot be told before it is open.
     if admission.limited is not None and connection.scope["type"] == ScopeType.HTTP:
         raise admission.limited
+    check_query(connection.scope["query_string"])
 
 
 async def admission_of(scope: Scope, options: dict[str, Any]) -> Admission:
@@ -60,7 +63,7 @@ async def admission_of(scope: Scope, options: dict[str, Any]) -> Admission:
     Raises:
         DatabaseUnavailable: a key had to be looked up and could not be.
     """
-    known = _known(scope)
+    known = known_admission(scope)
     if known is not None:
         return known
     admit, address = _counter(scope)
@@ -79,11 +82,17 @@ async def counted(scope: Scope) -> Admission:
 
     No route was found for it, it asks what a page may do, or its key could not be looked up.
     """
-    known = _known(scope)
+    known = known_admission(scope)
     if known is not None:
         return known
     admit, address = _counter(scope)
     return await admit(Presented(address=address))
+
+
+def known_admission(scope: Scope) -> Admission | None:
+    """What came of the request's credentials, if that is known by now."""
+    admission = scope["state"].get(_ADMISSION)
+    return admission if isinstance(admission, Admission) else None
 
 
 def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -153,14 +162,14 @@ def device_of(request: Request[Any, Any, Any]) -> Device:
 
 def caller_of(request: Request[Any, Any, Any]) -> Principal | None:
     """Who calls a route for everybody, if anybody proved who they are."""
-    admission = _known(request.scope)
+    admission = known_admission(request.scope)
     return None if admission is None else admission.principal
 
 
 def provide_origin(request: Request[Any, Any, Any]) -> Origin:
     """Who calls and from where, for the audit log; nobody, where nothing proves who it is."""
     scope = request.scope
-    admission = _known(scope)
+    admission = known_admission(scope)
     principal = None if admission is None else admission.principal
     address = client_address(scope, scope["litestar_app"].state.settings.proxies)
     request_id = scope["state"].get("request_id", "")
@@ -182,11 +191,6 @@ def _counter(scope: Scope) -> tuple[AdmitRequest, str]:
     return admit, client_address(scope, state.settings.proxies)
 
 
-def _known(scope: Scope) -> Admission | None:
-    admission = scope["state"].get(_ADMISSION)
-    return admission if isinstance(admission, Admission) else None
-
-
 def _presented(scope: Scope, address: str) -> Presented:
     token, key = None, None
     for name, value in scope["headers"]:
@@ -201,7 +205,7 @@ def _presented(scope: Scope, address: str) -> Presented:
 
 
 def _authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
-    admission = _known(connection.scope)
+    admission = known_admission(connection.scope)
     if admission is None or admission.principal is None:
         raise (admission and admission.rejected) or NotAuthenticated(
             f"Send an access token as 'Authorization: Bearer …', or an API key as '{KEY_HEADER}'."

@@ -9,15 +9,17 @@ from litestar import Controller, Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.plugins.prometheus import PrometheusConfig
 
 from adapters.observability.logging import configure_logging
 from entrypoints.container import access_tokens, key_secrets, open_container, secret_box
 from entrypoints.http.access import KEY_HEADER, admitted, provide_origin, provide_principal
+from entrypoints.http.account_routes import AccountController
 from entrypoints.http.admin_billing_routes import AdminBillingController
 from entrypoints.http.admin_routes import AdminRunController
 from entrypoints.http.audit_routes import AccountAuditController, AdminAuditController
 from entrypoints.http.billing_routes import BillingController, receive_event
+from entrypoints.http.bodies import CheckedRequest
+from entrypoints.http.docs_routes import DocsController
 from entrypoints.http.external_routes import ExternalSignInController
 from entrypoints.http.idempotency import HEADER_REPLAYED, provide_once
 from entrypoints.http.identity_routes import IdentityController
@@ -30,6 +32,7 @@ from entrypoints.http.key_routes import KeyController
 from entrypoints.http.ledger_routes import LedgerController
 from entrypoints.http.openapi.serving import openapi_config
 from entrypoints.http.operation_routes import HealthController, metrics
+from entrypoints.http.people_routes import AdminAdjustmentController, AdminPeopleController
 from entrypoints.http.plan_routes import (
     AdminPlanController,
     AdminSubscriptionController,
@@ -41,6 +44,7 @@ from entrypoints.http.price_routes import AdminExchangeRateController, AdminMode
 from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.project_routes import DocumentController, ProjectController
 from entrypoints.http.quote_routes import QuoteController
+from entrypoints.http.request_log_routes import RequestLogController, key_usage
 from entrypoints.http.run_routes import RunController
 from entrypoints.http.run_stream import UpdateTexts, stream
 from entrypoints.http.second_factor_routes import SecondFactorController
@@ -50,7 +54,17 @@ from entrypoints.http.webhook_routes import WebhookEndpointController
 from entrypoints.settings import Settings
 
 USE_CASES = (
-    "register_user",
+    "ask_to_register",
+    "ask_for_confirmation",
+    "confirm_address",
+    "ask_for_reset",
+    "reset_password",
+    "change_password",
+    "ask_to_change_email",
+    "confirm_email",
+    "delete_account",
+    "export_account",
+    "mailbox",
     "sign_in",
     "refresh_session",
     "sign_out",
@@ -148,8 +162,15 @@ USE_CASES = (
     "edit_key",
     "rotate_key",
     "revoke_key",
+    "list_requests",
+    "sum_requests",
+    "export_requests",
+    "show_key_usage",
     "read_own_audit",
     "oversee_audit",
+    "oversee_people",
+    "manage_people",
+    "adjust_credits",
 )
 """What handlers may be given by name, out of the container."""
 
@@ -180,6 +201,7 @@ def create_app(settings: Settings) -> Litestar:
         path="/api/v1",
         route_handlers=[
             IdentityController,
+            AccountController,
             SessionController,
             SecondFactorController,
             ExternalSignInController,
@@ -202,16 +224,28 @@ def create_app(settings: Settings) -> Litestar:
             AdminModelPriceController,
             AdminExchangeRateController,
             UsageController,
+            RequestLogController,
+            key_usage,
             QuoteController,
             KeyController,
             WebhookEndpointController,
+            DocsController,
             AccountAuditController,
             AdminAuditController,
+            AdminPeopleController,
+            AdminAdjustmentController,
             stream,
         ],
     )
     return Litestar(
-        route_handlers=[api, HealthController, metrics, jwks, *_simulated_pages(settings)],
+        route_handlers=[
+            api,
+            HealthController,
+            metrics,
+            jwks,
+            *_simulated_pages(settings),
+            *_mailbox(settings),
+        ],
         lifespan=[lifespan],
         guards=[admitted],
         state=State({"settings": settings, "update_texts": UpdateTexts()}),
@@ -221,12 +255,8 @@ def create_app(settings: Settings) -> Litestar:
             "once": Provide(provide_once, sync_to_thread=False),
             **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
         },
+        request_class=CheckedRequest,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            PrometheusConfig(
-                app_name="bharatbuild", prefix="bharatbuild", group_path=True
-            ).middleware,
-        ],
         cors_config=CORSConfig(
             allow_origins=list(settings.origins),
             allow_headers=[
@@ -265,6 +295,15 @@ def _simulated_pages(settings: Settings) -> list[type[Controller]]:
     from entrypoints.http.simulated_gateway_routes import SimulatedGatewayController
 
     return [SimulatedGatewayController]
+
+
+def _mailbox(settings: Settings) -> list[type[Controller]]:
+    """Where mail is shown that nobody is sent, if none is."""
+    if not settings.mailbox:
+        return []
+    from entrypoints.http.mailbox_routes import MailboxController
+
+    return [MailboxController]
 
 
 def _from_container(name: str) -> Callable[[State], Any]:

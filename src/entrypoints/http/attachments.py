@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 def attachment(filename: str) -> dict[str, str]:
     """Headers that make a browser save the answer under ``filename`` (RFC 6266)."""
-    plain = slug(filename.rpartition(".")[0]) + "." + filename.rpartition(".")[2]
+    stem, _, ending = filename.rpartition(".")
+    plain = f"{slug(stem)}.{re.sub('[^A-Za-z0-9]', '', ending)[:10] or 'bin'}"
     return {
         "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''"
         + quote(filename, safe=""),

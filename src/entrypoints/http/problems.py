@@ -14,6 +14,7 @@ from litestar.types import ExceptionHandlersMap
 
 from application.ports.live import TicketsUnavailable
 from application.ports.object_store import ObjectNotFound, ObjectStoreUnavailable
+from application.ports.usage_log import UsageStreamAway
 from domain.shared.errors import DomainError
 
 log = structlog.get_logger(__name__)
@@ -53,9 +54,15 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "permission_denied": Kind(403, "Not allowed"),
         "insufficient_scope": Kind(403, "The API key is not for this"),
         "mode_not_allowed": Kind(403, "The API key is not for this mode"),
+        "own_standing": Kind(409, "Not of yourself"),
+        "own_proposal": Kind(403, "Another admin decides"),
+        "adjustment_decided": Kind(409, "Somebody decided"),
+        "adjustment_expired": Kind(409, "The proposal has expired"),
         "not_found": Kind(404, "Not found"),
         "method_not_allowed": Kind(405, "Method not allowed"),
         "email_taken": Kind(409, "An account exists"),
+        "account_in_use": Kind(409, "Something goes on"),
+        "link_refused": Kind(401, "The link is not valid any more"),
         "idempotency_in_flight": Kind(409, "The first request is not finished"),
         "idempotency_mismatch": Kind(422, "The key belongs to another request"),
         "conflict": Kind(409, "The present state forbids it"),
@@ -99,7 +106,7 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
         "unknown_price": Kind(503, "No price is known"),
         "database_unavailable": Kind(503, "The database is away"),
         "storage_unavailable": Kind(503, "The storage is away"),
-        "redis_unavailable": Kind(503, "The ticket store is away"),
+        "redis_unavailable": Kind(503, "Tickets and live figures are away"),
         "gateway_unavailable": Kind(503, "The payment gateway is away"),
         "provider_unavailable": Kind(503, "The other side is away"),
         "provider_not_configured": Kind(503, "Not set up here"),
@@ -230,6 +237,12 @@ def _tickets(request: Request[Any, Any, Any], error: Exception) -> Response[byte
     )
 
 
+def _counts(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    return problem(
+        request, "redis_unavailable", "The live figure is not known now. Try again shortly."
+    )
+
+
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("unexpected error", path=request.url.path, exc_info=error)
     return problem(
@@ -247,5 +260,6 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     ObjectStoreUnavailable: _storage,
     ObjectNotFound: _storage,
     TicketsUnavailable: _tickets,
+    UsageStreamAway: _counts,
     Exception: _unexpected,
 }

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 from stream_zip import ZIP_AUTO, Method, async_stream_zip
 
+from application.ports.idempotency import Completion
 from application.ports.security import Principal
 from application.projects.create_project import CreateProject, NewProject
 from application.projects.delete_project import DeleteProject
@@ -25,11 +27,13 @@ from domain.agents.pipelines import DocumentType
 from domain.audit.origin import Origin
 from domain.identity.user import Permission
 from domain.projects.project import ProjectStatus
+from domain.projects.run import Run
 from domain.shared.ids import DocumentId, ProjectId
-from entrypoints.http.access import COST, requires
+from entrypoints.http.access import COST, provide_principal, requires
 from entrypoints.http.attachments import attachment, slug
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.keyed_requests import note_run
 from entrypoints.http.schemas import (
     CreateProjectRequest,
     DocumentListView,
@@ -107,10 +111,12 @@ class ProjectController(Controller):
     async def show(
         self,
         project_id: FromPath[UUID],
-        principal: NamedDependency[Principal],
+        request: Request[Any, Any, Any],
         show_project: NamedDependency[ShowProject],
     ) -> ProjectDetailView:
         """The project and the run it was last executed by."""
+        # Asked for here: of two dependencies each would be resolved in a task of its own.
+        principal = provide_principal(request)
         project, run = await show_project(principal.user_id, ProjectId(project_id))
         return ProjectDetailView(ProjectView.of(project), RunView.of(run) if run else None)
 
@@ -168,8 +174,9 @@ class ProjectController(Controller):
         data: JSONBody[ExecuteRequest | None] = None,
     ) -> Response[RunView]:
         """Accept a run. It will reach an end whatever happens; follow it by its id."""
-        return await once(
-            lambda completion: execute_project(
+
+        async def accept(completion: Completion[Run] | None) -> Run:
+            run = await execute_project(
                 Execution(
                     user_id=principal.user_id,
                     project_id=ProjectId(project_id),
@@ -178,9 +185,11 @@ class ProjectController(Controller):
                     key=principal.key,
                     once=completion,
                 )
-            ),
-            RunView.of,
-        )
+            )
+            note_run(once.request, run.id)
+            return run
+
+        return await once(accept, RunView.of)
 
     @get(
         "/{project_id:str}/runs",

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
+from application.ports.idempotency import Completion
 from application.ports.language_model import ModelProvider
 from application.ports.security import Principal
 from application.projects.retry_run import RetryRun
@@ -16,11 +17,14 @@ from application.runs.follow_run import TICKET_SECONDS, IssueStreamTicket
 from application.runs.show_run import ReadEvents, ShowRun
 from domain.audit.origin import Origin
 from domain.identity.user import Permission
+from domain.projects.run import Run
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import RunId
 from domain.shared.money import rupees
 from entrypoints.http.access import COST, requires
+from entrypoints.http.bodies import MOST_NUMBER
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.keyed_requests import note_run
 from entrypoints.http.price_schemas import RateView
 from entrypoints.http.schemas import (
     EventPageView,
@@ -109,17 +113,20 @@ class RunController(Controller):
 
         It goes on from what is finished.
         """
-        return await once(
-            lambda completion: retry_run(
+
+        async def accept(completion: Completion[Run] | None) -> Run:
+            run = await retry_run(
                 principal.user_id,
                 RunId(run_id),
                 origin=origin,
                 cap_credits=None if data is None else data.cap_credits,
                 key=principal.key,
                 once=completion,
-            ),
-            RunView.of,
-        )
+            )
+            note_run(once.request, run.id)
+            return run
+
+        return await once(accept, RunView.of)
 
     @get(
         "/{run_id:str}/events",
@@ -135,8 +142,8 @@ class RunController(Controller):
         limit: Annotated[int, QueryParameter(description="Entries, 1 to 500.")] = 100,
     ) -> EventPageView:
         """Entries of the run's log, in order, without gaps."""
-        if after < 0:
-            raise InvalidValue("after", "Give a number of 0 or more.")
+        if not 0 <= after <= MOST_NUMBER:
+            raise InvalidValue("after", "Give a number of 0 or more, as an entry has it.")
         if not 1 <= limit <= MAX_EVENTS:
             raise InvalidValue("limit", f"Ask for 1 to {MAX_EVENTS} entries.")
         run, entries = await read_events(principal.user_id, RunId(run_id), after=after, limit=limit)

@@ -4,6 +4,7 @@ import os
 
 from litestar.types import ASGIApp
 
+from adapters.observability.request_log import request_log
 from entrypoints.http.app import create_app
 from entrypoints.http.rate_headers import RateHeaders
 from entrypoints.http.request_context import RequestContext
@@ -12,11 +13,18 @@ from entrypoints.settings import Settings, load
 _FACTORY = "entrypoints.http.server:app_from_environment"
 _BACKLOG = 1024
 _GRACE_SECONDS = 10
+HEAD_SECONDS = 10
+"""How long a client may take to send a request's head, and may keep an idle connection."""
+HEAD_BYTES = 64 * 1024
+"""How long a head may be."""
 
 
 def app_from_environment() -> ASGIApp:
     """The application for the settings in the environment; each server process calls it."""
-    return RequestContext(RateHeaders(create_app(load(os.environ))))
+    settings = load(os.environ)
+    lines = request_log(settings.log_level, machine=settings.environment == "production")
+    app = RateHeaders(create_app(settings))
+    return RequestContext(app, lines, hsts_seconds=settings.http_hsts_seconds)
 
 
 def serve(settings: Settings) -> None:
@@ -29,6 +37,7 @@ def serve(settings: Settings) -> None:
 
 def _granian(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
+    from granian.http import HTTP1Settings
     from granian.server import Server
 
     Server(
@@ -40,6 +49,9 @@ def _granian(settings: Settings) -> None:
         loop=Loops.asyncio,
         workers=1,
         backlog=_BACKLOG,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_BYTES
+        ),
         log_enabled=False,
         websockets=True,
         respawn_failed_workers=True,
@@ -61,5 +73,7 @@ def _uvicorn(settings: Settings) -> None:
         # Whom to believe about addresses is our setting, and not that whoever is local is.
         proxy_headers=False,
         ws="websockets-sansio",
+        timeout_keep_alive=HEAD_SECONDS,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -17,11 +17,13 @@ from uuid import UUID
 from application.ports.audit import NOBODY, AuditEntry
 from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
+from application.ports.mail import DueMail
 from application.ports.payment_gateway import GatewayDispute
 from application.ports.persistence import DatabaseUnavailable, ModelCall
 from application.ports.prices import PriceRow, RateRow
 from application.ports.subscriptions import Allotment, Notice
 from application.ports.usage import UsageLine
+from domain.billing.adjustment import Adjustment
 from domain.billing.coupons import Coupon
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.ledger import AccountKind, Balance, JournalEntry, Lot
@@ -33,10 +35,12 @@ from domain.billing.seats import Seat
 from domain.billing.serials import DocumentKind, FinancialYear, Turn
 from domain.billing.subscriptions.subscription import Charge, Subscription
 from domain.identity.linked_identity import LinkedIdentity, ProviderName
+from domain.identity.mail import Link
 from domain.identity.second_factor import Challenge, TotpFactor
 from domain.identity.session import Session as SignIn
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey
+from domain.keys.usage_log import LoggedRequest
 from domain.projects.agent_task import AgentTask
 from domain.projects.document import Document
 from domain.projects.project import Project
@@ -44,6 +48,7 @@ from domain.projects.run import Run
 from domain.shared.events import RunEvent
 from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import (
+    AdjustmentId,
     ApiKeyId,
     CouponId,
     DocumentId,
@@ -241,11 +246,34 @@ class RefreshRow:
     salt: bytes = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailRow:
+    """A mail that is due, or what came of it."""
+
+    mail: DueMail
+    due_at: datetime
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRow:
+    """A link, and when it was used."""
+
+    link: Link
+    used_at: datetime | None = None
+
+    def good(self, now: datetime) -> bool:
+        """Whether it could be used."""
+        return self.used_at is None and self.link.expires_at > now
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
 
     users: dict[UserId, User] = field(default_factory=dict)
+    mails: dict[UUID, MailRow] = field(default_factory=dict)
+    links: dict[str, LinkRow] = field(default_factory=dict)
     sessions: dict[SessionId, SignIn] = field(default_factory=dict)
     refresh_tokens: dict[str, RefreshRow] = field(default_factory=dict)
     projects: dict[ProjectId, Project] = field(default_factory=dict)
@@ -284,10 +312,12 @@ class Tables:
     retention: dict[tuple[UserId, ProjectId], datetime] = field(default_factory=dict)
     retention_looks: dict[ProjectId, datetime] = field(default_factory=dict)
     api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
+    requests: dict[UUID, LoggedRequest] = field(default_factory=dict)
     webhook_endpoints: dict[WebhookEndpointId, EndpointRow] = field(default_factory=dict)
     webhook_events: dict[WebhookEventId, EventRow] = field(default_factory=dict)
     webhook_deliveries: dict[DeliveryKey, DeliveryRow] = field(default_factory=dict)
     webhook_attempts: dict[tuple[DeliveryKey, int], Attempt] = field(default_factory=dict)
+    adjustments: dict[AdjustmentId, Adjustment] = field(default_factory=dict)
     linked_identities: dict[tuple[ProviderName, str], LinkedIdentity] = field(default_factory=dict)
     totp_factors: dict[UserId, TotpFactor] = field(default_factory=dict)
     recovery_codes: dict[tuple[UserId, str], bool] = field(default_factory=dict)

@@ -52,6 +52,11 @@ class InMemoryRuns(RunRepository):
     async def live(self, project_id: ProjectId) -> Run | None:
         return next((run for run in self._of(project_id) if run.live), None)
 
+    async def live_ids(self) -> Sequence[RunId]:
+        tenant = self._session.tenant
+        rows = self._session.tables.runs.values()
+        return sorted(row.run.id for row in rows if row.run.live and row.run.user_id == tenant)
+
     async def live_count(self) -> int:
         tenant = self._session.tenant
         rows = self._session.tables.runs.values()

@@ -9,7 +9,9 @@ from application.ports.idempotency import IdempotencyKeys
 from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
+from application.ports.mail import LinkRepository, MailRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
+from application.ports.people import AdjustmentRepository
 from application.ports.persistence import (
     AgentTaskRepository,
     DocumentRepository,
@@ -33,6 +35,7 @@ from application.ports.subscriptions import (
     SubscriptionRepository,
 )
 from application.ports.usage import UsageRecords
+from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.audit import InMemoryAuditTrail
@@ -41,11 +44,13 @@ from tests.fakes.persistence.database import InMemoryDatabase
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
 from tests.fakes.persistence.keys import InMemoryApiKeys
+from tests.fakes.persistence.mail import InMemoryLinks, InMemoryMails
 from tests.fakes.persistence.payments import (
     InMemoryCoupons,
     InMemoryOrders,
     InMemoryPayments,
 )
+from tests.fakes.persistence.people import InMemoryAdjustments
 from tests.fakes.persistence.prices import InMemoryPrices
 from tests.fakes.persistence.projects import (
     InMemoryAgentTasks,
@@ -68,6 +73,7 @@ from tests.fakes.persistence.subscriptions import (
     InMemorySubscriptions,
 )
 from tests.fakes.persistence.usage import InMemoryUsage
+from tests.fakes.persistence.usage_log import InMemoryUsageLog
 from tests.fakes.persistence.users import InMemoryUsers
 from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
@@ -98,8 +104,12 @@ class InMemoryTransaction:
     notices: NoticeRepository
     retention: RetentionRepository
     keys: ApiKeyRepository
+    usage_log: UsageLog
     sessions: SessionRepository
+    mails: MailRepository
+    links: LinkRepository
     webhooks: Webhooks
+    adjustments: AdjustmentRepository
     linked_identities: LinkedIdentities
     second_factor: SecondFactorRepository
     challenges: ChallengeRepository
@@ -139,8 +149,12 @@ class InMemoryUnitOfWork(UnitOfWork):
                 notices=InMemoryNotices(session),
                 retention=InMemoryRetention(session),
                 keys=InMemoryApiKeys(session),
+                usage_log=InMemoryUsageLog(session),
                 sessions=InMemorySessions(session),
+                mails=InMemoryMails(session),
+                links=InMemoryLinks(session),
                 webhooks=InMemoryWebhooks(session),
+                adjustments=InMemoryAdjustments(session),
                 linked_identities=InMemoryLinkedIdentities(session),
                 second_factor=InMemorySecondFactor(session),
                 challenges=InMemoryChallenges(session),

@@ -319,7 +319,7 @@ def test_two_installations_share_no_secret(secret_files: Path, tmp_path: Path) -
     other = tmp_path / "secrets"
     made(other)
     for path in secret_files.iterdir():
-        given_by_others = path.name.startswith(("anthropic_", "google_", "razorpay_"))
+        given_by_others = path.name.startswith(("anthropic_", "google_", "razorpay_", "smtp_"))
         if not given_by_others:
             assert path.read_bytes() != (other / path.name).read_bytes(), path.name
 

@@ -91,6 +91,7 @@ class Stage:
             "API_KEY_PEPPERS": generate_pepper(),
             "SECRET_BOX_KEYS": generate_box_key(),
             "ACCESS_TOKEN_SECONDS": "3600",
+            "OPEN_REGISTRATION": "true",
             "ANTHROPIC_API_KEY": "stage",
             "ANTHROPIC_BASE_URL": self.model.url,
             "LEASE_SECONDS": str(LEASE_SECONDS),

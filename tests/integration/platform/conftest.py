@@ -9,6 +9,7 @@ import pytest
 
 from entrypoints.cli.platform import Platform, running_platform
 from entrypoints.local_stack.ports import choose_free_port
+from tests.described import as_documented
 from tests.integration.commits import let_commits_not_wait
 from tests.integration.platform.person import Person
 
@@ -43,7 +44,10 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
 async def client(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
     """A client that has not signed in."""
     async with httpx.AsyncClient(
-        base_url=f"{platform.url}/api/v1", timeout=30, trust_env=False
+        base_url=f"{platform.url}/api/v1",
+        timeout=30,
+        trust_env=False,
+        event_hooks={"response": [as_documented]},
     ) as opened:
         yield opened
 

@@ -9,6 +9,7 @@ import httpx
 from adapters.postgres.oversight import grant_role
 from domain.audit.origin import Origin
 from domain.identity.user import Role
+from tests.described import as_documented
 from tests.integration.platform.person import PASSWORD, Person
 
 SCOPES = [
@@ -50,6 +51,10 @@ async def partner_of(url: str, owner_url: str) -> AsyncIterator[Partner]:
 async def program(url: str, key: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client that calls with a key."""
     async with httpx.AsyncClient(
-        base_url=f"{url}/api/v1", timeout=30, trust_env=False, headers={"X-API-Key": key}
+        base_url=f"{url}/api/v1",
+        timeout=30,
+        trust_env=False,
+        headers={"X-API-Key": key},
+        event_hooks={"response": [as_documented]},
     ) as opened:
         yield opened

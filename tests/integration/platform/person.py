@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.described import as_documented
+
 PASSWORD = "correct horse battery staple"
 IDEA = "A tool library where neighbours lend tools: members borrow tools and return them."
 
@@ -18,12 +20,17 @@ class Person:
     def __init__(self, url: str) -> None:
         self.url = url
         self.email = f"person-{uuid4().hex[:12]}@example.com"
-        self.http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60, trust_env=False)
+        self.http = httpx.AsyncClient(
+            base_url=f"{url}/api/v1",
+            timeout=60,
+            trust_env=False,
+            event_hooks={"response": [as_documented]},
+        )
 
     async def __aenter__(self) -> Self:
         body = {"email": self.email, "password": PASSWORD, "name": "A Person"}
         answer = await self.http.post("/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 202, answer.text
         answer = await self.http.post(
             "/auth/login", json={"email": self.email, "password": PASSWORD}
         )

@@ -178,7 +178,7 @@ async def test_a_signal_ends_all_of_it_and_the_next_start_finds_its_data(
     ):
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 6
-        assert (await client.post("/auth/register", json=body)).status_code == 201
+        assert (await client.post("/auth/register", json=body)).status_code == 202
         process.send_signal(signal_)
         async with asyncio.timeout(SECONDS):
             assert await process.wait() == 0

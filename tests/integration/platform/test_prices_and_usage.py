@@ -40,6 +40,7 @@ async def admin(platform: Platform) -> AsyncIterator[Person]:
     async with Person(platform.url) as person:
         owner = await asyncpg.connect(platform.environment["DATABASE_OWNER_URL"])
         try:
+            await owner.execute("SET app.operator = 'on'")
             await owner.execute("UPDATE users SET role = 'admin' WHERE email = $1", person.email)
         finally:
             await owner.close()

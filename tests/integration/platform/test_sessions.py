@@ -212,6 +212,7 @@ async def test_an_account_that_is_switched_off_is_out_within_the_time_it_is_reme
         async with owner.begin() as connection:
             from sqlalchemy import text
 
+            await connection.execute(text("SELECT set_config('app.operator', 'on', true)"))
             await connection.execute(
                 text("UPDATE users SET is_active = false WHERE email = :e"), {"e": stranger.email}
             )

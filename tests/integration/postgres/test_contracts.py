@@ -6,21 +6,29 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.history import PostgresStepHistory
+from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
 from adapters.postgres.invoices import PostgresInvoiceRegister
 from adapters.postgres.ledger import PostgresLapsedCredits
 from adapters.postgres.oversight import PostgresRunOversight
+from adapters.postgres.people import PostgresPeopleOversight
+from adapters.postgres.read_pool import ReadPool
 from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
+from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from application.ports.audit import AuditOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
+from application.ports.people import AdjustmentOversight, PeopleOversight
 from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
+from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
+from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
     BillingProfilesContract,
@@ -30,6 +38,7 @@ from tests.contracts.invoices_contract import (
 from tests.contracts.keys_contract import ApiKeysContract
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.people_contract import AdjustmentsContract, PeopleContract
 from tests.contracts.plan_limits_contract import PlanLimitsContract
 from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -52,6 +61,7 @@ from tests.contracts.subscriptions_contract import (
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
+from tests.contracts.usage_log_contract import UsageLogContract
 from tests.contracts.users_contract import UsersContract
 from tests.contracts.webhooks_contract import WebhooksContract
 
@@ -64,6 +74,16 @@ def uow(postgres_uow: UnitOfWork) -> UnitOfWork:
 @pytest.fixture
 def claims(postgres_claims: RunClaims) -> RunClaims:
     return postgres_claims
+
+
+@pytest.fixture
+def usage_log_writer(dispatch_engine: AsyncEngine) -> UsageLogWriter:
+    return PostgresUsageLogWriter(dispatch_engine)
+
+
+@pytest.fixture
+def reads(read_pool: ReadPool) -> HotReads:
+    return PostgresHotReads(read_pool)
 
 
 @pytest.fixture
@@ -116,6 +136,24 @@ def audit_oversight(dispatch_engine: AsyncEngine) -> AuditOversight:
     return PostgresAuditOversight(dispatch_engine)
 
 
+@pytest.fixture
+def people(dispatch_engine: AsyncEngine) -> PeopleOversight:
+    return PostgresPeopleOversight(dispatch_engine)
+
+
+@pytest.fixture
+def adjustment_oversight(dispatch_engine: AsyncEngine) -> AdjustmentOversight:
+    return PostgresPeopleOversight(dispatch_engine)
+
+
+class TestPeople(PeopleContract):
+    """Everybody, and their standing."""
+
+
+class TestAdjustments(AdjustmentsContract):
+    """Adjustments of credits."""
+
+
 class TestAudit(AuditContract):
     """The audit log."""
 
@@ -162,6 +200,14 @@ class TestModelCalls(ModelCallsContract):
 
 class TestPrices(PricesContract):
     """Prices and rates."""
+
+
+class TestUsageLog(UsageLogContract):
+    """The usage log."""
+
+
+class TestHotReads(HotReadsContract):
+    """The reads that are asked for most."""
 
 
 class TestUsage(UsageContract):

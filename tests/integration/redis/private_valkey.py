@@ -15,10 +15,14 @@ PASSWORD = "only-for-these-tests"
 
 
 class PrivateValkey:
-    """A server on a loopback port that stays the same through restarts."""
+    """A server on a loopback port that stays the same through restarts.
 
-    def __init__(self, folder: Path) -> None:
+    ``durable`` has it write what it is told as the platform's own does, once a second.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
+        self._appendonly = "yes" if durable else "no"
         with closing(socket.create_server(("127.0.0.1", 0))) as held:
             self.port: int = held.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,7 +36,7 @@ class PrivateValkey:
         self._process = subprocess.Popen(
             [
                 *(valkey_server(os.environ), "--bind", "127.0.0.1", "--port", str(self.port)),
-                *("--dir", self._folder, "--save", "", "--appendonly", "no"),
+                *("--dir", self._folder, "--save", "", "--appendonly", self._appendonly),
                 *("--requirepass", PASSWORD, "--maxmemory-policy", "noeviction"),
             ],
             stdout=subprocess.DEVNULL,

@@ -1,13 +1,16 @@
 """The shared limiter on a real server, and without one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from redis.asyncio import Redis
 
 from adapters.redis import RedisRateLimiter
+from application.ports.metrics import LimitMetrics
 from application.ports.rate_limiter import Charge
 from tests.contracts.rate_limiter_contract import (
     POLICIES,
@@ -24,13 +27,37 @@ TOLD_TIME = "local now, grace = tonumber(redis.call('GET', 'the-time')), 3600000
 own time decides when they go."""
 
 
+class Limiting(Protocol):
+    """Makes a limiter that is closed after the test."""
+
+    def __call__(
+        self, redis: Redis, metrics: LimitMetrics | None = None, **more: Any
+    ) -> RedisRateLimiter: ...
+
+
+@pytest.fixture
+async def limiting() -> AsyncIterator[Limiting]:
+    async with AsyncExitStack() as opened:
+
+        def made(
+            redis: Redis, metrics: LimitMetrics | None = None, **more: Any
+        ) -> RedisRateLimiter:
+            limiter = RedisRateLimiter(redis, metrics or RecordingLimitMetrics(), **more)
+            opened.push_async_callback(limiter.close)
+            return limiter
+
+        yield made
+
+
 class TestRedisRateLimiter(RateLimiterContract):
     @pytest.fixture
-    def limiter(self, redis: Redis) -> RedisRateLimiter:
-        return RedisRateLimiter(redis, RecordingLimitMetrics())
+    def limiter(self, redis: Redis, limiting: Limiting) -> RedisRateLimiter:
+        return limiting(redis)
 
-    async def test_processes_count_together(self, redis: Redis, limiter: RedisRateLimiter) -> None:
-        other = RedisRateLimiter(redis, RecordingLimitMetrics())
+    async def test_processes_count_together(
+        self, redis: Redis, limiter: RedisRateLimiter, limiting: Limiting
+    ) -> None:
+        other = limiting(redis)
         charge = Charge(policy=policy(100), caller="c")
         answers = await asyncio.gather(
             *(each.charge([charge]) for each in (limiter, other) for _ in range(80))
@@ -68,7 +95,10 @@ def test_the_script_answers_as_the_textbook(running_valkey: PrivateValkey) -> No
                 async def set_time(ms: int) -> None:
                     await client.set("the-time", ms)
 
-                await assert_as_in_the_textbook(limiter, set_time, policies, requests)
+                try:
+                    await assert_as_in_the_textbook(limiter, set_time, policies, requests)
+                finally:
+                    await limiter.close()
             finally:
                 await client.aclose()
 
@@ -77,8 +107,8 @@ def test_the_script_answers_as_the_textbook(running_valkey: PrivateValkey) -> No
     answers_as_the_textbook()
 
 
-async def test_a_servers_clock_set_back_drains_nothing(redis: Redis) -> None:
-    limiter = RedisRateLimiter(redis, RecordingLimitMetrics(), clock=TOLD_TIME)
+async def test_a_servers_clock_set_back_drains_nothing(redis: Redis, limiting: Limiting) -> None:
+    limiter = limiting(redis, clock=TOLD_TIME)
     charge, passed = Charge(policy=policy(1, 10), caller="c"), []
     for ms in (10_000, 5_000, 19_999, 20_000):
         await redis.set("the-time", ms)
@@ -87,10 +117,10 @@ async def test_a_servers_clock_set_back_drains_nothing(redis: Redis) -> None:
 
 
 async def test_without_redis_a_process_grants_a_small_share(
-    valkey: PrivateValkey, connect: Callable[[str], Redis]
+    valkey: PrivateValkey, connect: Callable[[str], Redis], limiting: Limiting
 ) -> None:
     metrics = RecordingLimitMetrics()
-    limiter = RedisRateLimiter(connect(valkey.url), metrics)
+    limiter = limiting(connect(valkey.url), metrics)
     full, fresh = policy(3), policy(50)
     for _ in range(4):
         await limiter.charge([Charge(policy=full, caller="c")])
@@ -104,10 +134,10 @@ async def test_without_redis_a_process_grants_a_small_share(
 
 
 async def test_when_redis_is_back_counts_are_shared_again(
-    valkey: PrivateValkey, connect: Callable[[str], Redis]
+    valkey: PrivateValkey, connect: Callable[[str], Redis], limiting: Limiting
 ) -> None:
     metrics, seconds = RecordingLimitMetrics(), [0.0]
-    limiter = RedisRateLimiter(connect(valkey.url), metrics, seconds=lambda: seconds[0])
+    limiter = limiting(connect(valkey.url), metrics, seconds=lambda: seconds[0])
     charge = Charge(policy=policy(50), caller="c")
     valkey.kill()
     await limiter.charge([charge])
@@ -119,9 +149,9 @@ async def test_when_redis_is_back_counts_are_shared_again(
 
 
 async def test_a_frozen_server_costs_one_request_its_wait_and_not_each(
-    valkey: PrivateValkey, connect: Callable[[str], Redis]
+    valkey: PrivateValkey, connect: Callable[[str], Redis], limiting: Limiting
 ) -> None:
-    limiter = RedisRateLimiter(connect(valkey.url), RecordingLimitMetrics())
+    limiter = limiting(connect(valkey.url))
     charge = Charge(policy=policy(1_000), caller="c")
     await limiter.charge([charge])
     valkey.freeze()

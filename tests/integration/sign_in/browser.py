@@ -49,7 +49,7 @@ class Browser:
 
     async def registered(self) -> Self:
         """With an account of its person's, signed in."""
-        await self.post("/auth/register", 201, email=self.email, password=PASSWORD, name="A Person")
+        await self.post("/auth/register", 202, email=self.email, password=PASSWORD, name="A Person")
         return self.with_token(await self.post("/auth/login", **self.credentials))
 
     def with_token(self, tokens: Any) -> Self:

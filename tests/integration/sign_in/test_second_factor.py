@@ -10,6 +10,7 @@ import pyotp
 import pytest
 
 from adapters.postgres.oversight import grant_role
+from domain.audit.origin import Origin
 from domain.identity.second_factor import STEP_SECONDS
 from domain.identity.user import Role
 from tests.integration.platform.person import PASSWORD
@@ -129,7 +130,8 @@ async def test_a_secret_and_its_codes_are_shown_once(browser: Browser) -> None:
 async def test_an_administrator_without_it_may_only_set_it_up(
     place: Place, browser: Browser
 ) -> None:
-    assert await grant_role(place.owner_url, browser.email, Role.ADMIN)
+    operator = Origin.of_operator("tests")
+    assert await grant_role(place.owner_url, browser.email, Role.ADMIN, operator)
     browser.with_token(await browser.post("/auth/login", **browser.credentials))
     for path in ("/admin/plans", "/projects", "/api-keys"):
         assert (await browser.get(path, 403))["code"] == "second_factor_required"

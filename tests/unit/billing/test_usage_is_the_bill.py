@@ -20,6 +20,7 @@ from domain.projects.agent_task import AgentTaskStatus
 from domain.projects.run import Run, RunStatus
 from tests.contracts.samples import ORIGIN
 from tests.fakes.language_model import PRICE, Play, answer, fail
+from tests.fakes.persistence import InMemoryHotReads
 from tests.unit.agents import samples
 from tests.unit.runs.world import GRANT, RATE, World, model, open_world
 
@@ -89,7 +90,7 @@ async def test_a_run_that_succeeds() -> None:
     idea = next(step for step in steps if step.step == "idea")
     assert (idea.usage, idea.cost_nano_usd) == (CACHED, PRICE.cost(CACHED))
     assert idea.house_nano_usd == 70 * PRICE.input + 9 * PRICE.output
-    show = ShowRun(world.uow, PriceBook(world.uow, world.clock))
+    show = ShowRun(InMemoryHotReads(world.uow), PriceBook(world.uow, world.clock))
     account = await show(world.user_id, run.id)
     assert sum(task.credits for task in account.tasks) == sum(step.credits for step in steps) > 0
     assert account.rate == RATE

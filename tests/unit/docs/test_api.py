@@ -86,7 +86,7 @@ def test_every_close_code_is_listed() -> None:
 
 def test_the_shell_blocks_can_be_parsed() -> None:
     blocks = re.findall(r"^```bash\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 9
+    assert len(blocks) == 14
     done = subprocess.run(["bash", "-n"], input="\n".join(blocks), text=True, check=False)
     assert done.returncode == 0
 

@@ -86,6 +86,14 @@ def test_no_limit_of_persons_and_programs_holds_up_the_gateway(app: Litestar) ->
 EXEMPT = {
     "preview_change": "it changes nothing",
     "register": "there is no person yet to own a key; an email registers once anyway",
+    "resend": "another mail takes the place of the one before",
+    "confirm_own_address": "a link is good once",
+    "forgot": "another mail takes the place of the one before",
+    "reset_own_password": "a link is good once",
+    "change_own_password": "the password it asks for is another one afterwards",
+    "change_address": "another mail takes the place of the one before",
+    "confirm_new": "a link is good once",
+    "delete_own": "an account is deleted once",
     "login": "its answer is a secret, and another session harms nobody",
     "refresh": "its answer is a secret, and a token is used once anyway, with a grace of its own",
     "logout": "who is signed out stays so",
@@ -108,6 +116,10 @@ EXEMPT = {
     "decline_payment": "the simulated gateway's: a declined attempt changes nothing",
     "quote_idea": "it has no effect: the same question may be asked any number of times",
     "quote_project": "it has no effect: the same question may be asked any number of times",
+    "suspend": "who is suspended stays so",
+    "reinstate": "who may act may act",
+    "approve": "an adjustment is decided once",
+    "reject": "an adjustment is decided once",
     "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""

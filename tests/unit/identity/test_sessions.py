@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.security import OneTimeSecrets, Peppers, generate_pepper
+from application.identity.attempts import AttemptThrottle
 from application.identity.authenticate_session import AuthenticateSession, SessionCache
 from application.identity.end_sessions import RevokeSession, SignOut, SignOutEverywhere
 from application.identity.open_session import SessionOpener, SignedIn
@@ -14,6 +15,7 @@ from application.identity.pass_first_factor import PassFirstFactor
 from application.identity.refresh_session import RefreshSession
 from application.identity.sign_in import Credentials, SignIn
 from application.identity.watch_access import WatchAccess
+from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.live import StreamHolder
 from application.ports.security import Principal
 from domain.identity.session import (
@@ -53,7 +55,9 @@ class World:
         opener = SessionOpener(self.tokens, self.secrets, self.clock, CountingIds())
         secrets = OneTimeSecrets(Peppers.parse(generate_pepper()))
         first_factor = PassFirstFactor(opener, secrets, self.clock)
-        self.sign_in = SignIn(self.uow, self.hasher, first_factor)
+        self.sign_in = SignIn(
+            self.uow, self.hasher, first_factor, AttemptThrottle(LocalRateLimiter())
+        )
         self.refresh = RefreshSession(self.uow, self.secrets, self.tokens, self.changes)
         self.sign_out = SignOut(self.uow, self.secrets, self.changes)
         self.revoke = RevokeSession(self.uow, self.changes)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 
 from adapters.security import OneTimeSecrets, Peppers, generate_pepper
+from application.identity.attempts import AttemptThrottle
 from application.identity.authenticate_session import AuthenticateSession, SessionCache
 from application.identity.external_sign_in import (
     Arrival,
@@ -38,6 +39,7 @@ from application.identity.pass_first_factor import PassFirstFactor, SecondFactor
 from application.identity.reauthenticate import Proof, Reauthenticate
 from application.identity.second_factor_codes import SecondFactorCodes
 from application.identity.sign_in import Credentials, SignIn
+from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.security import Principal
 from domain.audit.act import AuditAction
 from domain.audit.origin import ActorKind, Origin
@@ -90,9 +92,10 @@ class World:
             self.clock,
             admins,
         )
-        self.sign_in = SignIn(self.uow, self.hasher, first_factor)
+        throttle = AttemptThrottle(LocalRateLimiter())
+        self.sign_in = SignIn(self.uow, self.hasher, first_factor, throttle)
         self.meet = MeetChallenge(self.uow, opener, codes)
-        self.reauthenticate = Reauthenticate(self.uow, self.hasher, codes, self.clock)
+        self.reauthenticate = Reauthenticate(self.uow, self.hasher, codes, self.clock, throttle)
         self.show = ShowSecondFactor(self.uow, admins)
         self.propose = ProposeSecondFactor(self.uow, codes, self.reauthenticate)
         self.confirm = ConfirmSecondFactor(self.uow, codes, self.changes)

@@ -20,7 +20,7 @@ from tests.contracts.samples import ORIGIN, keep_session, keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.keys import CountingKeySecrets, InMemoryKeyChanges
 from tests.fakes.metrics import RecordingLimitMetrics
-from tests.fakes.persistence import InMemoryDatabase, InMemoryUnitOfWork
+from tests.fakes.persistence import InMemoryDatabase, InMemoryHotReads, InMemoryUnitOfWork
 from tests.fakes.security import OpaqueAccessTokens
 
 POLICIES = LimitPolicies(
@@ -70,7 +70,7 @@ class World:
         sessions = SessionCache(self.changes, lambda: self.clock.now().timestamp())
         return AdmitRequest(
             OpaqueAccessTokens(self.clock),
-            AuthenticateKey(self.uow, self.secrets, cache, self.clock),
+            AuthenticateKey(self.uow, InMemoryHotReads(self.uow), self.secrets, cache, self.clock),
             AuthenticateSession(self.uow, sessions, self.clock),
             self.limiter,
             POLICIES,

@@ -9,6 +9,7 @@ from application.ports.audit import AuditOversight
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
+from application.ports.people import AdjustmentOversight, PeopleOversight
 from application.ports.persistence import (
     DatabaseUnavailable,
     LapsedCredits,
@@ -16,12 +17,15 @@ from application.ports.persistence import (
     RunOversight,
     UnitOfWork,
 )
+from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
+from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
     BillingProfilesContract,
@@ -30,6 +34,7 @@ from tests.contracts.invoices_contract import (
 )
 from tests.contracts.ledger_contract import LedgerContract
 from tests.contracts.model_calls_contract import ModelCallsContract
+from tests.contracts.people_contract import AdjustmentsContract, PeopleContract
 from tests.contracts.plan_limits_contract import PlanLimitsContract
 from tests.contracts.prices_contract import PricesContract
 from tests.contracts.projects_contract import ProjectsContract
@@ -63,6 +68,7 @@ from tests.contracts.subscriptions_contract import (
 from tests.contracts.tasks_contract import AgentTasksContract
 from tests.contracts.unit_of_work_contract import UnitOfWorkContract
 from tests.contracts.usage_contract import UsageContract
+from tests.contracts.usage_log_contract import UsageLogContract
 from tests.contracts.users_contract import UsersContract
 from tests.contracts.webhooks_contract import WebhooksContract
 from tests.fakes.clock import MovableClock
@@ -70,13 +76,16 @@ from tests.fakes.persistence import (
     InMemoryAuditOversight,
     InMemoryDatabase,
     InMemoryExpiredIdempotencyKeys,
+    InMemoryHotReads,
     InMemoryInvoiceRegister,
     InMemoryLapsedCredits,
+    InMemoryPeopleOversight,
     InMemoryRunClaims,
     InMemoryRunOversight,
     InMemoryStepHistory,
     InMemorySubscriptionSchedule,
     InMemoryUnitOfWork,
+    InMemoryUsageLogWriter,
     InMemoryWebhookClaims,
     TransactionRefused,
 )
@@ -98,6 +107,16 @@ def audit_oversight(database: InMemoryDatabase) -> AuditOversight:
 
 
 @pytest.fixture
+def people(database: InMemoryDatabase) -> PeopleOversight:
+    return InMemoryPeopleOversight(database)
+
+
+@pytest.fixture
+def adjustment_oversight(database: InMemoryDatabase) -> AdjustmentOversight:
+    return InMemoryPeopleOversight(database)
+
+
+@pytest.fixture
 def uow(database: InMemoryDatabase) -> UnitOfWork:
     return InMemoryUnitOfWork(database)
 
@@ -105,6 +124,16 @@ def uow(database: InMemoryDatabase) -> UnitOfWork:
 @pytest.fixture
 def claims(database: InMemoryDatabase) -> RunClaims:
     return InMemoryRunClaims(database)
+
+
+@pytest.fixture
+def usage_log_writer(database: InMemoryDatabase) -> UsageLogWriter:
+    return InMemoryUsageLogWriter(database)
+
+
+@pytest.fixture
+def reads(uow: UnitOfWork) -> HotReads:
+    return InMemoryHotReads(uow)
 
 
 @pytest.fixture
@@ -153,6 +182,14 @@ def oversight(database: InMemoryDatabase) -> RunOversight:
 @pytest.fixture
 def register(database: InMemoryDatabase) -> InvoiceRegister:
     return InMemoryInvoiceRegister(database)
+
+
+class TestPeople(PeopleContract):
+    """Everybody, and their standing."""
+
+
+class TestAdjustments(AdjustmentsContract):
+    """Adjustments of credits."""
 
 
 class TestAudit(AuditContract):
@@ -242,6 +279,14 @@ class TestModelCalls(ModelCallsContract):
 
 class TestPrices(PricesContract):
     """Prices and rates."""
+
+
+class TestUsageLog(UsageLogContract):
+    """The usage log."""
+
+
+class TestHotReads(HotReadsContract):
+    """The reads that are asked for most."""
 
 
 class TestUsage(UsageContract):

@@ -15,6 +15,7 @@ from litestar.typing import FieldDefinition
 
 from application.ports.live import TicketsUnavailable
 from application.ports.object_store import ObjectNotFound, ObjectStoreUnavailable
+from application.ports.usage_log import UsageStreamAway
 from domain.shared.errors import DomainError
 from entrypoints.http.access import OF_OUR_PAGES, OPERATIONS, public
 from entrypoints.http.idempotency import OncePerKey
@@ -38,6 +39,7 @@ ELSEWHERE: Mapping[str, str] = {
     ObjectStoreUnavailable.__name__: "storage_unavailable",
     ObjectNotFound.__name__: "storage_unavailable",
     TicketsUnavailable.__name__: "redis_unavailable",
+    UsageStreamAway.__name__: "redis_unavailable",
 }
 """Errors that are none of the domain's, and the codes they are answered with."""
 

@@ -44,6 +44,9 @@ WORDS: Final[Mapping[str, Any]] = {
     "ticket": "Jx3ZkR0m2vQ8yT6bLw9sPqA1cE4fH7uN",
     "token_type": "Bearer",
     "refresh_token": "bbr_…",
+    "token": "mJb3vY6qkR0x…",
+    "current_password": "correct horse battery staple",
+    "new_password": "another horse takes the battery",
     "refresh_in": "cookie",
     "agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/146.0",
     "methods": ["password"],
@@ -121,7 +124,9 @@ WORDS: Final[Mapping[str, Any]] = {
     "credits_available": 48_120,
     "depth": "standard",
     "granted": 50_000,
+    "by": "day",
     "group_by": "day",
+    "route": "GET /api/v1/projects/{project_id}",
     "input": 2_000,
     "input_tokens": 31_200,
     "key": "2026-11-02",
@@ -226,6 +231,9 @@ WORDS: Final[Mapping[str, Any]] = {
 }
 
 OF_SCHEMA: Final[Mapping[str, Mapping[str, Any]]] = {
+    "AcceptedView": {
+        "message": "If that is possible, a mail is on its way. Look into your mailbox."
+    },
     "AddEndpointRequest": {"description": "Nightly builds"},
     "AddExchangeRateRequest": {"valid_from": LEFT_OUT, "source": "https://example.com/rates"},
     "AddModelPriceRequest": {"valid_from": "2030-01-01"},

@@ -1,0 +1,123 @@
+"""Attempts to prove who one is, held back the more of them fail."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from application.ports.persistence import DatabaseUnavailable
+from application.ports.rate_limiter import Charge, RateLimiter, Verdict
+from domain.keys.addresses import caller
+from domain.keys.rate_limit import RateLimited, RatePolicy
+
+log = structlog.get_logger(__name__)
+
+_QUARTER, _HOUR, _DAY = 15 * 60, 60 * 60, 24 * 60 * 60
+
+
+def _growing(of: str, quarter: int, hour: int, day: int) -> tuple[RatePolicy, ...]:
+    """Each further stretch of failures waits longer: what drains soon is used up first."""
+    return tuple(
+        RatePolicy(of=of, quota=quota, window_seconds=seconds)
+        for quota, seconds in ((quarter, _QUARTER), (hour, _HOUR), (day, _DAY))
+    )
+
+
+OF_ACCOUNT: Final = _growing("account-failures", 5, 10, 20)
+"""Five at once, then one in 3 minutes, after ten within the hour one in 6, after twenty within the
+day one in 72: some forty guesses a day (NIST SP 800-63B-4 §3.2.2 allows a hundred in a row).
+"""
+
+OF_ADDRESS: Final = _growing("address-failures", 30, 100, 300)
+"""Of one address, or /64 of IPv6: a hostel's worth of people may share it."""
+
+OF_ALL: Final = RatePolicy(of="all-failures", quota=600, window_seconds=_QUARTER)
+"""Of everybody together. Beyond it somebody guesses from many addresses, and :data:`UNDER_ATTACK`
+holds for all until it has drained. Refusing everybody would be the attack's success."""
+
+UNDER_ATTACK: Final = RatePolicy(of="address-under-attack", quota=3, window_seconds=_QUARTER)
+"""What one address may fail meanwhile."""
+
+_EVERYBODY: Final = "everybody"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt under way. One that has ``proved`` who somebody is counts for nothing."""
+
+    proved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptThrottle:
+    """Counts attempts before anything is checked, and takes back those that succeed.
+
+    So of many at once no more are checked than may fail. Beyond that **nothing is checked**: the
+    right password is refused too, for else guessing would go on and its answer be the proof. The
+    owner's sessions go on meanwhile, and who resets the password by mail is let in. What is counted
+    is the name that was given, whether an account has it or not, so a refusal tells of none. The
+    counts are shared by all processes; without Redis each grants a tenth, and nothing to
+    whom it had refused. No header changes what is counted: the address is the client's as
+    trusted proxies tell it.
+    """
+
+    limiter: RateLimiter
+
+    @asynccontextmanager
+    async def __call__(self, account: str, address: str | None) -> AsyncIterator[Attempt]:
+        """Count an attempt on the account of that name from that address.
+
+        None is somebody in a session of that account: only the account is counted.
+
+        Raises:
+            RateLimited: too many have failed; it says for how long to wait.
+        """
+        charges = [Charge(policy=policy, caller=_named(account)) for policy in OF_ACCOUNT]
+        everybody: list[Charge] = []
+        if address is not None:
+            place = caller(address)
+            charges += [Charge(policy=policy, caller=place) for policy in OF_ADDRESS]
+            everybody = [Charge(policy=OF_ALL, caller=_EVERYBODY)]
+        await self._counted(charges)
+        if address is not None and not (await self.limiter.charge(everybody)).admitted:
+            log.warning("sign-in under attack", address=address)
+            everybody = [Charge(policy=UNDER_ATTACK, caller=place)]
+            await self._counted(everybody)
+        attempt = Attempt()
+        try:
+            yield attempt
+        except DatabaseUnavailable:
+            attempt.proved = True  # nothing was found out, so nothing failed
+            raise
+        finally:
+            if attempt.proved:
+                await self._give_back(charges)
+                if everybody:
+                    await self._give_back(everybody)
+
+    async def forget(self, account: str) -> None:
+        """Begin anew with an account whose owner has proved to be that in another way."""
+        await self._give_back(
+            [
+                Charge(policy=policy, caller=_named(account), cost=policy.quota)
+                for policy in OF_ACCOUNT
+            ]
+        )
+
+    async def _counted(self, charges: list[Charge]) -> None:
+        verdict: Verdict = await self.limiter.charge(charges)
+        if not verdict.admitted:
+            raise RateLimited(verdict.violated)
+
+    async def _give_back(self, charges: list[Charge]) -> None:
+        await self.limiter.charge(
+            [Charge(policy=each.policy, caller=each.caller, cost=-each.cost) for each in charges]
+        )
+
+
+def _named(account: str) -> str:
+    """An account in a bucket's name: the counts say nobody's address."""
+    return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:32]

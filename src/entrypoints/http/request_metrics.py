@@ -1,0 +1,40 @@
+"""Figures of requests for Prometheus: how many, how long, how many at once."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LABELS: Final = ("method", "path", "status_code", "app_name")
+_APP: Final = "bharatbuild"
+_METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"}
+)
+
+_COUNT: Final = Counter("bharatbuild_requests", "Total requests", _LABELS)
+_ERRORS: Final = Counter("bharatbuild_requests_error", "Total errors in requests", _LABELS)
+_SECONDS: Final = Histogram(
+    "bharatbuild_request_duration_seconds", "Request duration, in seconds", _LABELS
+)
+IN_PROGRESS: Final = Gauge(
+    "bharatbuild_requests_in_progress", "Total requests currently in progress"
+)
+
+_children: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter | None]] = {}
+
+
+def observe(method: str, path: str, status: int, seconds: float) -> None:
+    """Count a request that was answered. ``path`` is the route's template: paths are endless.
+
+    What was counted before under the same labels is found in one look.
+    """
+    labels = (method if method in _METHODS else "other", path, status)
+    found = _children.get(labels)
+    if found is None:
+        values = (*labels[:2], str(status), _APP)
+        errors = _ERRORS.labels(*values) if status >= 500 else None
+        found = _children[labels] = (_COUNT.labels(*values), _SECONDS.labels(*values), errors)
+    count, duration, errors = found
+    count.inc()
+    duration.observe(seconds)
+    if errors is not None:
+        errors.inc()
