@@ -119,7 +119,7 @@ class World:
         email = f"{role}-{uuid4().hex[:12]}@example.com"
         body = {"email": email, "password": PASSWORD, "name": "A Person"}
         answer = await self.http.post("/api/v1/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 202, answer.text
         assert await grant_role(self.owner_url, email, role, Origin.of_operator("tests"))
         caller = Caller(str(role), PERMISSIONS[role], email=email)
         await self.sign_in(caller)
@@ -207,6 +207,7 @@ async def open_world(stack: StackAddresses) -> AsyncIterator[World]:
             "API_KEY_PEPPERS": generate_pepper(),
             "SECRET_BOX_KEYS": generate_box_key(),
             "ALLOWED_ORIGINS": "https://app.example.com",
+            "OPEN_REGISTRATION": "true",
             **{
                 name: str(MANY)
                 for name in (

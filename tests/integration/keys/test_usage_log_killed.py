@@ -121,6 +121,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             "JWT_SIGNING_KEY": generate_signing_key()[1],
             "API_KEY_PEPPERS": generate_pepper(),
             "SECRET_BOX_KEYS": generate_box_key(),
+            "OPEN_REGISTRATION": "true",
             "KEY_PER_MINUTE": "100000",
             "USER_PER_MINUTE": "100000",
             "UNVERIFIED_PER_MINUTE": "10000",

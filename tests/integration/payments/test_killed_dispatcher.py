@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from adapters.postgres.migrate import upgrade
+from adapters.security import generate_box_key
 from application.billing.buy_credits import CreditOrder
 from application.identity.register_user import Registration
 from domain.billing.orders import Order
 from entrypoints.container import Container, open_container
 from entrypoints.local_stack import LocalStack
 from entrypoints.settings import load
+from tests.contracts.samples import ORIGIN
 
 CREDITS = 20_000
 SECONDS = 40.0
@@ -71,6 +73,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             "S3_ENDPOINT": "http://127.0.0.1:9",
             "S3_ACCESS_KEY": "none",
             "S3_SECRET_KEY": "none",
+            "SECRET_BOX_KEYS": generate_box_key(),
             "STARTING_GRANT": "0",
         }
         environment.pop("DATABASE_OWNER_URL")
@@ -81,7 +84,9 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 async def test_an_event_outlives_whoever_took_it_up(stage: Stage) -> None:
     container = stage.container
     user = await container.register_user()(
-        Registration(email="payer@example.com", password="a long enough one", name="A Payer")
+        Registration(
+            email="payer@example.com", password="a long enough one", name="A Payer", origin=ORIGIN
+        )
     )
     order = await container.buy_credits()(CreditOrder(user_id=user.id, pack="starter"))
     approval = await container.payment_gateway().approve(order.gateway_order_id)

@@ -70,8 +70,16 @@ def upgrade() -> None:
     for table in ("account_links", "mails"):
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        op.execute(f"CREATE POLICY added ON {table} FOR INSERT TO bb_app WITH CHECK (true)")
         op.execute(f"GRANT INSERT ON {table} TO bb_app")
+    op.execute(
+        "CREATE POLICY added ON account_links FOR INSERT TO bb_app"
+        " WITH CHECK (email = current_setting('app.link_email', true))"
+    )
+    # Who is not signed in may have mail sent to an address, and in nobody else's name.
+    op.execute(
+        "CREATE POLICY added ON mails FOR INSERT TO bb_app WITH CHECK (user_id IS NULL"
+        " OR user_id = nullif(current_setting('app.user_id', true), '')::uuid)"
+    )
     op.execute("GRANT SELECT, UPDATE (used_at) ON account_links TO bb_app")
     named = "digest = current_setting('app.link_digest', true)"
     op.execute(f"CREATE POLICY named ON account_links FOR SELECT TO bb_app USING ({named})")
