@@ -481,7 +481,9 @@ class Container(containers.DeclarativeContainer):
         PassFirstFactor, session_opener, second_factor_secrets, clock
     )
     sign_in = providers.Singleton(SignIn, uow, hasher, first_factor, attempts)
-    meet_challenge = providers.Singleton(MeetChallenge, uow, session_opener, second_factor_codes)
+    meet_challenge = providers.Singleton(
+        MeetChallenge, uow, session_opener, second_factor_codes, attempts
+    )
     reauthenticate = providers.Singleton(
         Reauthenticate, uow, hasher, second_factor_codes, clock, attempts
     )
@@ -500,7 +502,7 @@ class Container(containers.DeclarativeContainer):
     remove_second_factor = providers.Singleton(
         RemoveSecondFactor, uow, reauthenticate, settings.provided.second_factor_for
     )
-    step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes)
+    step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes, attempts)
 
     sign_in_flows = providers.Singleton(RedisOneTimeValues, redis, "sign-in", Flow)
     pending_links = providers.Singleton(RedisOneTimeValues, redis, "link", PendingLink)

@@ -779,6 +779,11 @@ class PaymentFlowContract:
         (one, payment), (other, _) = await shop.paid(), await shop.paid()
         found = await shop.schedule.movements(MovementFilter(limit=2))
         assert {movement.order_id for movement in found} == {one.id, other.id}
+        of_one = await shop.schedule.movements(MovementFilter(limit=9, order_id=one.id))
+        assert [movement.id for movement in of_one] == [payment.id]
+        async with shop.uow.begin(other.user_id) as tx:
+            strangers = MovementFilter(limit=9, order_id=one.id)
+            assert await tx.payments.movements(strangers) == []
         mine = await shop.schedule.movements(MovementFilter(limit=9), one.user_id)
         assert [movement.id for movement in mine] == [payment.id]
 

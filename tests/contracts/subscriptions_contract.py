@@ -487,6 +487,8 @@ class SubscriptionScheduleContract:
         assert [row.id for row in found] == [newer_.id, older.id]
         rest = await subscription_schedule.page(None, limit=1, after=newer_.id)
         assert [row.id for row in rest] == [older.id]
+        of_one = await subscription_schedule.page(None, limit=9, after=None, user_id=older.user_id)
+        assert [row.id for row in of_one] == [older.id]
         one = await subscription_schedule.find(older.id)
         assert one is not None and (one.plan, one.status) == ("pro", "pending")
         assert await subscription_schedule.find(SubscriptionId(new_id())) is None

@@ -265,6 +265,8 @@ def movements_of(query: MovementFilter) -> Any:
         found = found.where(transactions.c.kind == query.kind)
     if query.status is not None:
         found = found.where(transactions.c.status == query.status)
+    if query.order_id is not None:
+        found = found.where(transactions.c.order_id == query.order_id)
     return found.order_by(transactions.c.id.desc()).limit(query.limit)
 
 

@@ -180,11 +180,18 @@ class PostgresSubscriptionSchedule:
         return [DueProject(id=ProjectId(row.id), user_id=UserId(row.user_id)) for row in rows]
 
     async def page(
-        self, status: SubscriptionStatus | None, *, limit: int, after: UUID | None
+        self,
+        status: SubscriptionStatus | None,
+        *,
+        limit: int,
+        after: UUID | None,
+        user_id: UserId | None = None,
     ) -> Sequence[SubscriptionSummary]:
         query = _SUMMARY.order_by(subscriptions.c.id.desc()).limit(limit)
         if status is not None:
             query = query.where(subscriptions.c.status == status)
+        if user_id is not None:
+            query = query.where(subscriptions.c.user_id == user_id)
         if after is not None:
             query = query.where(subscriptions.c.id < after)
         return [_summary(row) for row in await self._all(query)]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.identity.attempts import AttemptThrottle
 from application.identity.reauthenticate import Proof, Reauthenticate
 from application.identity.second_factor_codes import SecondFactorCodes
 from application.ports.keys import KeyChanges
@@ -182,18 +183,27 @@ class StepUp:
     uow: UnitOfWork
     codes: SecondFactorCodes
     changes: KeyChanges
+    throttle: AttemptThrottle
 
     async def __call__(self, principal: Principal, code: str) -> None:
         """Have the session count as one with a second factor.
 
         Raises:
             WrongCode: the code is not good, or not any more.
+            RateLimited: too many have failed; it says for how long to wait.
+            NotAuthenticated: the account is gone.
         """
         async with self.uow.begin(principal.user_id) as tx:
-            method = await self.codes.use(tx, principal.user_id, code)
-            if method is None:
-                raise WrongCode("The code is wrong, or was used before.")
-            await _prove(tx, principal, method)
+            user = await tx.users.get(principal.user_id)
+        if user is None:
+            raise NotAuthenticated("This account is not active. Sign in again.")
+        async with self.throttle(user.email, None) as attempt:
+            async with self.uow.begin(user.id) as tx:
+                method = await self.codes.use(tx, user.id, code)
+                if method is None:
+                    raise WrongCode("The code is wrong, or was used before.")
+                await _prove(tx, principal, method)
+            attempt.proved = True
         await self.changes.announce(principal.user_id)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.identity.attempts import AttemptThrottle
 from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.pass_first_factor import signed_in_act
 from application.identity.second_factor_codes import SecondFactorCodes
@@ -30,6 +31,7 @@ class MeetChallenge:
     uow: UnitOfWork
     opener: SessionOpener
     codes: SecondFactorCodes
+    throttle: AttemptThrottle
 
     async def __call__(self, token: str, code: str, device: Device, origin: Origin) -> SignedIn:
         """The session.
@@ -37,12 +39,30 @@ class MeetChallenge:
         Raises:
             ChallengeOver: the sign-in is unknown, finished, too old, or was tried too often.
             WrongCode: the code is not good, or not any more.
+            RateLimited: too many have failed; it says for how long to wait.
         """
         digest = self.codes.secrets.token_digest(token)
         async with self.uow.begin(None) as tx:
             holder = await tx.challenges.holder(digest)
         if holder is None:
             raise ChallengeOver(_OVER)
+        async with self.uow.begin(holder) as tx:
+            user = await tx.users.get(holder)
+        if user is None:
+            raise ChallengeOver(_OVER)
+        # By account, over all challenges: whoever has the password can ask for many.
+        async with self.throttle(user.email, device.address) as attempt:
+            try:
+                opened = await self._tried(user.id, digest, code, device, origin)
+            except ChallengeOver:
+                attempt.proved = True  # no code was looked at, so none was wrong
+                raise
+            attempt.proved = True
+        return opened
+
+    async def _tried(
+        self, holder: UserId, digest: str, code: str, device: Device, origin: Origin
+    ) -> SignedIn:
         async with self.uow.begin(holder) as tx:
             challenge = await tx.challenges.attempt(digest, at_most=CHALLENGE_ATTEMPTS)
         if challenge is None:

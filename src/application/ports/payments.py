@@ -54,6 +54,7 @@ class MovementFilter:
     after: UUID | None = None
     kind: TransactionKind | None = None
     status: TransactionStatus | None = None
+    order_id: OrderId | None = None
 
 
 class OrderRepository(Protocol):

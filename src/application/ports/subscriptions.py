@@ -374,9 +374,14 @@ class SubscriptionSchedule(Protocol):
         ...
 
     async def page(
-        self, status: SubscriptionStatus | None, *, limit: int, after: UUID | None
+        self,
+        status: SubscriptionStatus | None,
+        *,
+        limit: int,
+        after: UUID | None,
+        user_id: UserId | None = None,
     ) -> Sequence[SubscriptionSummary]:
-        """Everybody's subscriptions, newest first: for operators."""
+        """Everybody's subscriptions, or one person's, newest first: for operators."""
         ...
 
     async def find(self, subscription_id: SubscriptionId) -> SubscriptionSummary | None:

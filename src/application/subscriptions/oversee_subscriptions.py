@@ -7,7 +7,7 @@ from application.ports.persistence import Page, UnitOfWork
 from application.ports.subscriptions import Notice, SubscriptionSchedule, SubscriptionSummary
 from domain.billing.subscriptions.subscription import SubscriptionStatus
 from domain.shared.errors import NotFound
-from domain.shared.ids import SubscriptionId
+from domain.shared.ids import SubscriptionId, UserId
 
 LAST_NOTICES = 50
 
@@ -20,10 +20,10 @@ class OverseeSubscriptions:
     uow: UnitOfWork
 
     async def page(
-        self, status: SubscriptionStatus | None, page: Page
+        self, status: SubscriptionStatus | None, page: Page, user_id: UserId | None = None
     ) -> Sequence[SubscriptionSummary]:
-        """The page's subscriptions, newest first."""
-        return await self.schedule.page(status, limit=page.limit, after=page.after)
+        """The page's subscriptions, of everybody or of one person, newest first."""
+        return await self.schedule.page(status, limit=page.limit, after=page.after, user_id=user_id)
 
     async def show(
         self, subscription_id: SubscriptionId

@@ -58,12 +58,13 @@ class AdminBillingController(Controller):
         status: Annotated[
             TransactionStatus | None, QueryParameter(description="Their state.")
         ] = None,
+        order_id: Annotated[UUID | None, QueryParameter(description="Of one order.")] = None,
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> OverseenTransactionPageView:
         """Payments, refunds and chargebacks, newest first, whoever they are of."""
         found = await oversee_movements(
-            movements_asked(kind, status, cursor, limit),
+            movements_asked(kind, status, order_id, cursor, limit),
             None if user_id is None else UserId(user_id),
         )
         return OverseenTransactionPageView(

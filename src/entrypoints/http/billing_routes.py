@@ -152,12 +152,13 @@ class BillingController(Controller):
         status: Annotated[
             TransactionStatus | None, QueryParameter(description="Their state.")
         ] = None,
+        order_id: Annotated[UUID | None, QueryParameter(description="Of one order.")] = None,
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> TransactionPageView:
         """Payments, refunds and chargebacks, newest first."""
         found = await list_movements(
-            principal.user_id, movements_asked(kind, status, cursor, limit)
+            principal.user_id, movements_asked(kind, status, order_id, cursor, limit)
         )
         return TransactionPageView(
             items=[TransactionView.of(movement) for movement in found[:limit]],
@@ -186,7 +187,11 @@ async def receive_event(
 
 
 def movements_asked(
-    kind: TransactionKind | None, status: TransactionStatus | None, cursor: str, limit: int
+    kind: TransactionKind | None,
+    status: TransactionStatus | None,
+    order_id: UUID | None,
+    cursor: str,
+    limit: int,
 ) -> MovementFilter:
     """Which movements a request asks for, one more than a page, to see whether another follows.
 
@@ -194,4 +199,10 @@ def movements_asked(
         InvalidValue: the cursor is not one of ours, or the limit is out of range.
     """
     page = page_from(cursor, limit)
-    return MovementFilter(limit=page.limit, after=page.after, kind=kind, status=status)
+    return MovementFilter(
+        limit=page.limit,
+        after=page.after,
+        kind=kind,
+        status=status,
+        order_id=None if order_id is None else OrderId(order_id),
+    )

@@ -26,7 +26,7 @@ from application.subscriptions.seats import ManageSeats
 from domain.audit.origin import Origin
 from domain.billing.subscriptions.subscription import SubscriptionStatus
 from domain.identity.user import Permission
-from domain.shared.ids import SubscriptionId
+from domain.shared.ids import SubscriptionId, UserId
 from entrypoints.http.access import public, requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
@@ -341,11 +341,14 @@ class AdminSubscriptionController(Controller):
         self,
         oversee_subscriptions: NamedDependency[OverseeSubscriptions],
         status: FromQuery[SubscriptionStatus | None] = None,
+        user_id: Annotated[UUID | None, QueryParameter(description="Of one person.")] = None,
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> OverseenSubscriptionPageView:
         """Newest first, of one state if asked, whoever they are of."""
-        found = await oversee_subscriptions.page(status, page_from(cursor, limit))
+        found = await oversee_subscriptions.page(
+            status, page_from(cursor, limit), None if user_id is None else UserId(user_id)
+        )
         return OverseenSubscriptionPageView(
             items=[OverseenSubscriptionView.of(sub) for sub in found[:limit]],
             next_cursor=cursor_after([sub.id for sub in found], limit),

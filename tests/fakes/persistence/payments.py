@@ -375,6 +375,7 @@ def movements_in(
         and (query.after is None or movement.id < query.after)
         and (query.kind is None or movement.kind is query.kind)
         and (query.status is None or movement.status is query.status)
+        and (query.order_id is None or movement.order_id == query.order_id)
     ]
     return sorted(matching, key=lambda movement: movement.id, reverse=True)[: query.limit]
 

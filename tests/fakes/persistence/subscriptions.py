@@ -515,13 +515,19 @@ class InMemorySubscriptionSchedule(SubscriptionSchedule):
             return due[:limit]
 
     async def page(
-        self, status: SubscriptionStatus | None, *, limit: int, after: UUID | None
+        self,
+        status: SubscriptionStatus | None,
+        *,
+        limit: int,
+        after: UUID | None,
+        user_id: UserId | None = None,
     ) -> Sequence[SubscriptionSummary]:
         rows = [row for row in self._database.tables.subscriptions.values()]
         found = [
             _summary(row)
             for row in rows
             if status in (None, row.subscription.status)
+            and user_id in (None, row.subscription.user_id)
             and (after is None or row.subscription.id < after)
         ]
         return sorted(found, key=lambda summary: summary.id, reverse=True)[:limit]

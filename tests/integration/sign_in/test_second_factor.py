@@ -69,9 +69,9 @@ async def test_one_code_sent_many_times_at_once_opens_one_session(browser: Brows
     tokens = [await challenge(browser) for _ in range(AT_ONCE)]
     code = later(app)
     answers = await asyncio.gather(*(met(browser, token, code) for token in tokens))
-    assert sorted(answer.status_code for answer in answers) == [200] + [403] * (AT_ONCE - 1)
-    refused = {answer.json()["code"] for answer in answers if answer.status_code == 403}
-    assert refused == {"wrong_code"}
+    assert [answer.status_code for answer in answers].count(200) == 1
+    refused = {answer.json()["code"] for answer in answers if answer.status_code != 200}
+    assert refused <= {"wrong_code", "rate_limited"}
 
 
 async def test_one_recovery_code_sent_many_times_at_once_opens_one_session(
@@ -90,18 +90,19 @@ async def test_one_challenge_met_many_times_at_once_opens_one_session(browser: B
     answers = await asyncio.gather(*(met(browser, token, code) for code in recovery))
     statuses = [answer.status_code for answer in answers]
     assert statuses.count(200) == 1
-    assert set(statuses) == {200, 401}
+    assert set(statuses) <= {200, 401, 429}
     # What came too late for the challenge was not used up.
     assert (await browser.get("/auth/second-factor"))["recovery_codes_left"] == 9
 
 
-async def test_wrong_codes_use_a_challenge_up(browser: Browser) -> None:
+async def test_of_many_wrong_codes_at_once_few_are_looked_at(browser: Browser) -> None:
     app, _ = await browser.protected()
     token = await challenge(browser)
     answers = await asyncio.gather(*(met(browser, token, "000000") for _ in range(20)))
     codes = [answer.json()["code"] for answer in answers]
-    assert (codes.count("wrong_code"), codes.count("challenge_over")) == (5, 15)
-    assert (await met(browser, token, later(app))).json()["code"] == "challenge_over"
+    assert (codes.count("wrong_code"), codes.count("rate_limited")) == (5, 15)
+    # The right one is not looked at either: its answer would be the proof.
+    assert (await met(browser, token, later(app))).json()["code"] == "rate_limited"
 
 
 async def test_a_secret_and_its_codes_are_shown_once(browser: Browser) -> None:

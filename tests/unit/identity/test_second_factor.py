@@ -6,6 +6,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 
+from application.identity.attempts import OF_ACCOUNT
 from application.identity.open_session import SignedIn
 from application.identity.pass_first_factor import SecondFactorNeeded
 from application.identity.reauthenticate import FRESH, Proof, ReauthenticationFailed
@@ -23,6 +24,7 @@ from domain.identity.second_factor import (
 )
 from domain.identity.session import SessionEnd, SignInMethod
 from domain.identity.user import Permission, Role
+from domain.keys.rate_limit import RateLimited
 from tests.unit.identity.world import HERE, PASSWORD, PHONE, World
 
 
@@ -119,9 +121,23 @@ async def test_a_challenge_may_be_tried_five_times(world: World) -> None:
     for _ in range(CHALLENGE_ATTEMPTS):
         with pytest.raises(WrongCode):
             await world.meet(challenge, "000000", PHONE, HERE)
+        await world.throttle.forget(protected.person.email)
     assert world.acts()[-CHALLENGE_ATTEMPTS:] == [AuditAction.SIGN_IN_FAILED] * CHALLENGE_ATTEMPTS
     with pytest.raises(ChallengeOver):
         await world.meet(challenge, protected.code, PHONE, HERE)
+
+
+async def test_wrong_codes_count_over_challenges_and_then_none_is_looked_at(world: World) -> None:
+    protected = await world.protected()
+    quota = OF_ACCOUNT[0].quota
+    *tried, challenge = [await world.challenge(protected.person) for _ in range(quota + 1)]
+    for each in tried:
+        with pytest.raises(WrongCode):
+            await world.meet(each, "000000", PHONE, HERE)
+    with pytest.raises(RateLimited):
+        await world.meet(challenge, protected.code, PHONE, HERE)
+    with pytest.raises(RateLimited):
+        await world.step_up(protected.principal, protected.code)
 
 
 async def test_a_challenge_ends_by_itself(world: World) -> None:

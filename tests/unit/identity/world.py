@@ -92,16 +92,18 @@ class World:
             self.clock,
             admins,
         )
-        throttle = AttemptThrottle(LocalRateLimiter())
-        self.sign_in = SignIn(self.uow, self.hasher, first_factor, throttle)
-        self.meet = MeetChallenge(self.uow, opener, codes)
-        self.reauthenticate = Reauthenticate(self.uow, self.hasher, codes, self.clock, throttle)
+        self.throttle = AttemptThrottle(LocalRateLimiter())
+        self.sign_in = SignIn(self.uow, self.hasher, first_factor, self.throttle)
+        self.meet = MeetChallenge(self.uow, opener, codes, self.throttle)
+        self.reauthenticate = Reauthenticate(
+            self.uow, self.hasher, codes, self.clock, self.throttle
+        )
         self.show = ShowSecondFactor(self.uow, admins)
         self.propose = ProposeSecondFactor(self.uow, codes, self.reauthenticate)
         self.confirm = ConfirmSecondFactor(self.uow, codes, self.changes)
         self.replace_codes = ReplaceRecoveryCodes(self.uow, codes, self.reauthenticate)
         self.remove = RemoveSecondFactor(self.uow, self.reauthenticate, admins)
-        self.step_up = StepUp(self.uow, codes, self.changes)
+        self.step_up = StepUp(self.uow, codes, self.changes, self.throttle)
         self.depart = DepartToProvider(self.providers, flows, ("https://app.example.com",))
         self.arrive = ArriveFromProvider(
             self.uow,
