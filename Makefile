@@ -45,7 +45,7 @@ unit: $(VENV)/.ready ## the tests that need no server
 	@$(BIN)/pytest tests/unit -q -n 2
 
 integration: $(VENV)/.ready ## the tests on real servers, processes and signals
-	@$(BIN)/pytest tests/integration -q --ignore=tests/integration/faults
+	@$(BIN)/pytest tests/integration -q -n 2 --dist loadfile --ignore=tests/integration/faults
 
 faults: $(VENV)/.ready ## kill, stop and starve every part, and compare with an undisturbed run
 	@$(BIN)/pytest tests/integration/faults -q
