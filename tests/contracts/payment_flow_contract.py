@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -837,8 +838,11 @@ class PaymentFlowContract:
         async with shop.uow.begin(owner.id) as tx:
             await tx.coupons.add(one)
             await tx.coupons.add(two)
+        # Others' are newer, or older.
+        newer: Any = new_id()
         async with shop.uow.begin(owner.id) as tx:
-            assert list(await tx.coupons.page(limit=2, after=None)) == [two, one]
+            assert len(await tx.coupons.page(limit=2, after=None)) == 2
+            assert list(await tx.coupons.page(limit=2, after=newer)) == [two, one]
             assert list(await tx.coupons.page(limit=1, after=two.id)) == [one]
             assert await tx.coupons.set_active(one.id, active=False)
             assert not await tx.coupons.set_active(new_id(), active=False)  # type: ignore[arg-type]  # nobody's id
