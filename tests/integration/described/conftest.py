@@ -143,3 +143,9 @@ async def at_home(laboratory: Laboratory) -> AsyncIterator[Laboratory]:
 def problem_of(answer: Any) -> str:
     """A line about an answer, for a failure."""
     return f"{answer.status_code} {answer.text[:300]}"
+
+
+def not_set_up(answer: Any) -> bool:
+    """Whether it says that the operator has not set this up, as the laboratory's has not."""
+    said = answer.json() if "problem+json" in answer.headers.get("content-type", "") else {}
+    return said.get("code") == "provider_not_configured"

@@ -13,7 +13,7 @@ import pytest
 from entrypoints.http.openapi.document import operations
 from entrypoints.http.request_context import FITTING_ID
 from tests.described import as_documented, document
-from tests.integration.described.conftest import Laboratory, problem_of
+from tests.integration.described.conftest import Laboratory, not_set_up, problem_of
 
 TEXTS: Mapping[str, str] = {
     "sql": "1' UNION SELECT password_hash FROM users; DROP TABLE users; --",
@@ -179,7 +179,7 @@ def request_with(place: Place, value: Any, laboratory: Laboratory) -> dict[str, 
 def complaint(place: Place, value: Any, answer: httpx.Response) -> str:
     """What is wrong with the answer, or nothing."""
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return "broke"
+        return "" if not_set_up(answer) else "broke"
     if answer.status_code == httpx.codes.BAD_REQUEST and not answer.content:
         return ""  # the server itself refused what is not HTTP
     if answer.headers.get("x-content-type-options") != "nosniff":
@@ -305,6 +305,6 @@ async def test_a_body_that_is_not_what_it_should_be_is_refused(
                 content=RAW_BODIES[name],
                 headers={"Content-Type": "application/json"},
             )
-            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and not not_set_up(answer):
                 faults.append(f"{method} {path}: {problem_of(answer)}")
     assert not faults, "\n".join(faults) + at_home.faults()
