@@ -65,6 +65,8 @@ def open_engine(
         max_overflow=0,
         pool_timeout=10,
         pool_recycle=1800,
+        # What a failed statement was given (hashes, sealed secrets, people's words) is not told.
+        hide_parameters=True,
         json_serializer=lambda value: msgspec.json.encode(value).decode(),
         json_deserializer=msgspec.json.decode,
         connect_args={

@@ -48,6 +48,11 @@ class BoxKeys:
             raise UnusableKey("Give at least one version:key.")
         return cls(by_version=MappingProxyType(keys))
 
+    @property
+    def newest(self) -> int:
+        """The version that seals."""
+        return max(self.by_version)
+
 
 def generate_box_key() -> str:
     """A first key, in the form that :meth:`BoxKeys.parse` takes."""
@@ -62,7 +67,7 @@ class AesGcmSecretBox:
     """
 
     def __init__(self, keys: BoxKeys) -> None:
-        self._newest = max(keys.by_version)
+        self._newest = keys.newest
         self._ciphers = {version: AESGCM(key) for version, key in keys.by_version.items()}
 
     def seal(self, secret: bytes, use: str) -> bytes:

@@ -4,13 +4,14 @@ import secrets
 
 from application.ports.security import SecretBox
 from domain.shared.ids import WebhookEndpointId
+from domain.webhooks.endpoint import seal_use
 from domain.webhooks.signature import SECRET_BYTES
 
 
 def new_secret(box: SecretBox, endpoint_id: WebhookEndpointId) -> tuple[bytes, bytes]:
     """A secret, and the same sealed."""
     secret = secrets.token_bytes(SECRET_BYTES)
-    return secret, box.seal(secret, _use(endpoint_id))
+    return secret, box.seal(secret, seal_use(endpoint_id))
 
 
 def opened(box: SecretBox, endpoint_id: WebhookEndpointId, sealed: bytes) -> bytes:
@@ -19,8 +20,4 @@ def opened(box: SecretBox, endpoint_id: WebhookEndpointId, sealed: bytes) -> byt
     Raises:
         SecretUnreadable: its key is gone, or it is not this endpoint's.
     """
-    return box.open(sealed, _use(endpoint_id))
-
-
-def _use(endpoint_id: WebhookEndpointId) -> str:
-    return f"webhook-endpoint:{endpoint_id}"
+    return box.open(sealed, seal_use(endpoint_id))

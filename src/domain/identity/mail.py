@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from domain.identity.user import NotAuthenticated
 from domain.shared.ids import UserId
@@ -63,3 +64,8 @@ class Link:
     user_id: UserId | None = None
     name: str = ""
     password_hash: str = ""
+
+
+def seal_use(mail_id: UUID) -> str:
+    """What a mail's content is sealed for."""
+    return f"mail:{mail_id}"

@@ -130,3 +130,8 @@ def check_description(description: str) -> str:
             "description", f"Use at most {MAX_DESCRIPTION_LENGTH} printable characters."
         )
     return cleaned
+
+
+def seal_use(endpoint_id: WebhookEndpointId) -> str:
+    """What an endpoint's secrets are sealed for."""
+    return f"webhook-endpoint:{endpoint_id}"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from domain.shared.errors import DomainError
@@ -22,7 +23,7 @@ from entrypoints.version import VERSION
 console = Console()
 errors = Console(stderr=True)
 
-_OPERATORS = ("ledger", "runs", "signing-keys", "users")
+_OPERATORS = ("ledger", "runs", "secrets", "signing-keys", "users")
 
 
 class _Group(click.Group):
@@ -39,11 +40,13 @@ class _Group(click.Group):
             return super().get_command(ctx, cmd_name)
         from entrypoints.cli import operators
         from entrypoints.cli.ledger import ledger
+        from entrypoints.cli.secrets import secrets
         from entrypoints.cli.signing_keys import signing_keys
 
         return {
             "ledger": ledger,
             "runs": operators.runs,
+            "secrets": secrets,
             "signing-keys": signing_keys,
             "users": operators.users,
         }[cmd_name]
@@ -52,7 +55,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except (OperatorError, DomainError) as error:
-            errors.print(f"[red]bharatbuild:[/red] {error}", highlight=False)
+            errors.print(f"[red]bharatbuild:[/red] {escape(str(error))}", highlight=False)
             ctx.exit(2)
 
 
@@ -152,7 +155,7 @@ def http() -> None:
     """Serve the API."""
     from entrypoints.http.server import serve
 
-    serve(_settings())
+    serve(_settings("http"))
 
 
 @main.command()
@@ -160,7 +163,7 @@ def worker() -> None:
     """Execute runs."""
     from entrypoints.worker import work
 
-    work(_settings())
+    work(_settings("worker"))
 
 
 @main.command()
@@ -168,7 +171,7 @@ def dispatcher() -> None:
     """Announce due runs."""
     from entrypoints.dispatcher import dispatch
 
-    dispatch(_settings())
+    dispatch(_settings("dispatcher"))
 
 
 @main.command()
@@ -239,7 +242,13 @@ def doctor() -> None:
     sys.exit(0 if asyncio.run(examine(console, Path.cwd(), os.environ)) else 1)
 
 
-def _settings() -> Settings:
+def _settings(process: str) -> Settings:
+    if read(os.environ, "ENVIRONMENT") == "production":
+        from entrypoints.secret_check import refuse_unsafe
+
+        for warning in refuse_unsafe(os.environ, process):
+            said = f"{warning.variable}: {warning.problem} {warning.remedy}"
+            errors.print(f"warning: {said}", markup=False, highlight=False, soft_wrap=True)
     return load(os.environ)
 
 

@@ -21,6 +21,7 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints import settings
 from entrypoints.cli import main as cli
 from entrypoints.local_stack import StackAddresses
+from entrypoints.secret_check import examine
 from entrypoints.settings import REQUIRED, Settings, load, read
 from tests.contracts.samples import keep_run
 
@@ -236,6 +237,7 @@ def test_a_process_can_load_its_settings(
     assert loaded.offline
     assert "@postgres:5432/bharatbuild" in loaded.database_url
     assert all(getattr(loaded, field) for field in REQUIRED)
+    assert examine(environment, name) == []
 
 
 def test_the_one_shot_commands_find_what_they_read(
