@@ -330,12 +330,18 @@ async def test_a_body_that_is_not_what_it_should_be_is_refused(
                 continue
             for parameter, known in at_home.known.items():
                 path = path.replace(f"{{{parameter}}}", known)
-            answer = await client.request(
-                method,
-                path.replace("{", "").replace("}", ""),
-                content=RAW_BODIES[name],
-                headers={"Content-Type": "application/json"},
-            )
+            try:
+                answer = await client.request(
+                    method,
+                    path.replace("{", "").replace("}", ""),
+                    content=RAW_BODIES[name],
+                    headers={"Content-Type": "application/json"},
+                )
+            except httpx.RemoteProtocolError:
+                # The server closes on who is refused before the body is read; it must be up.
+                assert operation["security"], f"{operation['operationId']} hung up"
+                assert (await client.get("/health/live")).is_success
+                continue
             if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and not not_set_up(answer):
                 faults.append(f"{method} {path}: {problem_of(answer)}")
     assert not faults, "\n".join(faults) + at_home.faults()
