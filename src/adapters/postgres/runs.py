@@ -158,7 +158,7 @@ class PostgresRuns:
         ended = await self.get(run_id)
         if ended is None:
             raise NotFound("run", run_id)
-        raise RunNotLive("The run has ended already.", run_id=str(run_id), status=ended.status)
+        raise RunNotLive("The run has ended already.", run_id=str(run_id), run_status=ended.status)
 
     async def append_event(
         self, run_id: RunId, type_: EventType, data: Mapping[str, object]

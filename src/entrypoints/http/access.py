@@ -28,6 +28,9 @@ KEY_HEADER: Final = "X-API-Key"
 COST: Final = "cost"
 """A route's option: how many requests a call of it counts as."""
 
+ANSWERS: Final = "answers"
+"""A route's option: the media types of what it answers, where the caller chooses one."""
+
 OPERATIONS: Final = "operations"
 """A route's option: it is for machines that watch over this process."""
 

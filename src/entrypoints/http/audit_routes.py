@@ -22,7 +22,7 @@ from domain.audit.act import AuditAction
 from domain.audit.origin import ActorKind
 from domain.identity.user import Permission
 from domain.shared.ids import UserId
-from entrypoints.http.access import COST, requires, signed_in
+from entrypoints.http.access import ANSWERS, COST, requires, signed_in
 from entrypoints.http.attachments import attachment
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
@@ -32,6 +32,9 @@ from entrypoints.http.cursors import (
     number_cursor_after,
     number_of,
 )
+
+CSV, JSON_LINES = "text/csv", "application/jsonl"
+EXPORTS = (CSV, JSON_LINES)
 
 
 class ExportFormat(StrEnum):
@@ -193,7 +196,12 @@ class AccountAuditController(Controller):
             next_cursor=number_cursor_after([entry.number for entry in entries], limit),
         )
 
-    @get("/export", guards=[signed_in], opt={COST: 10}, summary="Export what was done")
+    @get(
+        "/export",
+        guards=[signed_in],
+        opt={COST: 10, ANSWERS: EXPORTS},
+        summary="Export what was done",
+    )
     async def own_export(
         self,
         principal: NamedDependency[Principal],
@@ -233,7 +241,7 @@ class AdminAuditController(Controller):
     @get(
         "/export",
         guards=[requires(Permission.AUDIT_READ)],
-        opt={COST: 10},
+        opt={COST: 10, ANSWERS: EXPORTS},
         summary="Export what everybody did",
     )
     async def overseen_export(
@@ -263,7 +271,7 @@ def _file(
     lines = format is ExportFormat.JSONL
     return Stream(
         _json_lines(batches, view) if lines else _csv(batches, view, kind.__struct_fields__),
-        media_type="application/jsonl; charset=utf-8" if lines else "text/csv; charset=utf-8",
+        media_type=JSON_LINES if lines else CSV,
         headers=attachment(f"audit.{format.value}"),
     )
 

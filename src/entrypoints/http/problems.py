@@ -156,9 +156,10 @@ def problem(
 def problem_body(
     code: str, detail: str, path: str, request_id: str, extensions: Mapping[str, object]
 ) -> dict[str, object]:
-    """The members of an answer in problem details."""
+    """The members of an answer in problem details; no fact stands in place of one of those."""
     kind = PROBLEMS[code]
     return {
+        **extensions,
         "type": f"urn:bharatbuild:problem:{code}",
         "title": kind.title,
         "status": kind.status,
@@ -166,7 +167,6 @@ def problem_body(
         "instance": path,
         "code": code,
         "request_id": request_id,
-        **extensions,
     }
 
 

@@ -25,7 +25,15 @@ from application.ports.security import Principal
 from domain.audit.origin import Origin
 from domain.identity.session import RefreshRefused
 from domain.shared.ids import SessionId
-from entrypoints.http.access import COST, OF_OUR_PAGES, caller_of, device_of, public, signed_in
+from entrypoints.http.access import (
+    ANSWERS,
+    COST,
+    OF_OUR_PAGES,
+    caller_of,
+    device_of,
+    public,
+    signed_in,
+)
 from entrypoints.http.refresh_cookie import (
     check_origin,
     cookie_gone,
@@ -163,7 +171,13 @@ class SessionController(Controller):
         await revoke_session(principal.user_id, SessionId(session_id))
 
 
-@get("/.well-known/jwks.json", guards=[public], tags=["Identity"], summary="Show signing keys")
+@get(
+    "/.well-known/jwks.json",
+    guards=[public],
+    opt={ANSWERS: ("application/jwk-set+json",)},
+    tags=["Identity"],
+    summary="Show signing keys",
+)
 async def jwks(tokens: NamedDependency[SignedAccessTokens]) -> Response[bytes]:
     """The public keys of access tokens, as a JSON Web Key Set (RFC 7517)."""
     return Response(

@@ -101,7 +101,7 @@ class InMemoryRuns(RunRepository):
         if row is None:
             raise NotFound("run", run_id)
         if not row.run.live:
-            raise RunNotLive("The run has ended already.", status=row.run.status.value)
+            raise RunNotLive("The run has ended already.", run_status=row.run.status.value)
         asked = replace(row.run, cancel_requested=True)
         now = self._session.after(0)
         waits = row.lease_until is None

@@ -13,7 +13,7 @@ import pytest
 from entrypoints.http.openapi.document import operations
 from entrypoints.http.request_context import FITTING_ID
 from tests.described import as_documented, document
-from tests.integration.described.conftest import Laboratory, problem_of
+from tests.integration.described.conftest import Laboratory, not_set_up, problem_of
 
 TEXTS: Mapping[str, str] = {
     "sql": "1' UNION SELECT password_hash FROM users; DROP TABLE users; --",
@@ -57,14 +57,15 @@ NUMBERS = (
     10**400,
 )
 
+# Short enough to be sent whole before a refusal that does not wait for them.
 RAW_BODIES: Mapping[str, bytes] = {
-    "deep": b"[" * 100_000,
-    "deep and closed": b'{"a":' * 30_000 + b"1" + b"}" * 30_000,
+    "deep": b"[" * 40_000,
+    "deep and closed": b'{"a":' * 6_000 + b"1" + b"}" * 6_000,
     "lone surrogate": b'"\\ud800"',
     "not UTF-8": b'{"a":"\xff\xfe"}',
     "overlong": b'{"a":"\xc0\xaf"}',
     "infinite": b'{"a":1e999999}',
-    "long number": b'{"a":' + b"9" * 100_000 + b"}",
+    "long number": b'{"a":' + b"9" * 40_000 + b"}",
     "twice": b'{"a":1,"a":2}',
     "cut": b'{"a":',
     "form": b"a=1&b=2",
@@ -73,6 +74,17 @@ RAW_BODIES: Mapping[str, bytes] = {
     "list": b"[]",
     "bom": b"\xef\xbb\xbf{}",
 }
+
+NOT_LET_IN = {
+    *("not_authenticated", "malformed_api_key", "invalid_api_key", "api_key_expired"),
+    *("permission_denied", "insufficient_scope"),
+}
+"""What says that the caller was not let in, so that the field was not looked at."""
+
+NOT_REACHED = "was not let in"
+
+OF_CALLERS = ("user-", "key-", "address-", "unverified-", "credential-")
+"""The limits of all requests; others hold up wrong proofs, and mail."""
 
 BRINGING_BACK = asyncio.Lock()
 
@@ -136,6 +148,11 @@ def places(kind: str) -> Iterator[Place]:
                 yield Place(operation, method, path, parameter["in"], (parameter["name"],))
 
 
+def is_keyed(place: Place) -> bool:
+    """Whether a key may call the operation."""
+    return any("api_key" in each for each in place.operation["security"])
+
+
 def sent_as(place: Place, value: Any) -> Any:
     """The value as far as an address can be that long."""
     return value if place.kind == "body" else str(value)[:20_000]
@@ -144,8 +161,7 @@ def sent_as(place: Place, value: Any) -> Any:
 def request_with(place: Place, value: Any, laboratory: Laboratory) -> dict[str, Any]:
     """The request that is right but for the value in that place."""
     # With a key where one may call: no operation but its own ends it.
-    keyed = any("api_key" in each for each in place.operation["security"])
-    caller = laboratory.callers["admin's key" if keyed else "admin"]
+    caller = laboratory.callers["admin's key" if is_keyed(place) else "admin"]
     headers = {"Content-Type": "application/json", **caller}
     query: dict[str, str] = {}
     url = place.path
@@ -176,10 +192,15 @@ def request_with(place: Place, value: Any, laboratory: Laboratory) -> dict[str, 
     return request
 
 
+def too_many(answer: httpx.Response) -> bool:
+    """Whether the laboratory itself asks too much."""
+    return any(name.startswith(OF_CALLERS) for name in answer.json()["violated_policies"])
+
+
 def complaint(place: Place, value: Any, answer: httpx.Response) -> str:
     """What is wrong with the answer, or nothing."""
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return "broke"
+        return "" if not_set_up(answer) else "broke"
     if answer.status_code == httpx.codes.BAD_REQUEST and not answer.content:
         return ""  # the server itself refused what is not HTTP
     if answer.headers.get("x-content-type-options") != "nosniff":
@@ -187,8 +208,8 @@ def complaint(place: Place, value: Any, answer: httpx.Response) -> str:
     if "hostile" in answer.headers.get("set-cookie", ""):
         return "split the answer"
     code = answer.json().get("code") if answer.is_client_error else None
-    if answer.status_code in (401, 403, 429) and code != "invalid_credentials":
-        return "was not let in"
+    if code in NOT_LET_IN or (code == "rate_limited" and too_many(answer)):
+        return NOT_REACHED
     if code in ("invalid_value", "invalid_request"):
         said = " ".join(str(each["field"]) for each in answer.json()["errors"])
         if not any(str(step) in f"{said} {answer.json()['detail']}" for step in place.names):
@@ -198,17 +219,23 @@ def complaint(place: Place, value: Any, answer: httpx.Response) -> str:
     return ""
 
 
+def summary(faults: list[str], sent: int) -> str:
+    """The faults, one of each place and kind first."""
+    firsts = {fault.partition(") ")[0]: fault for fault in reversed(faults)}
+    return f"{len(faults)} of {sent}:\n" + "\n".join(list(firsts.values())[:60]) + "\n"
+
+
 async def answer_to(
     client: httpx.AsyncClient, place: Place, value: Any, laboratory: Laboratory
 ) -> httpx.Response:
     """The answer, of a caller whom no request before has ended."""
     for _ in range(2):
         answer = await client.request(**request_with(place, value, laboratory))
-        if answer.status_code != httpx.codes.UNAUTHORIZED or not place.operation["security"]:
+        out = answer.status_code == httpx.codes.UNAUTHORIZED and place.operation["security"]
+        if not out or answer.json()["code"] != "not_authenticated":
             return answer
         async with BRINGING_BACK:
-            if not await laboratory.still_in():
-                await laboratory.bring_back()
+            await laboratory.bring_back("admin")
     return answer
 
 
@@ -216,14 +243,14 @@ async def wrong_answers(
     laboratory: Laboratory, kind: str, values: Mapping[str, Any], faults: list[str]
 ) -> int:
     """Send every value in every place of that kind; say what is wrong with the answers."""
-    turn, sent = asyncio.Semaphore(8), 0
+    turn, sent, unreached = asyncio.Semaphore(8), 0, 0
     hooks = {"response": [as_documented]}
     async with httpx.AsyncClient(
         base_url=laboratory.url, trust_env=False, timeout=60, event_hooks=hooks
     ) as client:
 
         async def send(place: Place, name: str, value: Any) -> None:
-            nonlocal sent
+            nonlocal sent, unreached
             where = f"{place.method} {place.path} {place.kind} {place.field} {name}"
             async with turn:
                 try:
@@ -237,19 +264,23 @@ async def wrong_answers(
                 except AssertionError as error:
                     found, shown = "is not documented", str(error)
             sent += 1
-            if found:
+            if found == NOT_REACHED and not is_keyed(place):
+                unreached += 1
+            elif found:
                 faults.append(f"{where}: {found}: {shown}")
 
         await asyncio.gather(
             *(send(place, name, value) for place in places(kind) for name, value in values.items())
         )
+    # Operations of persons alone: wrong proofs end sessions and hold sign-ins up, as they should.
+    assert unreached * 5 < sent, f"{unreached} of {sent} were not looked at"
     return sent
 
 
 async def test_hostile_text_is_refused_by_name_or_kept_harmlessly(at_home: Laboratory) -> None:
     faults: list[str] = []
     sent = await wrong_answers(at_home, "text", TEXTS, faults)
-    assert not faults, f"{len(faults)} of {sent}:\n" + "\n".join(faults[:60]) + at_home.faults()
+    assert not faults, summary(faults, sent) + at_home.faults()
     assert sent > 1_000
 
 
@@ -270,20 +301,20 @@ async def test_a_hostile_id_of_a_request_is_replaced(at_home: Laboratory) -> Non
 async def test_a_nul_is_refused_by_name(at_home: Laboratory) -> None:
     faults: list[str] = []
     sent = await wrong_answers(at_home, "text", {"nul": NUL}, faults)
-    assert not faults, f"{len(faults)} of {sent}:\n" + "\n".join(faults[:60]) + at_home.faults()
+    assert not faults, summary(faults, sent) + at_home.faults()
 
 
 async def test_what_is_no_text_is_refused_by_name(at_home: Laboratory) -> None:
     faults: list[str] = []
     sent = await wrong_answers(at_home, "text", NOT_TEXT, faults)
-    assert not faults, f"{len(faults)} of {sent}:\n" + "\n".join(faults[:60]) + at_home.faults()
+    assert not faults, summary(faults, sent) + at_home.faults()
 
 
 async def test_numbers_out_of_all_bounds_are_refused_by_name_or_kept(at_home: Laboratory) -> None:
     faults: list[str] = []
     values = {str(number)[:24]: number for number in NUMBERS}
     sent = await wrong_answers(at_home, "number", values, faults)
-    assert not faults, f"{len(faults)} of {sent}:\n" + "\n".join(faults[:60]) + at_home.faults()
+    assert not faults, summary(faults, sent) + at_home.faults()
 
 
 @pytest.mark.parametrize("name", RAW_BODIES)
@@ -292,19 +323,31 @@ async def test_a_body_that_is_not_what_it_should_be_is_refused(
 ) -> None:
     faults = []
     async with httpx.AsyncClient(
-        base_url=at_home.url, trust_env=False, timeout=60, headers=at_home.callers["admin's key"]
+        base_url=at_home.url,
+        trust_env=False,
+        timeout=60,
+        headers=at_home.callers["admin's key"],
+        limits=httpx.Limits(max_keepalive_connections=0),
     ) as client:
         for path, method, operation in operations(document()):
             if "requestBody" not in operation:
                 continue
             for parameter, known in at_home.known.items():
                 path = path.replace(f"{{{parameter}}}", known)
-            answer = await client.request(
+            request = client.build_request(
                 method,
                 path.replace("{", "").replace("}", ""),
                 content=RAW_BODIES[name],
                 headers={"Content-Type": "application/json"},
             )
-            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            try:
+                answer = await client.send(request)
+            except httpx.TransportError:
+                # Who is refused before the body is read may find the line closed: the server
+                # must be up, and nothing have gone wrong in it.
+                assert (await client.get("/health/live")).is_success
+                assert not at_home.faults()
+                continue
+            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and not not_set_up(answer):
                 faults.append(f"{method} {path}: {problem_of(answer)}")
     assert not faults, "\n".join(faults) + at_home.faults()

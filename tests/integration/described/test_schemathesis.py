@@ -28,6 +28,9 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
+NOT_SET_UP = '"code":"provider_not_configured"'
+"""The laboratory has no Google: its operations say so, as the document has it."""
+
 SCHEMA = schemathesis.openapi.from_dict(document())
 OPERATIONS = [pytest.param(each.ok(), id=each.ok().label) for each in SCHEMA.get_all_operations()]
 
@@ -64,7 +67,10 @@ def test_every_answer_is_one_the_document_says(operation: Any, at_home: Laborato
                 answer = case.call(
                     base_url=at_home.url, session=session, headers=callers.get(caller, {})
                 )
-                case.validate_response(answer, checks=CHECKS)
+                excluded = (
+                    [schemathesis.checks.not_a_server_error] if NOT_SET_UP in answer.text else []
+                )
+                case.validate_response(answer, checks=CHECKS, excluded_checks=excluded)
 
             try:
                 called()

@@ -15,7 +15,7 @@ from entrypoints.http.openapi.guards import unknown_guards
 from entrypoints.http.openapi.prose import TAGS
 from entrypoints.http.openapi.refusals import codes_by_name, raised_by, use_cases_called
 from entrypoints.http.openapi.samples import OF_SCHEMA
-from entrypoints.http.problems import MEDIA_TYPE, PROBLEMS
+from entrypoints.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from tests.described import application, document, validator
 
 ANSWERED_BY_NO_OPERATION = {
@@ -214,3 +214,8 @@ def test_names_are_unique() -> None:
 def test_the_stream_and_the_webhooks_are_described() -> None:
     assert "/api/v1/runs/{run_id}/stream" in document()["info"]["description"]
     assert "run.succeeded" in document()["webhooks"]
+
+
+def test_no_fact_of_an_error_stands_in_place_of_a_member_of_problem_details() -> None:
+    body = problem_body("run_not_live", "It is over.", "/here", "id", {"status": "dead", "more": 1})
+    assert (body["status"], body["more"]) == (409, 1)

@@ -9,7 +9,7 @@ from typing import Final
 
 from litestar.handlers import HTTPRouteHandler
 
-from entrypoints.http.access import COST
+from entrypoints.http.access import ANSWERS, COST
 from entrypoints.http.idempotency import HEADER_REPLAYED, OncePerKey
 from entrypoints.http.openapi.components import Json
 from entrypoints.http.openapi.examples import Examples
@@ -82,6 +82,8 @@ class Operation:
 
     def _success(self, status: str, answer: Json) -> Json:
         content = answer.get("content", {})
+        if chosen := self._handler.opt.get(ANSWERS):
+            content = {media_type: {"schema": _schema_of(media_type)} for media_type in chosen}
         for media_type, body in content.items():
             if media_type == "application/json":
                 body["example"] = self._examples.of(body["schema"])
@@ -125,6 +127,10 @@ class Operation:
 
     def _headers(self, *more: str) -> Json:
         return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_ALWAYS, *more)}
+
+
+def _schema_of(media_type: str) -> Json:
+    return {"type": "object" if media_type.endswith("+json") else "string"}
 
 
 def detail_of(code: str) -> str:

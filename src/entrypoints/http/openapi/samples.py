@@ -33,7 +33,7 @@ WORDS: Final[Mapping[str, Any]] = {
     "country": "IN",
     "email": "asha@example.com",
     "name": "Asha Rao",
-    "password": "correct horse battery staple",
+    "password": "a sentence that nobody else would say",
     "role": "member",
     "challenge": "x4Yw8ZbQm1uJ7kR3vN5tLc9dE2fG6hPa",
     "otpauth_uri": "otpauth://totp/BharatBuild%20AI:asha%40example.com?secret=JBSWY3DPEHPK3PXP",
