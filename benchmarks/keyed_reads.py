@@ -30,11 +30,14 @@ from adapters.postgres.migrate import upgrade
 from adapters.postgres.oversight import grant_role
 from adapters.redis import open_redis
 from adapters.security import generate_box_key, generate_pepper, generate_signing_key
+from application.identity.register_user import Registration
 from benchmarks.load import Answers, Load
 from domain.audit.origin import Origin
 from domain.identity.user import Role
+from entrypoints.container import open_container
 from entrypoints.local_stack import LocalStack, StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
+from entrypoints.settings import load
 
 PEER_PYTHON = Path("benchmarks/peer/.venv/bin/python")
 IDEA = "A tool library where neighbours lend tools: members borrow tools and return them."
@@ -154,13 +157,20 @@ class Partner:
     project_id: str
 
 
-async def partner_at(url: str, owner_url: str) -> Partner:
-    """Register a partner, and have them issue a key and make a project."""
+async def partner_at(url: str, owner_url: str, environment: Mapping[str, str]) -> Partner:
+    """Register a partner, and have them issue a key and make a project.
+
+    Production opens accounts by mail alone, so this one is opened beside it.
+    """
     email, password = "bench@example.com", secrets.token_urlsafe(16)
+    origin = Origin.of_operator("bench")
+    beside = load({**environment, "ENVIRONMENT": "local"})
+    async with open_container(beside, process="bench") as container:
+        registered = await container.register_user()(
+            Registration(email=email, password=password, name="Bench", origin=origin)
+        )
     async with httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False, timeout=30) as http:
-        body = {"email": email, "password": password, "name": "Bench"}
-        registered = (await http.post("/auth/register", json=body)).raise_for_status().json()
-        await grant_role(owner_url, email, Role.PARTNER, Origin.of_operator("bench"))
+        await grant_role(owner_url, email, Role.PARTNER, origin)
         credentials = {"email": email, "password": password}
         signed_in = (await http.post("/auth/login", json=credentials)).raise_for_status().json()
         http.headers["Authorization"] = f"Bearer {signed_in['access_token']}"
@@ -170,7 +180,7 @@ async def partner_at(url: str, owner_url: str) -> Partner:
     return Partner(
         key=key["secret"],
         token=signed_in["access_token"],
-        user_id=registered["id"],
+        user_id=str(registered.id),
         project_id=project["id"],
     )
 
@@ -186,7 +196,7 @@ def environment_of(addresses: StackAddresses) -> dict[str, str]:
         "SUPPLIER_STATE": "29",
         "S3_ENDPOINT": "http://127.0.0.1:1",
         "S3_ACCESS_KEY": "nobody",
-        "S3_SECRET_KEY": "nobody",
+        "S3_SECRET_KEY": secrets.token_hex(24),
         "JWT_SIGNING_KEY": generate_signing_key()[1],
         "API_KEY_PEPPERS": generate_pepper(),
         "SECRET_BOX_KEYS": generate_box_key(),
@@ -217,7 +227,7 @@ async def measured(options: argparse.Namespace, folder: Path) -> bool:
             )
         alive = [Target("ours", hosts[:2], {}, "/health/live")]
         await answering(folder, "ours-0", alive[0])
-        partner = await partner_at(f"http://127.0.0.1:{ports[0]}", owner_url)
+        partner = await partner_at(f"http://127.0.0.1:{ports[0]}", owner_url, environment)
         path, keyed = f"/api/v1/projects/{partner.project_id}", {"x-api-key": partner.key}
 
         one, pair = (pids[0],), tuple(pids)
