@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
@@ -35,6 +35,7 @@ from entrypoints.http.billing_schemas import (
 )
 from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.routing import get, post
 
 Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
 Limit = Annotated[int, QueryParameter(description="Items a page, 1 to 100.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
@@ -23,6 +23,7 @@ from entrypoints.http.cursors import (
     number_cursor_after,
     number_of,
 )
+from entrypoints.http.routing import get
 
 
 class LotView(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
@@ -38,6 +38,7 @@ from entrypoints.http.cursors import (
     key_cursor_after,
     key_of,
 )
+from entrypoints.http.routing import get
 
 Since = Annotated[str, QueryParameter(name="from", description="First day, as in 2026-11-24.")]
 Until = Annotated[str, QueryParameter(name="to", description="Last day, as in 2026-11-30.")]

@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
@@ -32,6 +32,7 @@ from entrypoints.http.cursors import (
     key_cursor_after,
     key_of,
 )
+from entrypoints.http.routing import get
 
 # Text, because a refusal by the framework would name our parameter instead of theirs.
 Since = Annotated[str, QueryParameter(name="from", description="First day, as in 2026-11-24.")]
