@@ -97,6 +97,8 @@ class ReadPool:
         url: ``postgresql://…`` as the role whose policies are to hold.
         size: connections at most.
         application: what ``pg_stat_activity`` shows.
+        statement_seconds: how long a statement may take.
+        wait_seconds: how long a connection is waited for.
     """
 
     def __init__(
@@ -106,12 +108,15 @@ class ReadPool:
         application: str,
         *,
         statement_seconds: float = STATEMENT_SECONDS,
+        wait_seconds: float = _WAIT_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._size = size
         self._application = application
         self._statement_seconds = statement_seconds
+        self._wait_seconds = wait_seconds
+        self._look_seconds = min(_LOOK_SECONDS, statement_seconds, wait_seconds)
         self._now = now
         self._idle: list[_Connection] = []
         self._waiters: deque[tuple[asyncio.Future[_Connection | None], float]] = deque()
@@ -222,7 +227,7 @@ class ReadPool:
         """The loop's time, after which somebody looks whether what begins now has ended."""
         loop = asyncio.get_running_loop()
         if self._watch is None:
-            self._watch = loop.call_later(min(_LOOK_SECONDS, self._statement_seconds), self._look)
+            self._watch = loop.call_later(self._look_seconds, self._look)
         return loop.time()
 
     def _look(self) -> None:
@@ -236,7 +241,7 @@ class ReadPool:
         while self._waiters:
             turn, since = self._waiters[0]
             if not turn.done():
-                if now - since < _WAIT_SECONDS:
+                if now - since < self._wait_seconds:
                     break
                 turn.set_exception(TimeoutError("No connection became free in time."))
             self._waiters.popleft()
