@@ -8,6 +8,7 @@ import pytest
 from application.billing.expire_credits import ExpireCredits
 from application.billing.read_account import ShowBalance
 from application.ports.persistence import EntryQuery, LapsedCredits, UnitOfWork
+from domain.billing.days import Days, day_of
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -486,8 +487,17 @@ class LedgerContract:
             rest = await tx.ledger.entries(EntryQuery(limit=2, before=first[-1].number))
             grants = await tx.ledger.entries(EntryQuery(limit=9, kind=EntryKind.GRANT))
             mine = await tx.ledger.entries(EntryQuery(limit=9, run_id=run.id))
+            today = day_of(rest[0].at)
+            since = await tx.ledger.entries(EntryQuery(limit=9, days=Days(first=today)))
+            before = await tx.ledger.entries(
+                EntryQuery(limit=9, days=Days(last=today - timedelta(days=1)))
+            )
         assert [len(first), len(rest)] == [2, 1]
         assert rest == grants
+        assert ([entry.number for entry in since], list(before)) == (
+            [entry.number for entry in (*first, *rest)],
+            [],
+        )
         assert [entry.sums[AccountKind.RESERVED] for entry in mine] == [1]
 
     async def test_a_stranger_sees_no_entry(self, uow: UnitOfWork) -> None:

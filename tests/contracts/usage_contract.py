@@ -13,7 +13,7 @@ from application.ports.usage import (
     UsageGroup,
     UsageLine,
 )
-from domain.billing.days import day_of
+from domain.billing.days import Days, day_of
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.projects.project import Project
 from domain.shared.ids import ApiKeyId, ProjectId, RunId
@@ -188,10 +188,10 @@ class UsageContract:
         today = day_of((await lines(uow, one))[0].at)
         day = timedelta(days=1)
         for only, credits in (
-            (UsageFilter(first=today, last=today), 59),
-            (UsageFilter(first=today + day), 0),
-            (UsageFilter(last=today - day), 0),
-            (UsageFilter(last=today, project_id=two.id), 7),
+            (UsageFilter(days=Days(first=today, last=today)), 59),
+            (UsageFilter(days=Days(first=today + day)), 0),
+            (UsageFilter(days=Days(last=today - day)), 0),
+            (UsageFilter(days=Days(last=today), project_id=two.id), 7),
         ):
             async with uow.begin(owner.id) as tx:
                 assert (await tx.usage.total(only)).credits == credits

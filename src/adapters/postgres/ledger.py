@@ -29,6 +29,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.engine import with_retries
+from adapters.postgres.spans import within
 from adapters.postgres.tables import balances, holds, journal, lots, postings
 from application.ports.persistence import BookedEntry, EntryQuery
 from domain.billing.account import Account, spend_order
@@ -185,7 +186,9 @@ class PostgresLedger:
         return Balance(available=free, reserved=rows[0].reserved, owed=rows[0].owed), lots
 
     async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
-        page = select(journal).where(journal.c.user_id == self._user_id)
+        page = select(journal).where(
+            journal.c.user_id == self._user_id, *within(journal.c.at, query.days)
+        )
         if query.before is not None:
             page = page.where(journal.c.id < query.before)
         if query.kind is not None:

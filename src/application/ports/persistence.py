@@ -37,6 +37,7 @@ from application.ports.usage import UsageRecords
 from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
+from domain.billing.days import ALWAYS, Days
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -411,12 +412,13 @@ class ModelCallRepository(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryQuery:
-    """Which entries: of those with numbers below ``before``, the newest, of a kind or a run."""
+    """Which entries: the newest with numbers below ``before``, of a kind, a run or some days."""
 
     limit: int
     before: int | None = None
     kind: EntryKind | None = None
     run_id: RunId | None = None
+    days: Days = ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

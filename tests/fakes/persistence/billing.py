@@ -244,6 +244,7 @@ class InMemoryLedger(Ledger):
             and (query.before is None or number < query.before)
             and query.kind in (None, entry.kind)
             and query.run_id in (None, entry.run_id)
+            and self._session.tables.booked_at[entry.key] in query.days
         ]
         return found[::-1][: query.limit]
 

@@ -66,8 +66,7 @@ class InMemoryUsage(UsageRecords):
             line
             for line in self._session.tables.usage.values()
             if line.step.user_id == self._session.tenant
-            and (only.first is None or day_of(line.at) >= only.first)
-            and (only.last is None or day_of(line.at) <= only.last)
+            and line.at in only.days
             and only.project_id in (None, line.step.project_id)
         ]
 
