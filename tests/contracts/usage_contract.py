@@ -68,6 +68,19 @@ class UsageContract:
         await record(uow, step, uncharged)
         assert {line.step for line in await lines(uow, project)} == {step, uncharged}
 
+    async def test_a_step_is_settled_for_its_person_once_it_is_recorded(
+        self, uow: UnitOfWork
+    ) -> None:
+        step, stranger = make_step(await keep_project(uow)), await keep_user(uow)
+        async with uow.begin(step.user_id) as tx:
+            assert not await tx.usage.settled(step.run_id, step.step)
+        await record(uow, step)
+        async with uow.begin(step.user_id) as tx:
+            assert await tx.usage.settled(step.run_id, step.step)
+            assert not await tx.usage.settled(step.run_id, "srs")
+        async with uow.begin(stranger.id) as tx:
+            assert not await tx.usage.settled(step.run_id, step.step)
+
     async def test_a_step_is_recorded_once_whoever_comes_again(self, uow: UnitOfWork) -> None:
         project = await keep_project(uow)
         step = make_step(project)

@@ -40,6 +40,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     JournalEntry,
     Lot,
     LotKind,
@@ -116,6 +117,16 @@ class PostgresLedger:
         if account is None:
             return False
         await self._write(wanted.user_id, account.reserve(wanted), hold=wanted)
+        return True
+
+    async def lock(self) -> None:
+        await self._locked(self._user_id)
+
+    async def bear(self, cost: HouseCost) -> bool:
+        account = await self._free_of(cost.user_id, cost.key)
+        if account is None:
+            return False
+        await self._write(cost.user_id, [account.bear(cost)])
         return True
 
     async def settle(self, settled: Settlement) -> int:

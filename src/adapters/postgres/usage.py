@@ -79,6 +79,10 @@ class PostgresUsage:
             .on_conflict_do_nothing(constraint="usage_pkey")
         )
 
+    async def settled(self, run_id: RunId, step: str) -> bool:
+        one = select(usage.c.run_id).where(self._mine, usage.c.run_id == run_id)
+        return await self._connection.scalar(one.where(usage.c.step == step)) is not None
+
     async def sums(
         self, by: UsageGroup, only: UsageFilter, *, after: str | None, limit: int
     ) -> Sequence[UsageSum]:

@@ -45,6 +45,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     Lot,
     Reservation,
     Settlement,
@@ -365,11 +366,11 @@ class ModelCallRepository(Protocol):
         """Record an intent."""
         ...
 
-    async def conclude(self, call: ModelCall) -> None:
+    async def conclude(self, call: ModelCall) -> bool:
         """Record what came of an intent, or of a lost one whose answer came late after all.
 
-        Such a late answer is on the house, whatever ``borne_by`` says. A call that replied
-        or failed is never changed again.
+        Such a late answer is on the house, whatever ``borne_by`` says; True tells that this
+        is one. A call that replied or failed is never changed again.
         """
         ...
 
@@ -479,6 +480,20 @@ class Ledger(Protocol):
         Raises:
             CapReached: the run's steps would hold more than its room.
             InsufficientCredits: less is free. Nothing was changed, and the block may go on.
+        """
+        ...
+
+    async def lock(self) -> None:
+        """Keep everybody else from the person's account until the commit.
+
+        What is read by statements after this one is what the account's last change left.
+        """
+        ...
+
+    async def bear(self, cost: HouseCost) -> bool:
+        """Book what the house bears of a settled step, once: False when its key was before.
+
+        Holds and balance are left as they are.
         """
         ...
 

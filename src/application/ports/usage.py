@@ -90,6 +90,10 @@ class UsageRecords(Protocol):
         """Keep a settled step, in its settling transaction; nothing, when it is there."""
         ...
 
+    async def settled(self, run_id: RunId, step: str) -> bool:
+        """Whether the run's step was settled."""
+        ...
+
     async def sums(
         self, by: UsageGroup, only: UsageFilter, *, after: str | None, limit: int
     ) -> Sequence[UsageSum]:

@@ -205,7 +205,7 @@ class Year:
                     charged=True,
                     usage=TokenUsage(output=charged),
                     credits=charged,
-                    cost_nano_usd=charged,
+                    cost_nano_usd=0,
                     house_nano_usd=0,
                     paise_per_usd=9_000,
                 )
