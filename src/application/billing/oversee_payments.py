@@ -11,6 +11,7 @@ from application.ports.idempotency import Completion
 from application.ports.payments import (
     Movement,
     MovementFilter,
+    OrderFilter,
     PaymentSchedule,
     Webhook,
     WebhookStatus,
@@ -20,7 +21,7 @@ from application.ports.persistence import Page, UnitOfWork
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon, normalised_code
-from domain.billing.orders import OrderPurpose
+from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Refund
 from domain.shared.errors import Conflict, InvalidValue, NotFound
 from domain.shared.ids import CouponId, TransactionId, UserId
@@ -37,6 +38,17 @@ class OverseeMovements:
     async def __call__(self, query: MovementFilter, user_id: UserId | None) -> Sequence[Movement]:
         """The page's movements, newest first."""
         return await self.schedule.movements(query, user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OverseeOrders:
+    """Lists everybody's orders, or one person's."""
+
+    schedule: PaymentSchedule
+
+    async def __call__(self, query: OrderFilter, user_id: UserId | None) -> Sequence[Order]:
+        """The page's orders, newest first."""
+        return await self.schedule.orders(query, user_id)
 
 
 @dataclass(frozen=True, slots=True)

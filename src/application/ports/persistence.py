@@ -37,6 +37,7 @@ from application.ports.usage import UsageRecords
 from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
+from domain.billing.days import ALWAYS, Days
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -44,6 +45,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     Lot,
     Reservation,
     Settlement,
@@ -379,11 +381,11 @@ class ModelCallRepository(Protocol):
         """Record an intent."""
         ...
 
-    async def conclude(self, call: ModelCall) -> None:
+    async def conclude(self, call: ModelCall) -> bool:
         """Record what came of an intent, or of a lost one whose answer came late after all.
 
-        Such a late answer is on the house, whatever ``borne_by`` says. A call that replied
-        or failed is never changed again.
+        Such a late answer is on the house, whatever ``borne_by`` says; True tells that this
+        is one. A call that replied or failed is never changed again.
         """
         ...
 
@@ -425,12 +427,13 @@ class ModelCallRepository(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryQuery:
-    """Which entries: of those with numbers below ``before``, the newest, of a kind or a run."""
+    """Which entries: the newest with numbers below ``before``, of a kind, a run or some days."""
 
     limit: int
     before: int | None = None
     kind: EntryKind | None = None
     run_id: RunId | None = None
+    days: Days = ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,6 +495,20 @@ class Ledger(Protocol):
         Raises:
             CapReached: the run's steps would hold more than its room.
             InsufficientCredits: less is free. Nothing was changed, and the block may go on.
+        """
+        ...
+
+    async def lock(self) -> None:
+        """Keep everybody else from the person's account until the commit.
+
+        What is read by statements after this one is what the account's last change left.
+        """
+        ...
+
+    async def bear(self, cost: HouseCost) -> bool:
+        """Book what the house bears of a settled step, once: False when its key was before.
+
+        Holds and balance are left as they are.
         """
         ...
 

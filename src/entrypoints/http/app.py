@@ -142,6 +142,7 @@ USE_CASES = (
     "list_movements",
     "receive_webhook",
     "oversee_movements",
+    "oversee_orders",
     "refund_any_payment",
     "oversee_webhooks",
     "manage_coupons",

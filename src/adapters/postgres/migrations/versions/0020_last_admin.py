@@ -8,8 +8,8 @@ event acted on again; nothing else can it write into the audit log.
 
 from alembic import op
 
-revision: str = "0018"
-down_revision: str | None = "0017"
+revision: str = "0020"
+down_revision: str | None = "0019"
 branch_labels = None
 depends_on = None
 
