@@ -146,6 +146,7 @@ from application.identity.mail_limits import MailLimits
 from application.identity.manage_second_factor import (
     ConfirmSecondFactor,
     ProposeSecondFactor,
+    ProveAgain,
     RemoveSecondFactor,
     ReplaceRecoveryCodes,
     ShowSecondFactor,
@@ -494,14 +495,20 @@ class Container(containers.DeclarativeContainer):
         ProposeSecondFactor, uow, second_factor_codes, reauthenticate
     )
     confirm_second_factor = providers.Singleton(
-        ConfirmSecondFactor, uow, second_factor_codes, key_changes
+        ConfirmSecondFactor, uow, second_factor_codes, key_changes, attempts, mail_desk
     )
     replace_recovery_codes = providers.Singleton(
-        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate
+        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate, mail_desk
     )
     remove_second_factor = providers.Singleton(
-        RemoveSecondFactor, uow, reauthenticate, settings.provided.second_factor_for
+        RemoveSecondFactor,
+        uow,
+        reauthenticate,
+        settings.provided.second_factor_for,
+        key_changes,
+        mail_desk,
     )
+    prove_again = providers.Singleton(ProveAgain, uow, reauthenticate, key_changes)
     step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes, attempts)
 
     sign_in_flows = providers.Singleton(RedisOneTimeValues, redis, "sign-in", Flow)
@@ -730,7 +737,7 @@ class Container(containers.DeclarativeContainer):
     )
     oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
     refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
-    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work, uow)
+    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 
     subscription_schedule = providers.Singleton(PostgresSubscriptionSchedule, dispatch_engine)

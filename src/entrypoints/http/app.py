@@ -89,6 +89,7 @@ USE_CASES = (
     "replace_recovery_codes",
     "remove_second_factor",
     "step_up",
+    "prove_again",
     "create_project",
     "list_projects",
     "show_project",

@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock, UuidMaker
-from application.billing.price_book import PriceBook
 from application.ports.language_model import StopReason
 from application.ports.persistence import BorneBy, CallState, ModelCall
 from application.runs.settlement import settle_step
@@ -76,13 +75,6 @@ async def the_call(uow: PostgresUnitOfWork, run: Run) -> ModelCall:
     async with uow.begin(run.user_id) as tx:
         (call,) = await tx.calls.of_step(run.id, "idea")
     return call
-
-
-async def price_of(world: World, run: Run, call: ModelCall) -> int:
-    """A call's credits at the rate the run was accepted at: others add rates to this database."""
-    return (await PriceBook(world.uow, world.clock).rate(run.created_at)).credits_for(
-        call.cost_nano_usd
-    )
 
 
 async def test_a_step_is_charged_what_its_journal_says(
@@ -150,7 +142,7 @@ async def test_an_answer_is_not_asked_for_again(
     assert len(world.model.asked("idea")) == 1
     kept = await the_call(postgres_uow, run)
     assert (kept.state, kept.borne_by) == (CallState.REPLIED, BorneBy.USER)
-    assert (await world.tasks(run.id))["idea"].credits == await price_of(world, run, kept)
+    assert (await world.tasks(run.id))["idea"].credits == FIRST_RATE.credits_for(kept.cost_nano_usd)
 
 
 async def test_a_cancelled_run_is_charged_what_its_journal_says(
@@ -165,6 +157,6 @@ async def test_a_cancelled_run_is_charged_what_its_journal_says(
     assert (await world.run(run.id)).status is RunStatus.CANCELLED
     kept = await the_call(postgres_uow, run)
     assert (kept.state, kept.borne_by) == (CallState.REPLIED, BorneBy.USER)
-    charged = await price_of(world, run, kept)
+    charged = FIRST_RATE.credits_for(kept.cost_nano_usd)
     assert (await world.tasks(run.id))["idea"].credits == charged > 0
     assert (await world.balance()).available == GRANT - charged

@@ -13,11 +13,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg, ParameterKwarg, PathParameter
 from litestar.typing import FieldDefinition
 
+from application.identity.reauthenticate import ProofTooOld
 from application.ports.live import TicketsUnavailable
 from application.ports.object_store import ObjectNotFound, ObjectStoreUnavailable
 from application.ports.usage_log import UsageStreamAway
 from domain.shared.errors import DomainError
-from entrypoints.http.access import OF_OUR_PAGES, OPERATIONS, public
+from entrypoints.http.access import OF_OUR_PAGES, OPERATIONS, Requires, public
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.openapi.guards import own_guards
 
@@ -58,6 +59,8 @@ def refusals(handler: HTTPRouteHandler) -> frozenset[str]:
         codes.add("rate_limited")
     if any(guard is not public for guard in own_guards(handler)):
         codes.update(_WITH_CREDENTIALS)
+    if any(isinstance(guard, Requires) and guard.afresh for guard in own_guards(handler)):
+        codes.add(ProofTooOld.code)
     if any(_marked(field, ParameterKwarg, BodyKwarg) for field in fields):
         codes.update(_WITH_INPUT)
     if any(_marked(field, PathParameter) and field.annotation is UUID for field in fields):
