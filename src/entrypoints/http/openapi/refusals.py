@@ -23,7 +23,7 @@ from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.openapi.guards import own_guards
 
 _WITH_INPUT = ("invalid_request", "invalid_value")
-_WITH_BODY = ("malformed_json", "body_too_large", "unsupported_media_type")
+_WITH_BODY = ("malformed_json", "body_too_large", "body_too_slow", "unsupported_media_type")
 _WITH_CREDENTIALS = (
     "not_authenticated",
     "malformed_api_key",
@@ -34,6 +34,7 @@ _WITH_CREDENTIALS = (
     "insufficient_scope",
     "database_unavailable",
 )
+_ALWAYS = ("internal_error", "overloaded", "too_many_at_once", "took_too_long")
 _ONCE = ("idempotency_in_flight", "idempotency_mismatch")
 
 ELSEWHERE: Mapping[str, str] = {
@@ -51,7 +52,7 @@ _RAISED = re.compile(r"^ {4}(\w+):", re.MULTILINE)
 def refusals(handler: HTTPRouteHandler) -> frozenset[str]:
     """The codes of every problem that a call of the route may be answered with."""
     fields = handler.parsed_fn_signature.parameters.values()
-    codes = {"internal_error"}
+    codes = set(_ALWAYS)
     if handler.opt.get(OF_OUR_PAGES):
         codes.add("origin_refused")
     if not handler.opt.get(OPERATIONS):
