@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from application.billing.refund_desk import RefundOrder
-from application.ports.payments import OrderFilter
 from application.ports.persistence import EntryQuery
 from application.subscriptions.manage_subscription import Change, NewSubscription
 from domain.billing.ledger import AccountKind, EntryKind
@@ -327,7 +326,7 @@ class SubscriptionFlowContract:
 
     async def _order(self, office: Office, user: User) -> Order:
         async with office.uow.begin(user.id) as tx:
-            (order,) = await tx.orders.page(OrderFilter(limit=2))
+            (order,) = await tx.orders.page(limit=2, after=None, status=None)
         return order
 
     async def _refund(self, office: Office, payment: Payment, paise: int | None) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from domain.billing.days import ALWAYS, Days
 from domain.keys.usage_log import LoggedRequest, Window
 from domain.shared.ids import ApiKeyId
 
@@ -136,9 +135,10 @@ class StatusClass(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFilter:
-    """Which requests; None is every one."""
+    """Which requests: of these days, both inclusive and India's; None is no bound."""
 
-    days: Days = ALWAYS
+    first: date | None = None
+    last: date | None = None
     key_id: ApiKeyId | None = None
     status: StatusClass | None = None
     route: str | None = None
