@@ -121,7 +121,6 @@ EXEMPT = {
     "reinstate": "who may act may act",
     "approve": "an adjustment is decided once",
     "reject": "an adjustment is decided once",
-    "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 
