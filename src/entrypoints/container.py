@@ -97,6 +97,7 @@ from application.billing.order_desk import OrderDesk
 from application.billing.oversee_payments import (
     ManageCoupons,
     OverseeMovements,
+    OverseeOrders,
     OverseeWebhooks,
     RefundAnyPayment,
 )
@@ -112,7 +113,7 @@ from application.billing.show_usage import ShowUsage
 from application.billing.told import ToldFulfilment
 from application.billing.top_up import TopUpFulfilment
 from application.billing.verify_payment import VerifyPayment
-from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
+from application.billing.webhooks import ForgetGatewayEvents, ProcessWebhooks, ReceiveWebhook
 from application.idempotency.answer_once import AnswerOnce
 from application.idempotency.delete_expired_keys import DeleteExpiredKeys
 from application.identity.attempts import AttemptThrottle
@@ -146,6 +147,7 @@ from application.identity.mail_limits import MailLimits
 from application.identity.manage_second_factor import (
     ConfirmSecondFactor,
     ProposeSecondFactor,
+    ProveAgain,
     RemoveSecondFactor,
     ReplaceRecoveryCodes,
     ShowSecondFactor,
@@ -494,14 +496,20 @@ class Container(containers.DeclarativeContainer):
         ProposeSecondFactor, uow, second_factor_codes, reauthenticate
     )
     confirm_second_factor = providers.Singleton(
-        ConfirmSecondFactor, uow, second_factor_codes, key_changes
+        ConfirmSecondFactor, uow, second_factor_codes, key_changes, attempts, mail_desk
     )
     replace_recovery_codes = providers.Singleton(
-        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate
+        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate, mail_desk
     )
     remove_second_factor = providers.Singleton(
-        RemoveSecondFactor, uow, reauthenticate, settings.provided.second_factor_for
+        RemoveSecondFactor,
+        uow,
+        reauthenticate,
+        settings.provided.second_factor_for,
+        key_changes,
+        mail_desk,
     )
+    prove_again = providers.Singleton(ProveAgain, uow, reauthenticate, key_changes)
     step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes, attempts)
 
     sign_in_flows = providers.Singleton(RedisOneTimeValues, redis, "sign-in", Flow)
@@ -692,6 +700,7 @@ class Container(containers.DeclarativeContainer):
     payment_schedule = providers.Singleton(PostgresPaymentSchedule, dispatch_engine)
     webhook_inbox = providers.Singleton(PostgresWebhookInbox, app_engine)
     webhook_work = providers.Singleton(PostgresWebhookWork, dispatch_engine)
+    forget_gateway_events = providers.Singleton(ForgetGatewayEvents, webhook_work)
     order_desk = providers.Singleton(OrderDesk, uow, payment_gateway, clock, ids)
     subscription_keeper = providers.Singleton(SubscriptionKeeper, uow, order_desk, clock, ids)
     subscription_fulfilment = providers.Singleton(
@@ -728,9 +737,10 @@ class Container(containers.DeclarativeContainer):
     reconcile_refunds = providers.Singleton(
         ReconcileRefunds, payment_schedule, uow, payment_gateway, refund_desk
     )
+    oversee_orders = providers.Singleton(OverseeOrders, payment_schedule)
     oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
     refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
-    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work, uow)
+    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 
     subscription_schedule = providers.Singleton(PostgresSubscriptionSchedule, dispatch_engine)

@@ -8,6 +8,7 @@ import pytest
 from application.billing.expire_credits import ExpireCredits
 from application.billing.read_account import ShowBalance
 from application.ports.persistence import EntryQuery, LapsedCredits, UnitOfWork
+from domain.billing.days import Days, day_of
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -16,6 +17,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     InsufficientCredits,
     LotKind,
     Reservation,
@@ -85,6 +87,24 @@ def settlement(run: Run, used: int, step: str = "idea", house: int = 0) -> Settl
         used=used,
         house={AccountKind.HOUSE_COST: house},
     )
+
+
+def cost(run: Run, credits: int) -> HouseCost:
+    """A cost of the house's with a key of its own."""
+    return HouseCost(
+        user_id=run.user_id,
+        key=f"late:{new_id()}",
+        run_id=run.id,
+        step="idea",
+        account=AccountKind.HOUSE_CRASH,
+        credits=credits,
+    )
+
+
+async def bear(uow: UnitOfWork, borne: HouseCost) -> bool:
+    """Book a cost of the house's in a block of its own."""
+    async with uow.begin(borne.user_id) as tx:
+        return await tx.ledger.bear(borne)
 
 
 def claw(user_id: UserId, credits: int, reference: str = "") -> ClawBack:
@@ -242,6 +262,39 @@ class LedgerContract:
         once = settlement(run, used=50, house=3)
         assert [await settle(uow, once), await settle(uow, once)] == [50, 50]
         assert await balance(uow, run.user_id) == Balance(available=250, reserved=0)
+
+    async def test_what_the_house_bears_later_is_booked_once_and_moves_nothing_of_the_persons(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_funded_run(uow, 300)
+        await reserve(uow, make_reservation(run, 120))
+        late = cost(run, 7)
+        assert [await bear(uow, late), await bear(uow, late)] == [True, False]
+        assert await balance(uow, run.user_id) == Balance(available=180, reserved=120)
+        async with uow.begin(run.user_id) as tx:
+            assert await tx.ledger.held(run.id, "idea") == 120
+            booked, *_ = await tx.ledger.entries(EntryQuery(limit=5))
+        assert (booked.kind, booked.run_id, booked.step) == (EntryKind.HOUSE, run.id, "idea")
+        assert booked.sums == {AccountKind.HOUSE_CRASH: -7, AccountKind.REVENUE: 7}
+
+    async def test_of_many_bookings_of_one_cost_at_once_one_counts(self, uow: UnitOfWork) -> None:
+        run = await keep_funded_run(uow, 0)
+        late = cost(run, 7)
+        assert sum(await all_at_once(10, lambda: bear(uow, late))) == 1
+
+    async def test_who_has_the_accounts_lock_reads_what_came_before_it_and_nothing_after(
+        self, uow: UnitOfWork
+    ) -> None:
+        run = await keep_funded_run(uow, 0)
+
+        async def book_under_the_lock() -> int:
+            async with uow.begin(run.user_id) as tx:
+                await tx.ledger.lock()
+                before = len(await tx.ledger.entries(EntryQuery(limit=100)))
+                await tx.ledger.bear(cost(run, 1))
+            return before
+
+        assert sorted(await all_at_once(10, book_under_the_lock)) == list(range(10))
 
     async def test_a_run_knows_what_its_steps_were_charged(self, uow: UnitOfWork) -> None:
         run = await keep_funded_run(uow, 300)
@@ -434,8 +487,17 @@ class LedgerContract:
             rest = await tx.ledger.entries(EntryQuery(limit=2, before=first[-1].number))
             grants = await tx.ledger.entries(EntryQuery(limit=9, kind=EntryKind.GRANT))
             mine = await tx.ledger.entries(EntryQuery(limit=9, run_id=run.id))
+            today = day_of(rest[0].at)
+            since = await tx.ledger.entries(EntryQuery(limit=9, days=Days(first=today)))
+            before = await tx.ledger.entries(
+                EntryQuery(limit=9, days=Days(last=today - timedelta(days=1)))
+            )
         assert [len(first), len(rest)] == [2, 1]
         assert rest == grants
+        assert ([entry.number for entry in since], list(before)) == (
+            [entry.number for entry in (*first, *rest)],
+            [],
+        )
         assert [entry.sums[AccountKind.RESERVED] for entry in mine] == [1]
 
     async def test_a_stranger_sees_no_entry(self, uow: UnitOfWork) -> None:
@@ -515,5 +577,6 @@ class LedgerContract:
         stranger = await keep_user(uow)
         await reserve(uow, make_reservation(run, 5))
         await intrude(uow, stranger.id, lambda tx: tx.ledger.settle(settlement(run, used=0)))
+        await intrude(uow, stranger.id, lambda tx: tx.ledger.bear(cost(run, 7)))
         async with uow.begin(run.user_id) as tx:
             assert await tx.ledger.held(run.id, "idea") == 5

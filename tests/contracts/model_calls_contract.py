@@ -36,10 +36,10 @@ async def record(uow: UnitOfWork, *calls: ModelCall) -> None:
             await tx.calls.add(call)
 
 
-async def conclude(uow: UnitOfWork, call: ModelCall) -> None:
-    """Record what came of an intent."""
+async def conclude(uow: UnitOfWork, call: ModelCall) -> bool:
+    """Record what came of an intent; whether it came late."""
     async with uow.begin(call.user_id) as tx:
-        await tx.calls.conclude(call)
+        return await tx.calls.conclude(call)
 
 
 async def stored(uow: UnitOfWork, call: ModelCall) -> list[ModelCall]:
@@ -116,7 +116,7 @@ class ModelCallsContract:
     async def test_what_came_of_an_intent_is_kept(self, uow: UnitOfWork, outcome: Outcome) -> None:
         call = make_call(await keep_run(uow))
         await record(uow, call)
-        await conclude(uow, outcome(call))
+        assert not await conclude(uow, outcome(call))
         assert await stored(uow, call) == [outcome(call)]
 
     async def test_a_long_reply_is_kept_whole(self, uow: UnitOfWork) -> None:
@@ -178,7 +178,7 @@ class ModelCallsContract:
         call = make_call(await keep_run(uow))
         await record(uow, call)
         await give_up(uow, call)
-        await conclude(uow, late(call))
+        assert [await conclude(uow, late(call)) for _ in range(2)] == [True, False]
         assert await stored(uow, call) == [replace(late(call), borne_by=BorneBy.HOUSE)]
 
     @pytest.mark.parametrize("answers_first", [True, False])
@@ -198,22 +198,28 @@ class ModelCallsContract:
             await record(uow, call)
             async with asyncio.TaskGroup() as both:
                 if answers_first:
-                    both.create_task(conclude(uow, replied(call)))
+                    late = both.create_task(conclude(uow, replied(call)))
                 giving_up = both.create_task(read_after_giving_up(call))
                 if not answers_first:
-                    both.create_task(conclude(uow, replied(call)))
+                    late = both.create_task(conclude(uow, replied(call)))
             (kept,) = await stored(uow, call)
-            outcome = (giving_up.result().state, kept.state, kept.borne_by)
+            outcome = (giving_up.result().state, late.result(), kept.state, kept.borne_by)
             assert outcome in (
-                (CallState.LOST, CallState.REPLIED, BorneBy.HOUSE),
-                (CallState.REPLIED, CallState.REPLIED, BorneBy.USER),
+                (CallState.LOST, True, CallState.REPLIED, BorneBy.HOUSE),
+                (CallState.REPLIED, False, CallState.REPLIED, BorneBy.USER),
             )
 
     async def test_of_many_answers_at_once_one_is_kept(self, uow: UnitOfWork) -> None:
         call = make_call(await keep_run(uow))
         await record(uow, call)
-        await all_at_once(10, lambda: conclude(uow, replied(call)))
+        assert not any(await all_at_once(10, lambda: conclude(uow, replied(call))))
         assert await stored(uow, call) == [replied(call)]
+
+    async def test_of_many_late_answers_at_once_one_is_late(self, uow: UnitOfWork) -> None:
+        call = make_call(await keep_run(uow))
+        await record(uow, call)
+        await give_up(uow, call)
+        assert sum(await all_at_once(10, lambda: conclude(uow, replied(call)))) == 1
 
     async def test_an_answer_may_come_after_the_run_was_taken_over(self, uow: UnitOfWork) -> None:
         run = await keep_run(uow)

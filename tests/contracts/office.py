@@ -8,6 +8,7 @@ from typing import Any
 
 from application.billing.invoiced import InvoicedFulfilment
 from application.billing.issue_invoice import IssueCreditNote, IssueInvoice
+from application.ports.payments import OrderFilter
 from application.ports.subscriptions import Notice, SubscriptionSchedule
 from application.subscriptions.advance import AdvanceSubscriptions
 from application.subscriptions.fulfilment import SubscriptionFulfilment
@@ -111,7 +112,7 @@ class Office(Shop):
         orders: list[Order] = []
         for user in self.people:
             async with self.uow.begin(user.id) as tx:
-                orders += await tx.orders.page(limit=50, after=None, status=OrderStatus.OPEN)
+                orders += await tx.orders.page(OrderFilter(limit=50, status=OrderStatus.OPEN))
         return orders
 
     @cached_property

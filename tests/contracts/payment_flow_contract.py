@@ -23,9 +23,10 @@ from application.ports.payment_gateway import (
     GatewayUnavailable,
     SignatureInvalid,
 )
-from application.ports.payments import MovementFilter, WebhookStatus
+from application.ports.payments import MovementFilter, OrderFilter, WebhookStatus
 from application.ports.persistence import Page
 from domain.billing.coupons import CouponAlreadyUsed, CouponExhausted, CouponNotUsable
+from domain.billing.days import Days, day_of
 from domain.billing.orders import Order, OrderNotOpen, OrderPurpose, OrderStatus
 from domain.billing.payments import (
     NothingToRefund,
@@ -493,6 +494,22 @@ class PaymentFlowContract:
         assert aside[0].error
         assert shop.metrics.alerts == ["event_set_aside"]
 
+    async def test_an_event_acted_on_is_forgotten_in_time_and_no_other(self, shop: Shop) -> None:
+        order = await shop.order()
+        seen = await shop.gateway.attempt(order, CAPTURED)
+        await shop.tell(GatewayEvent(type="payment.captured", payment=seen))
+        await shop.act()
+        await shop.tell(GatewayEvent(type="order.paid", payment=seen))
+        (done,) = await shop.events(WebhookStatus.DONE, Page(limit=1))
+        (pending,) = await shop.events(WebhookStatus.PENDING, Page(limit=1))
+        shop.clock.move(timedelta(seconds=1))
+        assert await shop.work.forget(3_600, 1_000) == 0
+        assert await shop.work.forget(0, 1_000) >= 1
+        assert done not in await shop.events(WebhookStatus.DONE, Page(limit=100))
+        assert await shop.events(WebhookStatus.PENDING, Page(limit=1)) == [pending]
+        await shop.act()
+        assert await shop.credits(order.user_id) == (CREDITS, 0)
+
     async def test_an_event_of_another_amount_is_set_aside_and_can_be_tried_again(
         self, shop: Shop
     ) -> None:
@@ -651,7 +668,7 @@ class PaymentFlowContract:
             await shop.order(owner, coupon=code)
         shop.gateway.create_order = real  # type: ignore[method-assign]
         async with shop.uow.begin(owner.id) as tx:
-            (order,) = await tx.orders.page(limit=5, after=None, status=None)
+            (order,) = await tx.orders.page(OrderFilter(limit=5))
         assert order.status is OrderStatus.CANCELLED
         assert await redeemed(shop, code) == 0
 
@@ -737,7 +754,7 @@ class PaymentFlowContract:
             with pytest.raises(CouponNotUsable):
                 await shop.order(owner, coupon=code)
         async with shop.uow.begin(owner.id) as tx:
-            assert await tx.orders.page(limit=5, after=None, status=None) == []
+            assert await tx.orders.page(OrderFilter(limit=5)) == []
 
     # What is kept
 
@@ -751,10 +768,18 @@ class PaymentFlowContract:
             )
             done = await tx.payments.movements(MovementFilter(limit=10, status=PROCESSED))
             rest = await tx.payments.movements(MovementFilter(limit=10, after=refund.id))
+            today = day_of(payment.created_at)
+            of_today = Days(today, today)
+            at_all = await tx.payments.movements(MovementFilter(limit=10, days=of_today))
+            later = await tx.payments.movements(
+                MovementFilter(limit=10, days=Days(first=today + timedelta(days=1)))
+            )
         assert [movement.id for movement in both] == [refund.id, payment.id]
         assert [movement.id for movement in paid] == [payment.id]
         assert [movement.id for movement in done] == [refund.id]
         assert [movement.id for movement in rest] == [payment.id]
+        assert payment.id in {movement.id for movement in at_all}
+        assert payment.id not in {movement.id for movement in later}
         assert (both[0].payment_id, both[0].amount_paise, both[0].method) == (
             payment.id,
             500,
@@ -762,6 +787,30 @@ class PaymentFlowContract:
         )
         assert both[1].refunded_paise == 500
         assert {movement.description for movement in both} == {order.description}
+
+    async def test_orders_are_listed_by_state_and_days(self, shop: Shop) -> None:
+        owner = await keep_user(shop.uow)
+        paid, _ = await shop.paid(await shop.order(owner))
+        stranger, unpaid = await shop.order(), await shop.order(owner)
+        today = day_of(paid.created_at)
+        async with shop.uow.begin(paid.user_id) as tx:
+            listed = [
+                [order.id for order in await tx.orders.page(query)]
+                for query in (
+                    OrderFilter(limit=9),
+                    OrderFilter(limit=1),
+                    OrderFilter(limit=9, after=unpaid.id),
+                    OrderFilter(limit=9, status=OrderStatus.OPEN),
+                    OrderFilter(limit=9, days=Days(today, today)),
+                    OrderFilter(limit=9, days=Days(last=today - timedelta(days=1))),
+                )
+            ]
+        both = [unpaid.id, paid.id]
+        assert listed == [both, [unpaid.id], [paid.id], [unpaid.id], both, []]
+        everybodys = await shop.schedule.orders(OrderFilter(limit=3))
+        assert {order.id for order in everybodys} == {paid.id, stranger.id, unpaid.id}
+        theirs = await shop.schedule.orders(OrderFilter(limit=9), stranger.user_id)
+        assert [order.id for order in theirs] == [stranger.id]
 
     async def test_a_movement_of_a_subscription_names_it(self, shop: Shop) -> None:
         owner, subscription = await keep_user(shop.uow), new_id()

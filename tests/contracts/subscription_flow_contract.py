@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from application.billing.refund_desk import RefundOrder
+from application.ports.payments import OrderFilter
 from application.ports.persistence import EntryQuery
 from application.subscriptions.manage_subscription import Change, NewSubscription
 from domain.billing.ledger import AccountKind, EntryKind
@@ -326,7 +327,7 @@ class SubscriptionFlowContract:
 
     async def _order(self, office: Office, user: User) -> Order:
         async with office.uow.begin(user.id) as tx:
-            (order,) = await tx.orders.page(limit=2, after=None, status=None)
+            (order,) = await tx.orders.page(OrderFilter(limit=2))
         return order
 
     async def _refund(self, office: Office, payment: Payment, paise: int | None) -> None:

@@ -13,7 +13,7 @@ from application.ports.usage import (
     UsageGroup,
     UsageLine,
 )
-from domain.billing.days import day_of
+from domain.billing.days import Days, day_of
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.projects.project import Project
 from domain.shared.ids import ApiKeyId, ProjectId, RunId
@@ -67,6 +67,19 @@ class UsageContract:
         )
         await record(uow, step, uncharged)
         assert {line.step for line in await lines(uow, project)} == {step, uncharged}
+
+    async def test_a_step_is_settled_for_its_person_once_it_is_recorded(
+        self, uow: UnitOfWork
+    ) -> None:
+        step, stranger = make_step(await keep_project(uow)), await keep_user(uow)
+        async with uow.begin(step.user_id) as tx:
+            assert not await tx.usage.settled(step.run_id, step.step)
+        await record(uow, step)
+        async with uow.begin(step.user_id) as tx:
+            assert await tx.usage.settled(step.run_id, step.step)
+            assert not await tx.usage.settled(step.run_id, "srs")
+        async with uow.begin(stranger.id) as tx:
+            assert not await tx.usage.settled(step.run_id, step.step)
 
     async def test_a_step_is_recorded_once_whoever_comes_again(self, uow: UnitOfWork) -> None:
         project = await keep_project(uow)
@@ -175,10 +188,10 @@ class UsageContract:
         today = day_of((await lines(uow, one))[0].at)
         day = timedelta(days=1)
         for only, credits in (
-            (UsageFilter(first=today, last=today), 59),
-            (UsageFilter(first=today + day), 0),
-            (UsageFilter(last=today - day), 0),
-            (UsageFilter(last=today, project_id=two.id), 7),
+            (UsageFilter(days=Days(first=today, last=today)), 59),
+            (UsageFilter(days=Days(first=today + day)), 0),
+            (UsageFilter(days=Days(last=today - day)), 0),
+            (UsageFilter(days=Days(last=today), project_id=two.id), 7),
         ):
             async with uow.begin(owner.id) as tx:
                 assert (await tx.usage.total(only)).credits == credits

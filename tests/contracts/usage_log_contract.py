@@ -19,7 +19,7 @@ from application.ports.usage_log import (
     UsageStream,
     UsageStreamFull,
 )
-from domain.billing.days import INDIA, beginning_of, day_of
+from domain.billing.days import INDIA, Days, beginning_of, day_of
 from domain.keys.usage_log import LoggedRequest, Window, hour_of
 from domain.shared.ids import ApiKeyId, RunId, UserId
 from tests.contracts.samples import keep_project, new_id
@@ -119,8 +119,12 @@ class UsageLogContract:
         assert await found(RequestFilter(key_id=plain.key_id)) == {plain, limited}
         assert await found(RequestFilter(status=StatusClass.CLIENT_ERROR)) == {limited}
         assert await found(RequestFilter(route="POST /api/v1/projects")) == {posted}
-        assert await found(RequestFilter(first=today, last=today)) == {plain, limited, posted}
-        assert await found(RequestFilter(last=today - timedelta(days=1))) == {early}
+        assert await found(RequestFilter(days=Days(first=today, last=today))) == {
+            plain,
+            limited,
+            posted,
+        }
+        assert await found(RequestFilter(days=Days(last=today - timedelta(days=1)))) == {early}
 
     async def test_pages_follow_one_another_in_either_order(
         self, usage_log_writer: UsageLogWriter, uow: UnitOfWork
@@ -188,7 +192,7 @@ class UsageLogContract:
         assert await requests(key_id=first.key_id) == [2]
         assert await requests(status=StatusClass.CLIENT_ERROR) == [1]
         assert await requests(route="GET /nowhere") == []
-        assert await requests(last=day_of(NOW) - timedelta(days=1)) == []
+        assert await requests(days=Days(last=day_of(NOW) - timedelta(days=1))) == []
 
     async def test_tokens_and_credits_are_the_settlements(
         self, usage_log_writer: UsageLogWriter, uow: UnitOfWork

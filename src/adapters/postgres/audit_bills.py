@@ -28,6 +28,70 @@ BILLS: Sequence[Check] = (
         """,
     ),
     Check(
+        name="calls",
+        holds="what a settled step's calls cost is on the account of usage, or booked as late",
+        rows="SELECT count(*) FROM model_calls",
+        differences="""
+            SELECT concat_ws(' ', 'user', u.user_id, 'run', u.run_id, 'step', u.step) AS place,
+                   concat_ws('/', u.cost_nano_usd, u.house_nano_usd) AS kept,
+                   concat_ws('/', coalesce(c.person, 0), coalesce(c.house, 0)) AS summed
+            FROM usage u LEFT JOIN (
+                SELECT c.user_id, c.run_id, c.step,
+                       sum(c.cost_nano_usd) FILTER (WHERE c.borne_by = 'user' AND u.charged)
+                           AS person,
+                       sum(c.cost_nano_usd) FILTER (
+                           WHERE (c.borne_by = 'house' OR NOT u.charged) AND e.id IS NULL
+                       ) AS house
+                FROM model_calls c JOIN usage u USING (user_id, run_id, step)
+                LEFT JOIN journal e ON e.key = 'late:' || c.id AND e.user_id = c.user_id
+                GROUP BY c.user_id, c.run_id, c.step
+            ) c USING (user_id, run_id, step)
+            WHERE (u.cost_nano_usd, u.house_nano_usd)
+                  <> (coalesce(c.person, 0), coalesce(c.house, 0))
+        """,
+    ),
+    Check(
+        name="house",
+        holds="what the house bears of calls is on its accounts, each by its reason",
+        rows="SELECT count(*) FROM journal WHERE kind = 'house'",
+        differences="""
+            SELECT concat_ws(' ', 'user', user_id, 'run', run_id, 'step', step, account) AS place,
+                   coalesce(p.credits, 0) AS kept, coalesce(c.credits, 0) AS summed
+            FROM (
+                SELECT e.user_id, e.run_id, e.step, p.account, -sum(p.amount) AS credits
+                FROM journal e JOIN postings p ON p.entry_id = e.id
+                WHERE e.kind = 'house' AND p.account NOT IN ('revenue', 'house_excess')
+                GROUP BY e.user_id, e.run_id, e.step, p.account
+            ) p FULL JOIN (
+                SELECT user_id, run_id, step, account, sum(credits) AS credits
+                FROM (
+                    -- Rounded up once for what was settled together, and for each late one.
+                    SELECT user_id, run_id, step, account,
+                           div(sum(cost_nano_usd) * paise_per_usd + 999999999, 1000000000)
+                               AS credits
+                    FROM (
+                        SELECT c.user_id, c.run_id, c.step, c.cost_nano_usd, u.paise_per_usd,
+                               CASE
+                                   WHEN c.purpose = 'review' THEN 'house_review'
+                                   WHEN c.purpose = 'repair' THEN 'house_repair'
+                                   WHEN c.borne_by = 'user' THEN 'house_cost'
+                                   WHEN c.state = 'failed' AND c.failure <> 'cancelled'
+                                       THEN 'house_cost'
+                                   ELSE 'house_crash'
+                               END AS account,
+                               CASE WHEN e.id IS NOT NULL THEN c.id END AS late
+                        FROM model_calls c JOIN usage u USING (user_id, run_id, step)
+                        LEFT JOIN journal e ON e.key = 'late:' || c.id AND e.user_id = c.user_id
+                        WHERE c.borne_by = 'house' OR NOT u.charged
+                    ) borne
+                    GROUP BY user_id, run_id, step, account, late, paise_per_usd
+                ) rounded
+                GROUP BY user_id, run_id, step, account
+            ) c USING (user_id, run_id, step, account)
+            WHERE coalesce(p.credits, 0) <> coalesce(c.credits, 0)
+        """,
+    ),
+    Check(
         name="keys",
         holds="what an API key used and holds is that of its runs",
         rows="SELECT count(*) FROM api_keys",

@@ -46,19 +46,26 @@ class PostgresModelCalls:
             )
         )
 
-    async def conclude(self, call: ModelCall) -> None:
-        await self._connection.execute(
-            update(model_calls)
+    async def conclude(self, call: ModelCall) -> bool:
+        # Locked before it is changed, so that the state it was in is told.
+        before = (
+            select(model_calls.c.id, model_calls.c.state)
             .where(
                 model_calls.c.id == call.id,
                 model_calls.c.state.in_((CallState.INTENT, CallState.LOST)),
                 self._mine,
             )
+            .with_for_update()
+            .cte("before")
+        )
+        was = await self._connection.scalar(
+            update(model_calls)
+            .where(model_calls.c.id == before.c.id)
             .values(
                 state=call.state,
                 # An answer that comes after its call was given up for lost is on the house.
                 borne_by=case(
-                    (model_calls.c.state == CallState.LOST, BorneBy.HOUSE.value),
+                    (before.c.state == CallState.LOST, BorneBy.HOUSE.value),
                     else_=call.borne_by.value,
                 ),
                 model=call.model,
@@ -75,7 +82,9 @@ class PostgresModelCalls:
                 provider_request_id=call.provider_request_id,
                 concluded_at=func.now(),
             )
+            .returning(before.c.state)
         )
+        return was == CallState.LOST and call.state is not CallState.LOST
 
     async def give_up(self, run_id: RunId, step: str, request_hash: str | None = None) -> None:
         given_up = (

@@ -29,6 +29,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.engine import with_retries
+from adapters.postgres.spans import within
 from adapters.postgres.tables import balances, holds, journal, lots, postings
 from application.ports.persistence import BookedEntry, EntryQuery
 from domain.billing.account import Account, spend_order
@@ -39,6 +40,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     JournalEntry,
     Lot,
     LotKind,
@@ -117,6 +119,16 @@ class PostgresLedger:
         await self._write(wanted.user_id, account.reserve(wanted), hold=wanted)
         return True
 
+    async def lock(self) -> None:
+        await self._locked(self._user_id)
+
+    async def bear(self, cost: HouseCost) -> bool:
+        account = await self._free_of(cost.user_id, cost.key)
+        if account is None:
+            return False
+        await self._write(cost.user_id, [account.bear(cost)])
+        return True
+
     async def settle(self, settled: Settlement) -> int:
         balance, made = await self._locked(settled.user_id)
         rows = await self._read(
@@ -174,7 +186,9 @@ class PostgresLedger:
         return Balance(available=free, reserved=rows[0].reserved, owed=rows[0].owed), lots
 
     async def entries(self, query: EntryQuery) -> Sequence[BookedEntry]:
-        page = select(journal).where(journal.c.user_id == self._user_id)
+        page = select(journal).where(
+            journal.c.user_id == self._user_id, *within(journal.c.at, query.days)
+        )
         if query.before is not None:
             page = page.where(journal.c.id < query.before)
         if query.kind is not None:

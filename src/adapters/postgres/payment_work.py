@@ -4,22 +4,37 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.audit_log import written
 from adapters.postgres.constraints import violated
 from adapters.postgres.engine import with_retries
-from adapters.postgres.payments import movement_of, movements_of
-from adapters.postgres.tables import gateway_events, orders, transactions
+from adapters.postgres.payments import movement_of, movements_of, order_of, orders_of
+from adapters.postgres.tables import audit_log, gateway_events, orders, transactions
 from application.ports.payments import (
     Movement,
     MovementFilter,
+    OrderFilter,
     Owned,
     Webhook,
     WebhookStatus,
 )
+from domain.audit.act import Act
+from domain.audit.origin import Origin
+from domain.billing.orders import Order
 from domain.billing.payments import TransactionKind
 from domain.shared.ids import TransactionId, UserId
 
@@ -109,8 +124,8 @@ class PostgresWebhookWork(_Dispatching):
         rows = await self._all(query.order_by(gateway_events.c.id.desc()).limit(limit))
         return [_webhook(row) for row in rows]
 
-    async def try_again(self, webhook_id: UUID) -> bool:
-        rows = await self._all(
+    async def try_again(self, webhook_id: UUID, *, by: UserId, origin: Origin, act: Act) -> bool:
+        again = (
             update(gateway_events)
             .where(
                 gateway_events.c.id == webhook_id,
@@ -118,8 +133,30 @@ class PostgresWebhookWork(_Dispatching):
             )
             .values(status=WebhookStatus.PENDING, attempts=0, due_at=func.now(), processed_at=None)
             .returning(gateway_events.c.id)
+            .cte("again")
+        )
+        told = written(by, origin, act)
+        values = [literal(value, audit_log.c[name].type) for name, value in told.items()]
+        # One statement: what is done is told, or neither is there.
+        rows = await self._all(
+            insert(audit_log)
+            .from_select(list(told), select(*values).select_from(again), include_defaults=False)
+            .returning(audit_log.c.id)
         )
         return bool(rows)
+
+    async def forget(self, keep_seconds: float, limit: int) -> int:
+        old = (
+            select(gateway_events.c.id)
+            .where(
+                gateway_events.c.status == WebhookStatus.DONE,
+                gateway_events.c.processed_at < func.now() - _seconds(keep_seconds),
+            )
+            .order_by(gateway_events.c.id)
+            .limit(limit)
+        )
+        deleted = delete(gateway_events).where(gateway_events.c.id.in_(old))
+        return len(await self._all(deleted.returning(gateway_events.c.id)))
 
     async def _end(self, webhook_id: UUID, status: WebhookStatus, error: str) -> None:
         await self._all(
@@ -151,6 +188,12 @@ class PostgresPaymentSchedule(_Dispatching):
 
     async def owner_of(self, transaction_id: TransactionId) -> Owned | None:
         return await self._owner(transactions, transactions.c.id == transaction_id)
+
+    async def orders(self, query: OrderFilter, user_id: UserId | None = None) -> Sequence[Order]:
+        found = orders_of(query)
+        if user_id is not None:
+            found = found.where(orders.c.user_id == user_id)
+        return [order_of(row) for row in await self._all(found)]
 
     async def movements(
         self, query: MovementFilter, user_id: UserId | None = None

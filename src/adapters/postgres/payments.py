@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.spans import within
 from adapters.postgres.tables import disputes, orders, transactions
 from application.ports.payment_gateway import DisputeStatus, GatewayDispute
-from application.ports.payments import REFUND_LOOK_SECONDS, Movement, MovementFilter
+from application.ports.payments import REFUND_LOOK_SECONDS, Movement, MovementFilter, OrderFilter
 from domain.billing.orders import Order, OrderPurpose, OrderStatus
 from domain.billing.payments import Mandate, Payment, Refund, TransactionKind, TransactionStatus
 from domain.shared.ids import CouponId, OrderId, TransactionId, UserId
@@ -63,16 +63,9 @@ class PostgresOrders:
             select(orders).where(orders.c.gateway_order_id == gateway_order_id, self._mine)
         )
 
-    async def page(
-        self, *, limit: int, after: UUID | None, status: OrderStatus | None
-    ) -> Sequence[Order]:
-        query = select(orders).where(self._mine)
-        if after is not None:
-            query = query.where(orders.c.id < after)
-        if status is not None:
-            query = query.where(orders.c.status == status)
-        rows = await self._connection.execute(query.order_by(orders.c.id.desc()).limit(limit))
-        return [_order(row) for row in rows]
+    async def page(self, query: OrderFilter) -> Sequence[Order]:
+        rows = await self._connection.execute(orders_of(query).where(self._mine))
+        return [order_of(row) for row in rows]
 
     async def save(self, order: Order) -> None:
         await self._connection.execute(
@@ -94,7 +87,7 @@ class PostgresOrders:
 
     async def _one(self, query: Any) -> Order | None:
         row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else _order(row)
+        return None if row is None else order_of(row)
 
 
 class PostgresPayments:
@@ -254,10 +247,22 @@ class PostgresPayments:
         )
 
 
+def orders_of(query: OrderFilter) -> Any:
+    """The rows of a page of orders, whoever's they are."""
+    found = select(orders).where(*within(orders.c.created_at, query.days))
+    if query.after is not None:
+        found = found.where(orders.c.id < query.after)
+    if query.status is not None:
+        found = found.where(orders.c.status == query.status)
+    return found.order_by(orders.c.id.desc()).limit(query.limit)
+
+
 def movements_of(query: MovementFilter) -> Any:
     """The rows of a page of movements, whoever's they are."""
-    found = select(transactions, orders.c.purpose, orders.c.description).join(
-        orders, orders.c.id == transactions.c.order_id
+    found = (
+        select(transactions, orders.c.purpose, orders.c.description)
+        .join(orders, orders.c.id == transactions.c.order_id)
+        .where(*within(transactions.c.created_at, query.days))
     )
     if query.after is not None:
         found = found.where(transactions.c.id < query.after)
@@ -295,7 +300,8 @@ def movement_of(row: Row[Any]) -> Movement:
     )
 
 
-def _order(row: Row[Any]) -> Order:
+def order_of(row: Row[Any]) -> Order:
+    """The order in a row of :func:`orders_of`."""
     return Order(
         id=OrderId(row.id),
         user_id=UserId(row.user_id),

@@ -1,7 +1,7 @@
 """The account of usage: one row a settled step, and sums over them."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, timedelta
+from datetime import UTC, date
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.spans import within
 from adapters.postgres.tables import api_keys, projects, usage
 from application.ports.usage import (
     ExportPosition,
@@ -32,7 +33,7 @@ from application.ports.usage import (
     UsageLine,
     UsageSum,
 )
-from domain.billing.days import INDIA, beginning_of
+from domain.billing.days import INDIA
 from domain.billing.usage import TokenUsage
 from domain.shared.ids import ApiKeyId, ProjectId, RunId, UserId
 
@@ -77,6 +78,10 @@ class PostgresUsage:
             )
             .on_conflict_do_nothing(constraint="usage_pkey")
         )
+
+    async def settled(self, run_id: RunId, step: str) -> bool:
+        one = select(usage.c.run_id).where(self._mine, usage.c.run_id == run_id)
+        return await self._connection.scalar(one.where(usage.c.step == step)) is not None
 
     async def sums(
         self, by: UsageGroup, only: UsageFilter, *, after: str | None, limit: int
@@ -138,11 +143,7 @@ def _titled(groups: Subquery, named: Table, title: Column[str]) -> Select[Any]:
 
 
 def _within(only: UsageFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if only.first is not None:
-        conditions.append(usage.c.at >= beginning_of(only.first))
-    if only.last is not None:
-        conditions.append(usage.c.at < beginning_of(only.last + timedelta(days=1)))
+    conditions = within(usage.c.at, only.days)
     if only.project_id is not None:
         conditions.append(usage.c.project_id == only.project_id)
     return conditions

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.engine import is_unavailable
+from adapters.postgres.spans import within
 from adapters.postgres.tables import usage, usage_hours, usage_logs
 from application.ports.persistence import DatabaseUnavailable
 from application.ports.usage_log import (
@@ -36,7 +37,7 @@ from application.ports.usage_log import (
     SumSpan,
     UnkeepableRows,
 )
-from domain.billing.days import INDIA, beginning_of
+from domain.billing.days import INDIA
 from domain.keys.usage_log import LoggedRequest
 from domain.shared.ids import ApiKeyId, RunId, UserId
 
@@ -208,7 +209,7 @@ class PostgresUsageLog:
                     usage.c.api_key_id.is_not(None)
                     if only.key_id is None
                     else usage.c.api_key_id == only.key_id,
-                    *_within(usage.c.at, only),
+                    *within(usage.c.at, only.days),
                     *_before(usage.c.at, before),
                 )
             )
@@ -263,17 +264,8 @@ def _before(moment: ColumnElement[Any], before: datetime | None) -> list[ColumnE
     return [] if before is None else [moment < before]
 
 
-def _within(moment: ColumnElement[Any], only: RequestFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if only.first is not None:
-        conditions.append(moment >= beginning_of(only.first))
-    if only.last is not None:
-        conditions.append(moment < beginning_of(only.last + timedelta(days=1)))
-    return conditions
-
-
 def _of_log(only: RequestFilter) -> list[ColumnElement[bool]]:
-    conditions = _within(usage_logs.c.at, only)
+    conditions = within(usage_logs.c.at, only.days)
     if only.key_id is not None:
         conditions.append(usage_logs.c.api_key_id == only.key_id)
     if only.status is not None:
@@ -285,7 +277,7 @@ def _of_log(only: RequestFilter) -> list[ColumnElement[bool]]:
 
 
 def _of_hours(only: RequestFilter) -> list[ColumnElement[bool]]:
-    conditions = _within(usage_hours.c.hour, only)
+    conditions = within(usage_hours.c.hour, only.days)
     if only.key_id is not None:
         conditions.append(usage_hours.c.api_key_id == only.key_id)
     if only.status is not None:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from application.billing.show_usage import check_days
 from application.ports.persistence import UnitOfWork
 from application.ports.usage import ExportPosition, UsageFilter, UsageLine
 from domain.shared.ids import UserId
@@ -33,7 +32,6 @@ class ExportUsage:
         Raises:
             InvalidValue: the days are the wrong way round.
         """
-        check_days(only)
         first = await self._read(user_id, only, None)
         return self._onward(user_id, only, first)
 

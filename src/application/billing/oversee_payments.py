@@ -11,6 +11,7 @@ from application.ports.idempotency import Completion
 from application.ports.payments import (
     Movement,
     MovementFilter,
+    OrderFilter,
     PaymentSchedule,
     Webhook,
     WebhookStatus,
@@ -20,7 +21,7 @@ from application.ports.persistence import Page, UnitOfWork
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon, normalised_code
-from domain.billing.orders import OrderPurpose
+from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Refund
 from domain.shared.errors import Conflict, InvalidValue, NotFound
 from domain.shared.ids import CouponId, TransactionId, UserId
@@ -37,6 +38,17 @@ class OverseeMovements:
     async def __call__(self, query: MovementFilter, user_id: UserId | None) -> Sequence[Movement]:
         """The page's movements, newest first."""
         return await self.schedule.movements(query, user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OverseeOrders:
+    """Lists everybody's orders, or one person's."""
+
+    schedule: PaymentSchedule
+
+    async def __call__(self, query: OrderFilter, user_id: UserId | None) -> Sequence[Order]:
+        """The page's orders, newest first."""
+        return await self.schedule.orders(query, user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +121,6 @@ class OverseeWebhooks:
     """Lists the gateway's events, and has one that was set aside acted on again."""
 
     work: WebhookWork
-    uow: UnitOfWork
 
     async def __call__(self, status: WebhookStatus, page: Page) -> Sequence[Webhook]:
         """The page's events, newest first."""
@@ -121,11 +132,9 @@ class OverseeWebhooks:
         Raises:
             Conflict: there is no such event, or it was not set aside.
         """
-        if not await self.work.try_again(webhook_id):
+        act = acted(AuditAction.GATEWAY_EVENT_RETRIED, webhook_id)
+        if not await self.work.try_again(webhook_id, by=operator, origin=origin, act=act):
             raise Conflict("Only an event that was set aside can be tried again.")
-        # The event is the dispatcher's and the record the operator's: two transactions.
-        async with self.uow.begin(operator) as tx:
-            await tx.audit.record(origin, acted(AuditAction.GATEWAY_EVENT_RETRIED, webhook_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.ports.payment_gateway import Checkout, PaymentGateway
-from application.ports.payments import Movement, MovementFilter
-from application.ports.persistence import Page, UnitOfWork
-from domain.billing.orders import Order, OrderStatus
+from application.ports.payments import Movement, MovementFilter, OrderFilter
+from application.ports.persistence import UnitOfWork
+from domain.billing.orders import Order
 from domain.billing.payments import Payment
 from domain.shared.errors import NotFound
 from domain.shared.ids import OrderId, UserId
@@ -18,12 +18,10 @@ class ListOrders:
 
     uow: UnitOfWork
 
-    async def __call__(
-        self, user_id: UserId, page: Page, status: OrderStatus | None
-    ) -> Sequence[Order]:
+    async def __call__(self, user_id: UserId, query: OrderFilter) -> Sequence[Order]:
         """The page's orders."""
         async with self.uow.begin(user_id) as tx:
-            return await tx.orders.page(limit=page.limit, after=page.after, status=status)
+            return await tx.orders.page(query)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -40,6 +41,12 @@ MAX_ATTEMPTS = 11
 """How often an event may break whoever takes it up, over about half an hour."""
 
 _LONGEST_WAIT_SECONDS = 600.0
+
+KEEP = timedelta(days=180)
+"""How long an event can be looked into after it was acted on. A repeat that comes after that
+changes nothing: what it would book goes by the payment's id."""
+
+FORGET_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +162,18 @@ class ProcessWebhooks:
 def _wait(attempts: int) -> float:
     """Seconds until the next try: doubled each time, ten minutes at most."""
     return min(2.0 ** min(attempts, 20), _LONGEST_WAIT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetGatewayEvents:
+    """Deletes a batch of events past their time. What was set aside stays."""
+
+    work: WebhookWork
+
+    async def __call__(self) -> int:
+        """Delete some; how many.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer; look again later.
+        """
+        return await self.work.forget(KEEP.total_seconds(), FORGET_BATCH)

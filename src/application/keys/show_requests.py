@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from application.billing.show_usage import check_days
 from application.keys.owned_key import owned_key
 from application.ports.clock import Clock
 from application.ports.persistence import UnitOfWork
-from application.ports.usage import UsageFilter
 from application.ports.usage_log import (
     KeptRequest,
     LiveCounts,
@@ -126,6 +124,5 @@ class ShowKeyUsage:
 
 
 def _check(only: RequestFilter) -> None:
-    check_days(UsageFilter(first=only.first, last=only.last))
     if only.route is not None and "\0" in only.route:
         raise InvalidValue("route", "Give a route as a request's 'route' shows it.")

@@ -8,7 +8,10 @@ from typing import Protocol
 from uuid import UUID
 
 from application.ports.payment_gateway import GatewayDispute
+from domain.audit.act import Act
+from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon
+from domain.billing.days import ALWAYS, Days
 from domain.billing.orders import Order, OrderPurpose, OrderStatus
 from domain.billing.payments import Payment, Refund, TransactionKind, TransactionStatus
 from domain.shared.ids import CouponId, OrderId, TransactionId, UserId
@@ -55,6 +58,17 @@ class MovementFilter:
     kind: TransactionKind | None = None
     status: TransactionStatus | None = None
     order_id: OrderId | None = None
+    days: Days = ALWAYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """Which orders, by the day they were made; None is every one. ``after`` is exclusive."""
+
+    limit: int
+    after: UUID | None = None
+    status: OrderStatus | None = None
+    days: Days = ALWAYS
 
 
 class OrderRepository(Protocol):
@@ -72,10 +86,8 @@ class OrderRepository(Protocol):
         """The order that the gateway knows under that id, or None."""
         ...
 
-    async def page(
-        self, *, limit: int, after: UUID | None, status: OrderStatus | None
-    ) -> Sequence[Order]:
-        """Orders, newest first."""
+    async def page(self, query: OrderFilter) -> Sequence[Order]:
+        """The person's orders, newest first."""
         ...
 
     async def save(self, order: Order) -> None:
@@ -228,8 +240,15 @@ class WebhookWork(Protocol):
         """Events of a status, newest first."""
         ...
 
-    async def try_again(self, webhook_id: UUID) -> bool:
-        """Make one that was set aside due at once; False when there is no such one."""
+    async def try_again(self, webhook_id: UUID, *, by: UserId, origin: Origin, act: Act) -> bool:
+        """Make one that was set aside due at once; False when there is no such one.
+
+        The act is written into the record of who did it, in the same transaction.
+        """
+        ...
+
+    async def forget(self, keep_seconds: float, limit: int) -> int:
+        """Delete some that were acted on longer ago than that; how many."""
         ...
 
 
@@ -262,6 +281,10 @@ class PaymentSchedule(Protocol):
 
     async def owner_of(self, transaction_id: TransactionId) -> Owned | None:
         """Whose transaction that is."""
+        ...
+
+    async def orders(self, query: OrderFilter, user_id: UserId | None = None) -> Sequence[Order]:
+        """Everybody's orders, or one person's, newest first: for operators."""
         ...
 
     async def movements(

@@ -37,6 +37,7 @@ from application.ports.usage import UsageRecords
 from application.ports.usage_log import UsageLog
 from application.ports.webhooks import Webhooks
 from domain.agents.pipelines import DocumentType
+from domain.billing.days import ALWAYS, Days
 from domain.billing.ledger import (
     AccountKind,
     Balance,
@@ -44,6 +45,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     Lot,
     Reservation,
     Settlement,
@@ -130,8 +132,22 @@ class UserRepository(Protocol):
         """
         ...
 
+    async def keep_an_admin(self, user_id: UserId) -> None:
+        """Have everybody else who takes an admin away wait until the commit.
+
+        Call it before anything else is locked.
+
+        Raises:
+            LastAdmin: without that person no active admin would be left.
+        """
+        ...
+
     async def erase(self, user_id: UserId) -> None:
-        """Switch the transaction's own person off, and forget name, address and password."""
+        """Switch the transaction's own person off, and forget name, address and password.
+
+        Raises:
+            LastAdmin: without that person no active admin would be left.
+        """
         ...
 
     async def set_standing(
@@ -142,6 +158,7 @@ class UserRepository(Protocol):
         Raises:
             OwnStanding: ``by`` is the same person.
             PermissionDenied: ``by`` is no active admin. Of two who demote one another, one is.
+            LastAdmin: no active admin would be left.
             NotFound: there is no such person.
         """
         ...
@@ -364,11 +381,11 @@ class ModelCallRepository(Protocol):
         """Record an intent."""
         ...
 
-    async def conclude(self, call: ModelCall) -> None:
+    async def conclude(self, call: ModelCall) -> bool:
         """Record what came of an intent, or of a lost one whose answer came late after all.
 
-        Such a late answer is on the house, whatever ``borne_by`` says. A call that replied
-        or failed is never changed again.
+        Such a late answer is on the house, whatever ``borne_by`` says; True tells that this
+        is one. A call that replied or failed is never changed again.
         """
         ...
 
@@ -410,12 +427,13 @@ class ModelCallRepository(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryQuery:
-    """Which entries: of those with numbers below ``before``, the newest, of a kind or a run."""
+    """Which entries: the newest with numbers below ``before``, of a kind, a run or some days."""
 
     limit: int
     before: int | None = None
     kind: EntryKind | None = None
     run_id: RunId | None = None
+    days: Days = ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -480,6 +498,20 @@ class Ledger(Protocol):
         """
         ...
 
+    async def lock(self) -> None:
+        """Keep everybody else from the person's account until the commit.
+
+        What is read by statements after this one is what the account's last change left.
+        """
+        ...
+
+    async def bear(self, cost: HouseCost) -> bool:
+        """Book what the house bears of a settled step, once: False when its key was before.
+
+        Holds and balance are left as they are.
+        """
+        ...
+
     async def settle(self, settled: Settlement) -> int:
         """End a step's hold, and note on its run what it was charged; returns that.
 
@@ -518,6 +550,11 @@ class Ledger(Protocol):
 
 class Transaction(Protocol):
     """One database transaction and the repositories that speak through it."""
+
+    def speaking_for(self, user_id: UserId) -> AbstractAsyncContextManager["Transaction"]:
+        """The same transaction as somebody else, within the block: for what two people's rows say
+        together. What it does is kept or undone with the rest."""
+        ...
 
     @property
     def users(self) -> UserRepository: ...

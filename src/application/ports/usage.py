@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from domain.billing.days import ALWAYS, Days
 from domain.billing.usage import TokenUsage
 from domain.shared.ids import ApiKeyId, ProjectId, RunId, UserId
 
@@ -53,13 +54,9 @@ class UsageGroup(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageFilter:
-    """Which settlements: of these days, both inclusive, and of this project.
+    """Which settlements: of these days, and of this project, or of every one."""
 
-    Days are India's (``domain.billing.days``). None is no bound.
-    """
-
-    first: date | None = None
-    last: date | None = None
+    days: Days = ALWAYS
     project_id: ProjectId | None = None
 
 
@@ -91,6 +88,10 @@ class UsageRecords(Protocol):
 
     async def record(self, step: SettledStep) -> None:
         """Keep a settled step, in its settling transaction; nothing, when it is there."""
+        ...
+
+    async def settled(self, run_id: RunId, step: str) -> bool:
+        """Whether the run's step was settled."""
         ...
 
     async def sums(

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from domain.billing.days import ALWAYS, Days
 from domain.keys.usage_log import LoggedRequest, Window
 from domain.shared.ids import ApiKeyId
 
@@ -135,10 +136,9 @@ class StatusClass(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFilter:
-    """Which requests: of these days, both inclusive and India's; None is no bound."""
+    """Which requests; None is every one."""
 
-    first: date | None = None
-    last: date | None = None
+    days: Days = ALWAYS
     key_id: ApiKeyId | None = None
     status: StatusClass | None = None
     route: str | None = None

@@ -48,6 +48,7 @@ from application.runs.failures import RetryLater, StepFailed
 from application.runs.headroom import Headroom
 from application.runs.mending_budget import MendingBudget
 from application.runs.retry_policy import PARK_ABOVE_SECONDS, next_delay
+from application.runs.settlement import record_calls
 from domain.agents.artifacts import Reply
 from domain.agents.findings import Finding, error
 from domain.billing.ledger import CapReached, InsufficientCredits, Reservation
@@ -326,7 +327,7 @@ class StepCalls:
     async def _conclude(self, concluded: ModelCall) -> None:
         try:
             async with self.uow.begin(self.run.user_id) as tx:
-                await tx.calls.conclude(concluded)
+                await record_calls(tx, [concluded], self.rate)
         except asyncio.CancelledError:
             # What came of the call is known. Recording it twice changes nothing.
             self.cut.append(concluded)

@@ -40,7 +40,7 @@ from application.runs.local_gate import LocalProviderGate
 from application.runs.mending_budget import MendingBudget
 from application.runs.model_calls import StepCalls
 from application.runs.publishing import Published, Publisher
-from application.runs.settlement import settle_step
+from application.runs.settlement import record_calls, settle_step
 from application.runs.step_work import StepResult, StepWork
 from application.runs.tell_of_run import tell_of_run
 from application.runs.verify_codebase import verify_codebase
@@ -200,8 +200,7 @@ class RunGraph:
         async with self.tools.uow.begin(self.run.user_id) as tx:
             run = await tx.runs.lock(self.run.id, self.claim.fence)
             tasks = {task.step: task for task in await tx.tasks.of_run(run.id)}
-            for call in self._cut:
-                await tx.calls.conclude(call)
+            await record_calls(tx, self._cut, rate)
             begun = {name for name, task in tasks.items() if task.status is AgentTaskStatus.RUNNING}
             for step in sorted(begun | set(await tx.ledger.held_steps(run.id))):
                 task = tasks.get(step)
@@ -259,13 +258,14 @@ class RunGraph:
             return
         cut, self._cut = self._cut, []
         try:
+            rate = await self._rate()
             for call in cut:
                 if call.state is CallState.FAILED:
                     call = replace(call, borne_by=BorneBy.HOUSE)
                 # One at a time: not holding the run, this may meet its next worker, who locks
                 # several calls, in whatever order.
                 async with self.tools.uow.begin(self.run.user_id) as tx:
-                    await tx.calls.conclude(call)
+                    await record_calls(tx, [call], rate)
         except DatabaseUnavailable as reason:
             # They stay intents, which the next claim gives up for lost.
             log.warning("cut calls not recorded", calls=len(cut), reason=str(reason))

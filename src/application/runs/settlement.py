@@ -1,12 +1,17 @@
-"""The end of a step's account, in the step's own commit."""
+"""The end of a step's account, in the step's own commit, and what comes after it.
+
+An account's lock is taken before the journal is read, by whoever settles a step and by
+whoever records an answer that was given up for lost. So such an answer is either there when
+its step is settled, and counted, or finds it settled, and is booked by itself.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from application.ports.persistence import CUT_OFF, BorneBy, CallState, ModelCall, Transaction
 from application.ports.usage import SettledStep
-from domain.billing.ledger import AccountKind, Settlement
+from domain.billing.ledger import AccountKind, HouseCost, Settlement
 from domain.billing.usage import TokenUsage
 from domain.projects.run import Run
 from domain.shared.ids import AgentTaskId
@@ -33,6 +38,7 @@ async def settle_step(
     account and the credits charged. A test run is charged nothing, whatever it came to: its
     row says so.
     """
+    await tx.ledger.lock()
     await tx.calls.give_up(run.id, step)
     calls = await tx.calls.of_step(run.id, step)
     charged = charged and not run.test
@@ -68,6 +74,32 @@ async def settle_step(
         )
     )
     return account, credits
+
+
+async def record_calls(tx: Transaction, calls: Sequence[ModelCall], rate: ExchangeRate) -> None:
+    """Journal what came of calls; book what comes after its step's account, once, by key.
+
+    Before the settling of their steps where one transaction does both. The account's lock
+    comes after the calls' rows: who settles waits for the rows of open calls alone, and who
+    has one of those asks for no account.
+    """
+    late = [call for call in calls if await tx.calls.conclude(call)]
+    if not late:
+        return
+    await tx.ledger.lock()
+    for call in late:
+        credits = rate.credits_for(call.cost_nano_usd)
+        if credits and await tx.usage.settled(call.run_id, call.step):
+            await tx.ledger.bear(
+                HouseCost(
+                    user_id=call.user_id,
+                    key=f"late:{call.id}",
+                    run_id=call.run_id,
+                    step=call.step,
+                    account=_reason(replace(call, borne_by=BorneBy.HOUSE)),
+                    credits=credits,
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

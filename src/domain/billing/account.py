@@ -16,6 +16,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     InsufficientCredits,
     JournalEntry,
     Lot,
@@ -184,6 +185,16 @@ class Account:
         )
         return entries, charged
 
+    def bear(self, cost: HouseCost) -> JournalEntry:
+        """Book a cost of the house's that came to light after its step's settlement."""
+        return self._entry(
+            cost.key,
+            EntryKind.HOUSE,
+            Posting(account=cost.account, amount=-cost.credits),
+            Posting(account=AccountKind.REVENUE, amount=cost.credits),
+            of=cost,
+        )
+
     def expire(self) -> tuple[JournalEntry, ...]:
         """Let lapse what is free of the lots whose time is over. What is held stays."""
         return tuple(
@@ -207,7 +218,7 @@ class Account:
         key: str,
         kind: EntryKind,
         *postings: Posting,
-        of: Reservation | Settlement | None = None,
+        of: Reservation | Settlement | HouseCost | None = None,
     ) -> JournalEntry:
         """An entry of the postings that move anything."""
         return JournalEntry(

@@ -267,6 +267,28 @@ class Settlement:
         return tuple(f"{self.key}:{kind.value}" for kind in kinds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseCost:
+    """What the house bears of a step that was settled before, booked once by ``key``.
+
+    Raises:
+        ValueError: it is not a positive number of credits, or the account is not of what the
+            house bears.
+    """
+
+    user_id: UserId
+    key: str
+    run_id: RunId
+    step: str
+    account: AccountKind
+    credits: int
+
+    def __post_init__(self) -> None:
+        _positive(self.credits)
+        if self.account not in HOUSE_BORNE:
+            raise ValueError("only the house's own accounts bear its costs")
+
+
 def _positive(credits: int) -> None:
     if credits <= 0:
         raise ValueError("an entry moves a positive number of credits")

@@ -24,7 +24,7 @@ RETENTION_SECONDS = 600.0
 and the look is at a large table."""
 
 PREPARE_SECONDS = 3_600.0
-"""How often it is looked for months of the usage log to make or drop."""
+"""How often it is looked for months of the usage log to make or drop, and for old events."""
 
 SESSIONS_SECONDS = 600.0
 """How often it is looked for sessions that have been over for a month."""
@@ -50,6 +50,9 @@ async def _dispatch(settings: Settings) -> None:
             "expired idempotency keys deleted": container.delete_expired_keys(),
             "credits lapsed": container.expire_credits(),
             "gateway events acted on": container.process_webhooks(),
+            "old gateway events deleted": _seldom(
+                container.forget_gateway_events(), PREPARE_SECONDS
+            ),
             "orders reconciled": container.reconcile_orders(),
             "refunds reconciled": container.reconcile_refunds(),
             "subscriptions advanced": container.advance_subscriptions(),

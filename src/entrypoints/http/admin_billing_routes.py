@@ -1,5 +1,6 @@
 """What operators see of everybody's money, and may do about it."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -12,17 +13,19 @@ from application.billing.oversee_payments import (
     ManageCoupons,
     NewCoupon,
     OverseeMovements,
+    OverseeOrders,
     OverseeWebhooks,
     RefundAnyPayment,
 )
 from application.ports.payments import WebhookStatus
 from application.ports.security import Principal
 from domain.audit.origin import Origin
+from domain.billing.orders import OrderStatus
 from domain.billing.payments import TransactionKind, TransactionStatus
 from domain.identity.user import Permission
 from domain.shared.ids import CouponId, TransactionId, UserId
 from entrypoints.http.access import requires
-from entrypoints.http.billing_routes import Cursor, Limit, movements_asked
+from entrypoints.http.billing_routes import movements_asked, orders_asked
 from entrypoints.http.billing_schemas import (
     CouponPageView,
     CouponRequest,
@@ -31,13 +34,17 @@ from entrypoints.http.billing_schemas import (
     EventKeptView,
     GatewayEventPageView,
     GatewayEventView,
+    OrderView,
+    OverseenOrderPageView,
+    OverseenOrderView,
     OverseenTransactionPageView,
     OverseenTransactionView,
     RefundRequestBody,
     RefundView,
     TransactionView,
 )
-from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
+from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
+from entrypoints.http.days import Since, Until, days_asked
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.routing import get, patch, post
 
@@ -50,6 +57,27 @@ class AdminBillingController(Controller):
     path = "/admin"
     tags = ("Operation",)
 
+    @get("/orders", guards=_OPERATOR, summary="List everybody's orders")
+    async def orders(
+        self,
+        oversee_orders: NamedDependency[OverseeOrders],
+        user_id: Annotated[UUID | None, QueryParameter(description="Of one person.")] = None,
+        status: Annotated[OrderStatus | None, QueryParameter(description="Their state.")] = None,
+        since: Since = "",
+        until: Until = "",
+        cursor: Cursor = "",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> OverseenOrderPageView:
+        """Orders, newest first, whoever made them; of some days, by when they were made."""
+        found = await oversee_orders(
+            orders_asked(status, days_asked(since, until), cursor, limit),
+            None if user_id is None else UserId(user_id),
+        )
+        return OverseenOrderPageView(
+            items=[OverseenOrderView(each.user_id, OrderView.of(each)) for each in found[:limit]],
+            next_cursor=cursor_after([each.id for each in found], limit),
+        )
+
     @get("/transactions", guards=_OPERATOR, summary="List everybody's transactions")
     async def transactions(
         self,
@@ -60,12 +88,15 @@ class AdminBillingController(Controller):
             TransactionStatus | None, QueryParameter(description="Their state.")
         ] = None,
         order_id: Annotated[UUID | None, QueryParameter(description="Of one order.")] = None,
+        since: Since = "",
+        until: Until = "",
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> OverseenTransactionPageView:
         """Payments, refunds and chargebacks, newest first, whoever they are of."""
+        asked = movements_asked(kind, status, order_id, cursor, limit)
         found = await oversee_movements(
-            movements_asked(kind, status, order_id, cursor, limit),
+            replace(asked, days=days_asked(since, until)),
             None if user_id is None else UserId(user_id),
         )
         return OverseenTransactionPageView(

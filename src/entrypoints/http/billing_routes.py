@@ -1,5 +1,6 @@
 """Buying: packs, orders, payments, and the person's account of money."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,8 +14,9 @@ from application.billing.show_orders import ListMovements, ListOrders, ShowOrder
 from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ReceiveWebhook
 from application.ports.payment_gateway import CheckoutReply
-from application.ports.payments import MovementFilter
+from application.ports.payments import MovementFilter, OrderFilter
 from application.ports.security import Principal
+from domain.billing.days import Days
 from domain.billing.orders import OrderStatus
 from domain.billing.payments import TransactionKind, TransactionStatus
 from domain.billing.top_ups import PACKS
@@ -33,12 +35,10 @@ from entrypoints.http.billing_schemas import (
     TransactionView,
     VerifyPaymentRequest,
 )
-from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
+from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
+from entrypoints.http.days import Since, Until, days_asked
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.routing import get, post
-
-Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
-Limit = Annotated[int, QueryParameter(description="Items a page, 1 to 100.")]
 
 
 class BillingController(Controller):
@@ -82,11 +82,15 @@ class BillingController(Controller):
         list_orders: NamedDependency[ListOrders],
         show_order: NamedDependency[ShowOrder],
         status: Annotated[OrderStatus | None, QueryParameter(description="Their state.")] = None,
+        since: Since = "",
+        until: Until = "",
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> OrderPageView:
-        """Orders, newest first."""
-        found = await list_orders(principal.user_id, page_from(cursor, limit), status)
+        """Orders, newest first; of some days, by when they were made."""
+        found = await list_orders(
+            principal.user_id, orders_asked(status, days_asked(since, until), cursor, limit)
+        )
         return OrderPageView(
             items=[OrderView.of(order, show_order.checkout(order)) for order in found[:limit]],
             next_cursor=cursor_after([order.id for order in found], limit),
@@ -154,12 +158,15 @@ class BillingController(Controller):
             TransactionStatus | None, QueryParameter(description="Their state.")
         ] = None,
         order_id: Annotated[UUID | None, QueryParameter(description="Of one order.")] = None,
+        since: Since = "",
+        until: Until = "",
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> TransactionPageView:
         """Payments, refunds and chargebacks, newest first."""
+        asked = movements_asked(kind, status, order_id, cursor, limit)
         found = await list_movements(
-            principal.user_id, movements_asked(kind, status, order_id, cursor, limit)
+            principal.user_id, replace(asked, days=days_asked(since, until))
         )
         return TransactionPageView(
             items=[TransactionView.of(movement) for movement in found[:limit]],
@@ -185,6 +192,16 @@ async def receive_event(
         {name.lower(): value for name, value in request.headers.items()}, await request.body()
     )
     return EventKeptView()
+
+
+def orders_asked(status: OrderStatus | None, days: Days, cursor: str, limit: int) -> OrderFilter:
+    """Which orders a request asks for, one more than a page, to see whether another follows.
+
+    Raises:
+        InvalidValue: the cursor is not one of ours, or the limit is out of range.
+    """
+    page = page_from(cursor, limit)
+    return OrderFilter(limit=page.limit, after=page.after, status=status, days=days)
 
 
 def movements_asked(

@@ -245,6 +245,20 @@ class TransactionPageView(msgspec.Struct):
     next_cursor: str | None
 
 
+class OverseenOrderView(msgspec.Struct):
+    """An order as an operator sees it, whoever it is of."""
+
+    user_id: UUID
+    order: OrderView
+
+
+class OverseenOrderPageView(msgspec.Struct):
+    """A page of everybody's orders."""
+
+    items: list[OverseenOrderView]
+    next_cursor: str | None
+
+
 class OverseenTransactionView(msgspec.Struct):
     """A transaction as an operator sees it, whoever it is of."""
 

@@ -172,13 +172,16 @@ class ExternalSignInController(Controller):
         data: JSONBody[LinkRequest],
         request: Request[Any, Any, Any],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         depart_to_link: NamedDependency[DepartToLink],
     ) -> Response[DepartureView]:
         """Say where to send the browser, so that who one is there opens this account.
 
         It comes back with ``sign_in=linked`` in the query, or with ``sign_in_error``.
         """
-        departure = await depart_to_link(principal, provider_name, data.return_to, data.proof())
+        departure = await depart_to_link(
+            principal, provider_name, data.return_to, data.proof(), origin
+        )
         return Response(
             DepartureView(departure.url), cookies=[BINDING.set(request, departure.binding)]
         )

@@ -1,13 +1,12 @@
 """A person's account: its balance, and its journal."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Controller
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 
 from application.billing.read_account import ListEntries, ShowBalance
 from application.ports.persistence import BookedEntry, EntryQuery
@@ -19,10 +18,13 @@ from domain.shared.money import rupees
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
+    Cursor,
+    Limit,
     check_limit,
     number_cursor_after,
     number_of,
 )
+from entrypoints.http.days import Since, Until, days_asked
 from entrypoints.http.routing import get
 
 
@@ -129,16 +131,14 @@ class LedgerController(Controller):
         self,
         principal: NamedDependency[Principal],
         list_entries: NamedDependency[ListEntries],
-        cursor: Annotated[
-            str, QueryParameter(description="The next_cursor of the page before.")
-        ] = "",
-        limit: Annotated[int, QueryParameter(description="Items a page, 1 to 100.")] = (
-            DEFAULT_LIMIT
-        ),
+        cursor: Cursor = "",
+        limit: Limit = DEFAULT_LIMIT,
         kind: FromQuery[EntryKind | None] = None,
         run_id: FromQuery[UUID | None] = None,
+        since: Since = "",
+        until: Until = "",
     ) -> EntryPageView:
-        """Newest first: of one kind, or of one run."""
+        """Newest first: of one kind, of one run, or of some days."""
         check_limit(limit)
         entries = await list_entries(
             principal.user_id,
@@ -147,6 +147,7 @@ class LedgerController(Controller):
                 before=number_of(cursor) if cursor else None,
                 kind=kind,
                 run_id=None if run_id is None else RunId(run_id),
+                days=days_asked(since, until),
             ),
         )
         return EntryPageView(

@@ -110,8 +110,9 @@ class AdjustmentPageView(msgspec.Struct):
     next_cursor: str | None
 
 
-_MANAGE = [requires(Permission.USERS_MANAGE)]
+_MANAGE = [requires(Permission.USERS_MANAGE, afresh=True)]
 _ADJUST = [requires(Permission.LEDGER_ADJUST)]
+_APPROVE = [requires(Permission.LEDGER_ADJUST, afresh=True)]
 
 
 class AdminPeopleController(Controller):
@@ -257,7 +258,7 @@ class AdminAdjustmentController(Controller):
 
     @post(
         "/{adjustment_id:str}/approve",
-        guards=_ADJUST,
+        guards=_APPROVE,
         status_code=HTTP_200_OK,
         summary="Approve an adjustment",
     )

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -38,10 +38,9 @@ from entrypoints.http.cursors import (
     key_cursor_after,
     key_of,
 )
+from entrypoints.http.days import Since, Until, days_asked
 from entrypoints.http.routing import get
 
-Since = Annotated[str, QueryParameter(name="from", description="First day, as in 2026-11-24.")]
-Until = Annotated[str, QueryParameter(name="to", description="Last day, as in 2026-11-30.")]
 Status = Annotated[
     StatusClass | None, QueryParameter(name="status", description="2xx, 3xx, 4xx or 5xx.")
 ]
@@ -266,19 +265,11 @@ def _only(
     since: str, until: str, key_id: UUID | None, status: StatusClass | None, route: str
 ) -> RequestFilter:
     return RequestFilter(
-        first=_day("from", since),
-        last=_day("to", until),
+        days=days_asked(since, until),
         key_id=None if key_id is None else ApiKeyId(key_id),
         status=status,
         route=route or None,
     )
-
-
-def _day(field: str, given: str) -> date | None:
-    try:
-        return date.fromisoformat(given) if given else None
-    except ValueError as error:
-        raise InvalidValue(field, "Give a day as in 2026-11-24, or leave it out.") from error
 
 
 def _position(cursor: str) -> LogPosition | None:

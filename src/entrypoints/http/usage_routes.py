@@ -3,14 +3,12 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
-from datetime import date
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Controller
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 from litestar.response import Stream
 
 from application.billing.export_usage import ExportUsage
@@ -19,7 +17,6 @@ from application.ports.security import Principal
 from application.ports.usage import UsageFilter, UsageGroup, UsageLine, UsageSum
 from domain.billing.days import day_of
 from domain.identity.user import Permission
-from domain.shared.errors import InvalidValue
 from domain.shared.ids import ProjectId
 from domain.shared.money import rupees
 from entrypoints.http.access import requires
@@ -32,6 +29,7 @@ from entrypoints.http.cursors import (
     key_cursor_after,
     key_of,
 )
+from entrypoints.http.days import Since, Until, days_asked
 from entrypoints.http.routing import get
 
 # Text, because a refusal by the framework would name our parameter instead of theirs.
@@ -171,17 +169,9 @@ class UsageController(Controller):
 
 def _only(since: str, until: str, project_id: UUID | None) -> UsageFilter:
     return UsageFilter(
-        first=_day("from", since),
-        last=_day("to", until),
+        days=days_asked(since, until),
         project_id=None if project_id is None else ProjectId(project_id),
     )
-
-
-def _day(field: str, given: str) -> date | None:
-    try:
-        return date.fromisoformat(given) if given else None
-    except ValueError as error:
-        raise InvalidValue(field, "Give a day as in 2026-11-24, or leave it out.") from error
 
 
 async def _csv(batches: AsyncIterator[Sequence[UsageLine]]) -> AsyncIterator[bytes]:

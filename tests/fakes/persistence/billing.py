@@ -23,6 +23,7 @@ from domain.billing.ledger import (
     ClawedBack,
     EntryKind,
     Grant,
+    HouseCost,
     JournalEntry,
     Lot,
     Posting,
@@ -45,10 +46,10 @@ class InMemoryModelCalls(ModelCallRepository):
             raise self._session.refused(TransactionRefused("a call has this id already"))
         self._session.tables.calls[call.id] = call
 
-    async def conclude(self, call: ModelCall) -> None:
+    async def conclude(self, call: ModelCall) -> bool:
         intent = self._session.tables.calls.get(call.id)
         if intent is None or intent.user_id != self._session.tenant:
-            return
+            return False
         # A reply that comes after its call was given up as lost is kept all the same.
         if intent.state in (CallState.INTENT, CallState.LOST):
             self._session.tables.calls[call.id] = replace(
@@ -63,6 +64,7 @@ class InMemoryModelCalls(ModelCallRepository):
                 bound_nano_usd=intent.bound_nano_usd,
                 borne_by=BorneBy.HOUSE if intent.state is CallState.LOST else call.borne_by,
             )
+        return intent.state is CallState.LOST and call.state is not CallState.LOST
 
     async def give_up(self, run_id: RunId, step: str, request_hash: str | None = None) -> None:
         for call in self._of(run_id, step):
@@ -184,6 +186,17 @@ class InMemoryLedger(Ledger):
         self._book(*account.reserve(wanted))
         return True
 
+    async def lock(self) -> None:
+        # Transactions run one after another.
+        self._account(self._session.tenant)
+
+    async def bear(self, cost: HouseCost) -> bool:
+        account = self._account(cost.user_id)
+        if cost.key in self._session.tables.entries:
+            return False
+        self._book(account.bear(cost))
+        return True
+
     async def settle(self, settled: Settlement) -> int:
         account = self._account(settled.user_id, settled.run_id, settled.step)
         entries = self._session.tables.entries
@@ -231,6 +244,7 @@ class InMemoryLedger(Ledger):
             and (query.before is None or number < query.before)
             and query.kind in (None, entry.kind)
             and query.run_id in (None, entry.run_id)
+            and self._session.tables.booked_at[entry.key] in query.days
         ]
         return found[::-1][: query.limit]
 

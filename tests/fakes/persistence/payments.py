@@ -12,6 +12,7 @@ from application.ports.payments import (
     CouponRepository,
     Movement,
     MovementFilter,
+    OrderFilter,
     OrderRepository,
     Owned,
     PaymentRepository,
@@ -21,8 +22,10 @@ from application.ports.payments import (
     WebhookStatus,
     WebhookWork,
 )
+from domain.audit.act import Act
+from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon, CouponAlreadyUsed, CouponCodeTaken, CouponExhausted
-from domain.billing.orders import Order, OrderPurpose, OrderStatus
+from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Payment, Refund, TransactionKind
 from domain.shared.ids import CouponId, OrderId, TransactionId, UserId
 from tests.fakes.persistence.database import (
@@ -60,15 +63,8 @@ class InMemoryOrders(OrderRepository):
             None,
         )
 
-    async def page(
-        self, *, limit: int, after: UUID | None, status: OrderStatus | None
-    ) -> Sequence[Order]:
-        found = [
-            order
-            for order in self._mine()
-            if (after is None or order.id < after) and (status is None or order.status is status)
-        ]
-        return sorted(found, key=lambda order: order.id, reverse=True)[:limit]
+    async def page(self, query: OrderFilter) -> Sequence[Order]:
+        return orders_in(self._session.tables, query, self._session.tenant)
 
     async def save(self, order: Order) -> None:
         row = self._session.tables.orders.get(order.id)
@@ -231,6 +227,7 @@ class InMemoryWebhooks(WebhookInbox, WebhookWork):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: dict[UUID, _Kept] = {}
+        self.told: list[tuple[UserId, Act]] = []
 
     async def keep(self, webhook_id: UUID, gateway: str, event_id: str, body: bytes) -> bool:
         known = {(row.webhook.gateway, row.webhook.event_id) for row in self._rows.values()}
@@ -289,13 +286,27 @@ class InMemoryWebhooks(WebhookInbox, WebhookWork):
         ]
         return sorted(found, key=lambda webhook: webhook.id, reverse=True)[:limit]
 
-    async def try_again(self, webhook_id: UUID) -> bool:
+    async def try_again(self, webhook_id: UUID, *, by: UserId, origin: Origin, act: Act) -> bool:
         row = self._rows.get(webhook_id)
         if row is None or row.webhook.status is not WebhookStatus.SET_ASIDE:
             return False
         webhook = replace(row.webhook, status=WebhookStatus.PENDING, attempts=0, processed_at=None)
         self._rows[webhook_id] = _Kept(webhook=webhook, due_at=self._clock.now())
+        self.told.append((by, act))
         return True
+
+    async def forget(self, keep_seconds: float, limit: int) -> int:
+        before = self._clock.now() - timedelta(seconds=keep_seconds)
+        old = [
+            id_
+            for id_, row in sorted(self._rows.items())
+            if row.webhook.status is WebhookStatus.DONE
+            and row.webhook.processed_at is not None
+            and row.webhook.processed_at < before
+        ]
+        for id_ in old[:limit]:
+            del self._rows[id_]
+        return len(old[:limit])
 
     def _end(self, webhook_id: UUID, status: WebhookStatus, error: str) -> None:
         row = self._rows[webhook_id]
@@ -354,10 +365,26 @@ class InMemoryPaymentSchedule(PaymentSchedule):
             return Owned(user_id=payment.user_id, id=payment.id)
         return None if row is None else Owned(user_id=row.refund.user_id, id=row.refund.id)
 
+    async def orders(self, query: OrderFilter, user_id: UserId | None = None) -> Sequence[Order]:
+        return orders_in(self._database.tables, query, user_id)
+
     async def movements(
         self, query: MovementFilter, user_id: UserId | None = None
     ) -> Sequence[Movement]:
         return movements_in(self._database.tables, query, user_id)
+
+
+def orders_in(tables: Tables, query: OrderFilter, user_id: UserId | None) -> Sequence[Order]:
+    """A page of orders, of one person or of everybody."""
+    matching = [
+        row.order
+        for row in tables.orders.values()
+        if user_id in (None, row.order.user_id)
+        and (query.after is None or row.order.id < query.after)
+        and query.status in (None, row.order.status)
+        and row.order.created_at in query.days
+    ]
+    return sorted(matching, key=lambda order: order.id, reverse=True)[: query.limit]
 
 
 def movements_in(
@@ -376,6 +403,7 @@ def movements_in(
         and (query.kind is None or movement.kind is query.kind)
         and (query.status is None or movement.status is query.status)
         and (query.order_id is None or movement.order_id == query.order_id)
+        and movement.created_at in query.days
     ]
     return sorted(matching, key=lambda movement: movement.id, reverse=True)[: query.limit]
 

@@ -13,6 +13,7 @@ from application.ports.usage import (
 )
 from domain.billing.days import day_of
 from domain.billing.usage import NO_USAGE
+from domain.shared.ids import RunId
 from tests.fakes.persistence.database import Session
 
 
@@ -26,6 +27,9 @@ class InMemoryUsage(UsageRecords):
         self._session.require_own(step.user_id)
         place = (step.user_id, step.run_id, step.step)
         self._session.tables.usage.setdefault(place, UsageLine(step=step, at=self._session.now))
+
+    async def settled(self, run_id: RunId, step: str) -> bool:
+        return (self._session.tenant, run_id, step) in self._session.tables.usage
 
     async def sums(
         self, by: UsageGroup, only: UsageFilter, *, after: str | None, limit: int
@@ -62,8 +66,7 @@ class InMemoryUsage(UsageRecords):
             line
             for line in self._session.tables.usage.values()
             if line.step.user_id == self._session.tenant
-            and (only.first is None or day_of(line.at) >= only.first)
-            and (only.last is None or day_of(line.at) <= only.last)
+            and line.at in only.days
             and only.project_id in (None, line.step.project_id)
         ]
 

@@ -85,7 +85,7 @@ class InMemoryUsageLog(UsageLog):
                 and step.user_id == self._session.tenant
                 and step.api_key_id is not None
                 and only.key_id in (None, step.api_key_id)
-                and _within(line.at, only)
+                and line.at in only.days
             ):
                 figures = (step.usage.total, step.credits)
                 used.setdefault(_begins(line.at, span), []).append(figures)
@@ -102,7 +102,7 @@ class InMemoryUsageLog(UsageLog):
             row
             for row in self._session.tables.requests.values()
             if row.user_id == self._session.tenant
-            and _within(row.at, only)
+            and row.at in only.days
             and only.key_id in (None, row.key_id)
             and (only.status is None or row.status // 100 == only.status.hundreds)
             and only.route in (None, row.route)
@@ -120,11 +120,6 @@ class InMemoryUsageLog(UsageLog):
 
 def _of_run(started: RunId | None, run_id: RunId) -> bool:
     return started is not None and started == run_id
-
-
-def _within(at: datetime, only: RequestFilter) -> bool:
-    day = day_of(at)
-    return (only.first is None or day >= only.first) and (only.last is None or day <= only.last)
 
 
 def _begins(at: datetime, span: SumSpan) -> datetime:

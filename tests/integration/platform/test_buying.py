@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from domain.billing.days import day_of
 from entrypoints.cli.platform import Platform
 from tests.integration.platform.operators import command
 from tests.integration.platform.person import PASSWORD, Person
@@ -200,7 +202,7 @@ async def test_no_order_is_shown_that_is_not_there(page: httpx.AsyncClient) -> N
 
 
 async def test_a_member_has_no_say_over_others_money(newcomer: Person) -> None:
-    for path in ("/admin/transactions", "/admin/coupons", "/admin/gateway-events"):
+    for path in ("/admin/orders", "/admin/transactions", "/admin/coupons", "/admin/gateway-events"):
         assert (await newcomer.get(path, status=403))["code"] == "permission_denied"
     for path in (f"/admin/transactions/{uuid4()}/refund", f"/admin/refunds/{uuid4()}/retry"):
         body = {"reason": "mine"}
@@ -216,6 +218,17 @@ async def test_an_operator_gives_a_part_back_once(
     listed = await operator.get("/admin/transactions", params={"user_id": me["user"]["id"]})
     (entry,) = listed["items"]
     assert entry["user_id"] == me["user"]["id"]
+    today = day_of(datetime.now(UTC)).isoformat()
+    asked = {"user_id": me["user"]["id"], "from": today, "to": today}
+    (order,) = (await operator.get("/admin/orders", params=asked))["items"]
+    assert order["order"]["id"] == entry["transaction"]["order_id"]
+    assert (await operator.get("/admin/orders", params={**asked, "status": "open"}))["items"] == []
+    for path in ("/billing/orders", "/billing/transactions", "/billing/ledger"):
+        of_today = await newcomer.get(path, params={"from": today, "to": today})
+        assert of_today["items"] == (await newcomer.get(path))["items"] != []
+        assert (await newcomer.get(path, params={"to": "2020-01-01"}))["items"] == []
+        refused = await newcomer.get(path, status=422, params={"from": today, "to": "2020-01-01"})
+        assert refused["code"] == "invalid_value" and "'from'" in refused["detail"]
     payment = entry["transaction"]
     path = f"/admin/transactions/{payment['id']}/refund"
     body = {"reason": "half of it was not used", "amount_paise": payment["amount_paise"] // 2}

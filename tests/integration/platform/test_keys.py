@@ -1,5 +1,6 @@
 """Keys over HTTP: issued, used within their bounds, changed, rotated and revoked."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -248,6 +249,7 @@ async def test_a_rotation_overlaps_and_then_ends(platform: Platform, partner: Pa
         refused = await partner.post(path, status=409, json={"overlap_seconds": 60})
         assert refused["code"] == "key_rotating"
         while datetime.now(UTC) < until:
+            await asyncio.sleep(0.1)
             await old.get("/projects")
         assert code(await old.get("/projects")) == (401, "api_key_expired")
         assert (await new.get("/projects")).status_code == 200

@@ -19,8 +19,8 @@ from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from application.billing.buy_credits import CreditOrder
 from application.billing.refund_desk import RefundOrder
-from application.ports.persistence import CallState
-from application.runs.settlement import settle_step
+from application.ports.persistence import CallState, ModelCall
+from application.runs.settlement import record_calls, settle_step
 from domain.billing.ledger import Reservation
 from domain.identity.user import User
 from domain.shared.ids import AgentTaskId
@@ -74,7 +74,8 @@ async def customer(app_engine: AsyncEngine, dispatch_engine: AsyncEngine) -> Cus
 
 
 async def _use(uow: PostgresUnitOfWork, user: User) -> None:
-    """A keyed run with a step that was settled, and one that still holds."""
+    """A keyed run with a step that was settled, with what a crash of ours lost before and
+    after it, and one that still holds."""
     key = await keep_key(uow, user)
     run = await keep_run(uow, await keep_project(uow, user), api_key_id=key.id)
     for step in ("idea", "srs"):
@@ -91,12 +92,21 @@ async def _use(uow: PostgresUnitOfWork, user: User) -> None:
                 )
             )
             await tx.keys.hold(run.id, 50)
+    lost = [make_call(run, request_hash=f"{number:064}") for number in range(3)]
     async with uow.begin(user.id) as tx:
         (call,) = await tx.calls.of_step(run.id, "idea")
-        await tx.calls.conclude(
-            replace(call, state=CallState.REPLIED, model="a-model", cost_nano_usd=3_000_000)
-        )
+        for each in lost:
+            await tx.calls.add(each)
+        await tx.calls.give_up(run.id, "idea", lost[0].request_hash)
+        await record_calls(tx, [_replied(call), _replied(lost[0])], FIRST_RATE)
         await settle_step(tx, run, "idea", AgentTaskId(new_id()), FIRST_RATE, charged=True)
+    for each in lost[1:]:
+        async with uow.begin(user.id) as tx:
+            await record_calls(tx, [_replied(each)], FIRST_RATE)
+
+
+def _replied(call: ModelCall) -> ModelCall:
+    return replace(call, state=CallState.REPLIED, model="a-model", cost_nano_usd=3_000_001)
 
 
 @pytest.fixture
@@ -135,6 +145,21 @@ DAMAGE = {
         "DELETE FROM usage WHERE user_id = $1",
         "UPDATE usage SET charged = false WHERE user_id = $1",
         "UPDATE usage SET run_id = gen_random_uuid() WHERE user_id = $1",
+    ],
+    "calls": [
+        "UPDATE model_calls SET cost_nano_usd = cost_nano_usd + 1"
+        " WHERE user_id = $1 AND borne_by = 'user'",
+        "UPDATE model_calls SET borne_by = 'house' WHERE user_id = $1 AND borne_by = 'user'",
+        "UPDATE journal SET key = key || '!' WHERE user_id = $1 AND key LIKE 'late:%'",
+        "UPDATE usage SET house_nano_usd = 0 WHERE user_id = $1",
+    ],
+    "house": [
+        "DELETE FROM postings WHERE user_id = $1 AND account = 'house_crash'",
+        "DELETE FROM journal WHERE user_id = $1 AND key LIKE 'late:%'",
+        "UPDATE postings SET account = 'house_cost' WHERE user_id = $1 AND account = 'house_crash'",
+        "UPDATE model_calls SET purpose = 'review' WHERE user_id = $1 AND borne_by = 'house'",
+        "UPDATE model_calls SET cost_nano_usd = 2 * cost_nano_usd"
+        " WHERE user_id = $1 AND borne_by = 'house'",
     ],
     "keys": [
         "UPDATE api_keys SET credits_used = credits_used + 1 WHERE user_id = $1",

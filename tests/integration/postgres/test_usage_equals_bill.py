@@ -16,7 +16,7 @@ from application.billing.export_usage import ExportUsage
 from application.ports.persistence import BorneBy, CallState, ModelCall
 from application.ports.usage import UsageFilter, UsageGroup, UsageLine
 from application.runs.settlement import settle_step
-from domain.billing.days import beginning_of, day_of
+from domain.billing.days import Days, beginning_of, day_of
 from domain.billing.ledger import Reservation
 from domain.billing.usage import NO_USAGE, TokenUsage
 from domain.identity.user import User
@@ -249,10 +249,10 @@ async def test_memory_does_not_grow_with_the_export(
         tracemalloc.stop()
         return lines, most
 
-    await peak(UsageFilter(first=day_of(NOW), last=day_of(NOW)))
-    few, little = await peak(UsageFilter(first=day_of(NOW) + timedelta(days=1)))
+    await peak(UsageFilter(days=Days(first=day_of(NOW), last=day_of(NOW))))
+    few, little = await peak(UsageFilter(days=Days(first=day_of(NOW) + timedelta(days=1))))
     assert (few, little < 2_000_000) == (0, True)
-    half, of_half = await peak(UsageFilter(first=day_of(NOW)))
+    half, of_half = await peak(UsageFilter(days=Days(first=day_of(NOW))))
     whole, of_whole = await peak(EVERYTHING)
     assert (half, whole) == (6_001, 12_000)
     assert of_whole < 1.3 * of_half

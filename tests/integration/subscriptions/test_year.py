@@ -20,6 +20,7 @@ from adapters.postgres.ledger import PostgresLapsedCredits
 from application.billing.expire_credits import ExpireCredits
 from application.billing.export_usage import ExportUsage
 from application.billing.refund_desk import RefundOrder
+from application.ports.payments import OrderFilter
 from application.ports.persistence import EntryQuery
 from application.ports.usage import SettledStep, UsageFilter
 from application.subscriptions.manage_subscription import Change, NewSubscription
@@ -149,7 +150,7 @@ class Year:
 
     async def _refund(self, user: User) -> None:
         async with self.office.uow.begin(user.id) as tx:
-            for order in await tx.orders.page(limit=20, after=None, status=None):
+            for order in await tx.orders.page(OrderFilter(limit=20)):
                 for payment in await tx.payments.of_order(order.id):
                     if payment.refundable_paise > 0:
                         break
@@ -204,7 +205,7 @@ class Year:
                     charged=True,
                     usage=TokenUsage(output=charged),
                     credits=charged,
-                    cost_nano_usd=charged,
+                    cost_nano_usd=0,
                     house_nano_usd=0,
                     paise_per_usd=9_000,
                 )

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from domain.billing.ledger import (
     ClawBack,
     EntryKind,
     Grant,
+    HouseCost,
     InsufficientCredits,
     JournalEntry,
     Lot,
@@ -142,6 +144,32 @@ class TestSettling:
         }
         assert borne == {**house, AccountKind.HOUSE_EXCESS: 2}
         assert charged == 10
+
+    def test_what_the_house_bears_later_is_an_entry_of_its_own(self) -> None:
+        late = HouseCost(
+            user_id=USER,
+            key="late:1",
+            run_id=RUN,
+            step="idea",
+            account=AccountKind.HOUSE_CRASH,
+            credits=4,
+        )
+        entry = account(lot(1, 5)).bear(late)
+        assert (entry.key, entry.kind, entry.run_id) == ("late:1", EntryKind.HOUSE, RUN)
+        assert [(posting.account, posting.amount) for posting in entry.postings] == [
+            (AccountKind.HOUSE_CRASH, -4),
+            (AccountKind.REVENUE, 4),
+        ]
+
+    @pytest.mark.parametrize(
+        "wrong", [{"credits": 0}, {"account": AccountKind.REVENUE}], ids=["nothing", "not its"]
+    )
+    def test_the_house_bears_something_and_on_an_account_for_that(
+        self, wrong: dict[str, Any]
+    ) -> None:
+        plain = {"account": AccountKind.HOUSE_CRASH, "credits": 1} | wrong
+        with pytest.raises(ValueError, match=r"credits|house"):
+            HouseCost(user_id=USER, key="late:1", run_id=RUN, step="idea", **plain)
 
     def test_nothing_held_and_nothing_used_is_no_entry(self) -> None:
         assert account().settle(settlement(used=0)) == ((), 0)

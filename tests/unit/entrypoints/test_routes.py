@@ -110,6 +110,7 @@ EXEMPT = {
     "replace_codes": "its answer is secrets, and the code that it takes is good once",
     "remove_factor": "what is removed stays so",
     "step_up": "the code that it takes is good once",
+    "prove": "who has proved it has proved it",
     "confirm_link": "its answer is a secret, and what it links waits once",
     "depart_to_link": "it only says where to go, and has no effect until one comes back",
     "unlink": "what is unlinked stays so",
@@ -126,7 +127,6 @@ EXEMPT = {
     "reinstate": "who may act may act",
     "approve": "an adjustment is decided once",
     "reject": "an adjustment is decided once",
-    "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 

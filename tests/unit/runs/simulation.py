@@ -15,11 +15,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from application.ports.language_model import ModelCallFailed, ModelRequest, RawReply
+from application.ports.language_model import (
+    CallProgress,
+    ModelCallFailed,
+    ModelRequest,
+    RawReply,
+)
 from application.ports.persistence import DatabaseUnavailable
+from domain.billing.usage import TokenUsage
 from domain.shared.ids import RunId, UserId
 from tests.fakes.clock import MovableClock
-from tests.fakes.language_model import ScriptedLanguageModel
+from tests.fakes.language_model import PRICE, USAGE, ScriptedLanguageModel
 from tests.fakes.persistence import InMemoryDatabase, InMemoryRunClaims, InMemoryUnitOfWork
 from tests.fakes.persistence.database import Session
 from tests.unit.runs.world import World
@@ -107,7 +113,8 @@ class Connection(InMemoryDatabase):
 
 
 class HeldModel(ScriptedLanguageModel):
-    """A model whose calls are answered when the test says so.
+    """A model whose calls are answered when the test says so, and begin to be at once: one
+    that is cut off has cost something.
 
     ``failing`` are failures of the next calls that are let go; ``free`` answers at once.
     """
@@ -123,8 +130,10 @@ class HeldModel(ScriptedLanguageModel):
         self,
         request: ModelRequest,
         so_far: Sequence[RawReply],
-        on_progress: Callable[[int], None],
+        on_progress: Callable[[CallProgress], None],
     ) -> RawReply:
+        begun = TokenUsage(input=USAGE.input, output=1)
+        on_progress(CallProgress(model=PRICE.model, usage=begun, cost_nano_usd=PRICE.cost(begun)))
         if not self.free:
             gate = asyncio.Event()
             self.held.append(gate)

@@ -6,16 +6,17 @@ from datetime import timedelta
 import pytest
 
 from application.ports.language_model import FailureKind
-from application.ports.persistence import BorneBy, CallState
+from application.ports.persistence import CUT_OFF, BorneBy, CallState
 from application.runs import run_graph
 from domain.agents.pipelines import Step
+from domain.billing.ledger import AccountKind
 from domain.projects.agent_task import AgentTask, AgentTaskStatus
 from domain.projects.run import RunStatus
 from domain.shared.events import EventType
 from tests.fakes.language_model import answer, fail
 from tests.unit.agents import samples
 from tests.unit.runs.simulation import Faults, connected
-from tests.unit.runs.world import GRANT, files_of, model, open_world
+from tests.unit.runs.world import GRANT, RATE, files_of, model, open_world
 
 
 async def test_a_run_whose_worker_died_after_a_step_failed_only_ends(
@@ -109,6 +110,57 @@ async def test_an_answer_after_the_account_is_the_houses() -> None:
         (call,) = await tx.calls.of_step(run.id, "idea")
     assert (call.state, call.borne_by) == (CallState.REPLIED, BorneBy.HOUSE)
     assert (await world.balance()).available == GRANT
+    assert world.database.tables.house == {
+        AccountKind.HOUSE_CRASH: -RATE.credits_for(call.cost_nano_usd),
+        AccountKind.REVENUE: RATE.credits_for(call.cost_nano_usd),
+        AccountKind.GRANTS: -GRANT,
+    }
+
+
+async def test_what_a_zombies_call_had_come_to_is_booked_when_it_is_cut_off_after_the_account() -> (
+    None
+):
+    plays = [answer(samples.brief(), gate=asyncio.Event()), answer(samples.brief())]
+    world = await open_world(language_model=model(idea=plays))
+    run = await world.accepted()
+    zombie = asyncio.create_task(world.worker(heartbeat=1000)(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=31))
+    await world.worker()(run.id)
+    assert (await world.run(run.id)).status is RunStatus.SUCCEEDED
+    assert AccountKind.HOUSE_CRASH not in world.database.tables.house
+    zombie.cancel()
+    await asyncio.wait({zombie})
+    async with world.uow.begin(world.user_id) as tx:
+        cut, _ = await tx.calls.of_step(run.id, "idea")
+    assert (cut.state, cut.failure, cut.borne_by) == (CallState.FAILED, CUT_OFF, BorneBy.HOUSE)
+    borne = -world.database.tables.house[AccountKind.HOUSE_CRASH]
+    assert borne == RATE.credits_for(cut.cost_nano_usd) > 0
+
+
+async def test_what_comes_late_and_before_the_account_is_booked_once() -> None:
+    first, second = asyncio.Event(), asyncio.Event()
+    plays = [answer(samples.brief(), gate=first), answer(samples.brief(), gate=second)]
+    world = await open_world(language_model=model(idea=plays))
+    run = await world.accepted()
+    zombie = asyncio.create_task(world.worker(heartbeat=1000)(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=31))
+    heir = asyncio.create_task(world.worker()(run.id))
+    while world.model.in_flight == 1:
+        await asyncio.sleep(0)
+    first.set()
+    await zombie
+    assert AccountKind.HOUSE_CRASH not in world.database.tables.house
+    second.set()
+    await heir
+    async with world.uow.begin(world.user_id) as tx:
+        late, _ = await tx.calls.of_step(run.id, "idea")
+    borne = -world.database.tables.house[AccountKind.HOUSE_CRASH]
+    assert borne == RATE.credits_for(late.cost_nano_usd) > 0
 
 
 async def test_cancelling_a_run_parked_before_any_call_closes_its_step() -> None:

@@ -7,6 +7,7 @@ committed rows must be right, and in the end one healthy worker brings everythin
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, MutableMapping
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from application.ports.language_model import FailureKind
-from application.ports.persistence import BorneBy, CallState, DatabaseUnavailable
+from application.ports.persistence import (
+    CUT_OFF,
+    MENDING,
+    BorneBy,
+    CallState,
+    DatabaseUnavailable,
+    ModelCall,
+)
 from application.runs import write_codebase
 from application.runs.execute_run import ExecuteRun
 from domain.agents.pipelines import DEVELOPER
@@ -236,6 +244,18 @@ class Runs(RuleBasedStateMachine):
         self.clock.move(timedelta(seconds=LEASE + 1))
         self._start(self.workers[which % len(self.workers)].run_id, turns)
 
+    @precondition(lambda self: self.workers and len(self.workers) < MOST_WORKERS)
+    @rule(which=some, rounds=st.integers(1, 6))
+    def overtake(self, which: int, rounds: int) -> None:
+        """A worker stands still past its lease, and only who takes its run is answered."""
+        waiting = list(self.model.held)
+        self.take_over(which, 60)
+        for _ in range(rounds):
+            for gate in self.model.held:
+                if gate not in waiting:
+                    gate.set()
+            self.now(asyncio.sleep(0))
+
     # What fails.
 
     @rule(
@@ -364,12 +384,10 @@ class Runs(RuleBasedStateMachine):
             cost = sum(
                 call.cost_nano_usd
                 for call in tables.calls.values()
-                if (call.run_id, call.step) == place
-                and call.state is CallState.REPLIED
-                and call.borne_by is BorneBy.USER
+                if (call.run_id, call.step) == place and call.borne_by is BorneBy.USER
             )
             # A person who cancels, or whose own limit ends a step, pays for what had been
-            # answered until then.
+            # answered until then, and for what was under way when they cancelled.
             owes = (
                 task.status is AgentTaskStatus.SUCCEEDED
                 or (task.status is AgentTaskStatus.FAILED and task.error_code in LIMITS)
@@ -390,6 +408,35 @@ class Runs(RuleBasedStateMachine):
             assert task.credits == (line.credits if line else 0)
             assert task.usage.total == (line.usage.total if line else 0)
         assert lines.keys() <= tables.tasks.keys()
+
+    @invariant()
+    def what_the_house_bears_of_a_settled_step_is_on_its_accounts(self) -> None:
+        """Every call's cost that is not the person's, whenever its answer came."""
+        tables = self.world.database.tables
+        crash: Counter[tuple[RunId | None, str]] = Counter()
+        for entry in tables.entries.values():
+            for posting in entry.postings:
+                if posting.account is AccountKind.HOUSE_CRASH:
+                    crash[entry.run_id, entry.step] -= posting.amount
+        for line in tables.usage.values():
+            step = line.step
+            of_house = [
+                call
+                for call in tables.calls.values()
+                if (call.run_id, call.step) == (step.run_id, step.step)
+                and (call.borne_by is BorneBy.HOUSE or not step.charged)
+            ]
+            late = [call for call in of_house if f"late:{call.id}" in tables.entries]
+            assert sum(call.cost_nano_usd for call in of_house) == step.house_nano_usd + sum(
+                call.cost_nano_usd for call in late
+            )
+            # Rounded up once for those of the settlement, and for each that came after it.
+            of_crash = [call for call in of_house if _lost_by_us(call)]
+            together = sum(call.cost_nano_usd for call in of_crash if call not in late)
+            assert crash.pop((step.run_id, step.step), 0) == RATE.credits_for(together) + sum(
+                RATE.credits_for(call.cost_nano_usd) for call in of_crash if call in late
+            )
+        assert not crash
 
     @invariant()
     def nobody_sees_what_is_anothers(self) -> None:
@@ -449,6 +496,7 @@ class Runs(RuleBasedStateMachine):
             self.the_books_balance,
             self.no_run_may_come_to_more_than_its_cap,
             self.a_step_is_charged_what_its_calls_cost_if_it_succeeded,
+            self.what_the_house_bears_of_a_settled_step_is_on_its_accounts,
         ):
             check()
         for user_id, balance in tables.balances.items():
@@ -475,6 +523,15 @@ class Runs(RuleBasedStateMachine):
     def _tasks(self, run_id: RunId) -> dict[str, AgentTask]:
         tasks = self.world.database.tables.tasks
         return {step: task for (of, step), task in tasks.items() if of == run_id}
+
+
+def _lost_by_us(call: ModelCall) -> bool:
+    """Whether a call of the house's came to nothing because a worker of ours ended."""
+    return (
+        call.borne_by is BorneBy.HOUSE
+        and call.purpose not in MENDING
+        and (call.state is not CallState.FAILED or call.failure == CUT_OFF)
+    )
 
 
 async def _executing(execute: ExecuteRun, run_id: RunId) -> None:
