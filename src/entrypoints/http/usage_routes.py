@@ -32,10 +32,6 @@ from entrypoints.http.cursors import (
 from entrypoints.http.days import Since, Until, days_asked
 from entrypoints.http.routing import get
 
-# Text, because a refusal by the framework would name our parameter instead of theirs.
-Since = Annotated[str, QueryParameter(name="from", description="First day, as in 2026-11-24.")]
-Until = Annotated[str, QueryParameter(name="to", description="Last day, as in 2026-11-30.")]
-
 COLUMNS = (
     "day",
     "settled_at",
