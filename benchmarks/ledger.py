@@ -239,7 +239,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000, help="postings to load")
-    parser.add_argument("--load-seconds", type=float, default=300.0, help="time for the load")
+    parser.add_argument("--load-seconds", type=float, default=900.0, help="time for the load")
     arguments = parser.parse_args()
     asyncio.run(measure(arguments.rows, arguments.load_seconds))
 

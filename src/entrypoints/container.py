@@ -147,6 +147,7 @@ from application.identity.mail_limits import MailLimits
 from application.identity.manage_second_factor import (
     ConfirmSecondFactor,
     ProposeSecondFactor,
+    ProveAgain,
     RemoveSecondFactor,
     ReplaceRecoveryCodes,
     ShowSecondFactor,
@@ -495,14 +496,20 @@ class Container(containers.DeclarativeContainer):
         ProposeSecondFactor, uow, second_factor_codes, reauthenticate
     )
     confirm_second_factor = providers.Singleton(
-        ConfirmSecondFactor, uow, second_factor_codes, key_changes
+        ConfirmSecondFactor, uow, second_factor_codes, key_changes, attempts, mail_desk
     )
     replace_recovery_codes = providers.Singleton(
-        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate
+        ReplaceRecoveryCodes, uow, second_factor_codes, reauthenticate, mail_desk
     )
     remove_second_factor = providers.Singleton(
-        RemoveSecondFactor, uow, reauthenticate, settings.provided.second_factor_for
+        RemoveSecondFactor,
+        uow,
+        reauthenticate,
+        settings.provided.second_factor_for,
+        key_changes,
+        mail_desk,
     )
+    prove_again = providers.Singleton(ProveAgain, uow, reauthenticate, key_changes)
     step_up = providers.Singleton(StepUp, uow, second_factor_codes, key_changes, attempts)
 
     sign_in_flows = providers.Singleton(RedisOneTimeValues, redis, "sign-in", Flow)
@@ -733,7 +740,7 @@ class Container(containers.DeclarativeContainer):
     oversee_orders = providers.Singleton(OverseeOrders, payment_schedule)
     oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
     refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
-    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work, uow)
+    oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 
     subscription_schedule = providers.Singleton(PostgresSubscriptionSchedule, dispatch_engine)
@@ -872,6 +879,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         )
         if process == "http":
             stack.push_async_callback(container.limiter().close)
+            stack.push_async_callback(container.usage_sink().close)
             log_usage = container.log_usage()
             log_usage.start()
             stack.push_async_callback(log_usage.close)

@@ -89,6 +89,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: Port = 8000
     http_server: Literal["granian", "uvicorn"] = "granian"
     http_max_body_bytes: Positive = 256 * 1024
+    http_head_seconds: Annotated[float, msgspec.Meta(ge=1, le=60)] = 10.0
+    http_body_seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    http_handler_seconds: Annotated[float, msgspec.Meta(gt=0, le=40)] = 30.0
+    http_idle_seconds: Annotated[float, msgspec.Meta(ge=1)] = 30.0
+    http_connections: Positive = 4_096
+    http_requests: Positive = 1_024
+    http_address_requests: Positive = 256
+    http_sockets: Positive = 2_000
+    http_address_sockets: Positive = 1_000
     http_hsts_seconds: NotNegative = 0
     allowed_origins: str = ""
     trusted_proxies: str = ""

@@ -125,7 +125,7 @@ class Shop:
 
     @cached_property
     def events(self) -> OverseeWebhooks:
-        return OverseeWebhooks(self.work, self.uow)
+        return OverseeWebhooks(self.work)
 
     @cached_property
     def reconcile(self) -> ReconcileOrders:

@@ -92,6 +92,36 @@ class UnitOfWorkContract:
             await tx.projects.add(project)
             assert await tx.projects.get(project.id) == project
 
+    async def test_a_block_can_speak_for_two_and_is_kept_or_undone_as_one(
+        self, uow: UnitOfWork
+    ) -> None:
+        owner, other = await keep_user(uow), await keep_user(uow)
+        projects = {user.id: make_project(user.id) for user in (owner, other)}
+
+        async def write(tx: Transaction) -> None:
+            await tx.projects.add(projects[owner.id])
+            async with tx.speaking_for(other.id) as theirs:
+                await theirs.projects.add(projects[other.id])
+                assert await theirs.projects.get(projects[owner.id].id) is None
+            assert await tx.projects.get(projects[owner.id].id) == projects[owner.id]
+            assert await tx.projects.get(projects[other.id].id) is None
+
+        async def kept() -> list[bool]:
+            found = []
+            for user in (owner, other):
+                async with uow.begin(user.id) as tx:
+                    found.append(await tx.projects.get(projects[user.id].id) is not None)
+            return found
+
+        with pytest.raises(Interruption):
+            async with uow.begin(owner.id) as tx:
+                await write(tx)
+                raise Interruption
+        assert await kept() == [False, False]
+        async with uow.begin(owner.id) as tx:
+            await write(tx)
+        assert await kept() == [True, True]
+
     async def test_a_block_that_raises_leaves_nothing_in_any_repository(
         self, uow: UnitOfWork
     ) -> None:

@@ -2,13 +2,20 @@
 
 from typing import Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import Executable, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.constraints import violated
 from adapters.postgres.tables import users
-from domain.identity.user import EmailTaken, OwnStanding, PermissionDenied, Role, User
+from domain.identity.user import (
+    EmailTaken,
+    LastAdmin,
+    OwnStanding,
+    PermissionDenied,
+    Role,
+    User,
+)
 from domain.shared.errors import NotFound
 from domain.shared.ids import UserId
 
@@ -73,8 +80,11 @@ class PostgresUsers:
                 raise EmailTaken("An account with this email exists.", field="email") from error
             raise
 
+    async def keep_an_admin(self, user_id: UserId) -> None:
+        await self._leaving(select(func.keep_an_admin(user_id)))
+
     async def erase(self, user_id: UserId) -> None:
-        await self._connection.execute(
+        await self._leaving(
             update(users)
             .where(users.c.id == user_id, self._me)
             .values(
@@ -86,6 +96,14 @@ class PostgresUsers:
                 email_verified_at=None,
             )
         )
+
+    async def _leaving(self, statement: Executable) -> None:
+        try:
+            await self._connection.execute(statement)
+        except DBAPIError as error:
+            if violated(error) == "users_last_admin":
+                raise LastAdmin from error
+            raise
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
         await self._connection.execute(
@@ -103,6 +121,8 @@ class PostgresUsers:
             match violated(error):
                 case "users_own_standing":
                     raise OwnStanding from error
+                case "users_last_admin":
+                    raise LastAdmin from error
                 case "users_changed_by_admin":
                     raise PermissionDenied("Your role lets you do this no more.") from error
             raise

@@ -1,21 +1,22 @@
 """What an operator sees and does past the tenants' walls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.audit_log import written
+from adapters.postgres.constraints import violated
 from adapters.postgres.engine import open_engine, with_retries
-from adapters.postgres.tables import audit_log, runs
+from adapters.postgres.tables import audit_log, runs, users
 from application.ports.persistence import Page, RunSummary
-from domain.audit.act import AuditAction, acted
+from domain.audit.act import Act, AuditAction, acted
 from domain.audit.origin import Origin
-from domain.identity.user import Role
+from domain.identity.user import LastAdmin, Role
 from domain.projects.run import RunStatus
-from domain.shared.errors import Conflict
 from domain.shared.ids import ProjectId, RunId, UserId
 
 
@@ -43,45 +44,79 @@ class PostgresRunOversight:
         return await with_retries(execute)
 
 
-async def grant_role(owner_url: str, email: str, role: Role, origin: Origin) -> bool:
+async def grant_role(owner_url: str, email: str, role: Role, origin: Origin) -> UserId | None:
     """Give the person with that normalised email a role, as the owner: no service may.
 
-    Returns whether there is such a person. Their present access tokens keep the old role.
+    Returns who that is, if there is such a person.
 
     Raises:
-        Conflict: they are the last active admin, and would not be one any more.
+        LastAdmin: they are the last active admin, and would not be one any more.
     """
+
+    def changed(user: Row[Any]) -> tuple[dict[str, Any], Act]:
+        act = acted(
+            AuditAction.ROLE_CHANGED, user.id, before={"role": user.role}, after={"role": role}
+        )
+        return {"role": role.value}, act
+
+    return await _operate(owner_url, email, changed, origin)
+
+
+async def switch_person(
+    owner_url: str, email: str, active: bool, reason: str, origin: Origin
+) -> UserId | None:
+    """Suspend or reinstate the person with that normalised email, as the owner.
+
+    Their sessions are over in either case. Returns who that is, if there is such a person.
+
+    Raises:
+        LastAdmin: they are the last active admin, and would not be one any more.
+    """
+
+    def changed(user: Row[Any]) -> tuple[dict[str, Any], Act]:
+        act = acted(
+            AuditAction.REINSTATED if active else AuditAction.SUSPENDED,
+            user.id,
+            before={"is_active": user.is_active},
+            after={"is_active": active, "reason": reason},
+        )
+        return {"is_active": active, "session_version": user.session_version + 1}, act
+
+    return await _operate(owner_url, email, changed, origin)
+
+
+async def _operate(
+    owner_url: str,
+    email: str,
+    change: Callable[[Row[Any]], tuple[dict[str, Any], Act]],
+    origin: Origin,
+) -> UserId | None:
+    """Change a person's row and write down what was changed, in one transaction."""
     engine = open_engine(owner_url, pool_size=1, application="bharatbuild-operator")
     try:
         async with engine.begin() as connection:
             # The policy of people: their owner sees them to operate on them, and not else.
             await connection.execute(text("SELECT set_config('app.operator', 'on', true)"))
+            await connection.execute(text("SELECT lock_standings()"))
             found = await connection.execute(
-                text("SELECT id, role FROM users WHERE email = :email FOR UPDATE"),
-                {"email": email},
+                select(users).where(users.c.email == email).with_for_update()
             )
             user = found.one_or_none()
             if user is None:
-                return False
+                return None
+            values, act = change(user)
+            try:
+                await connection.execute(
+                    update(users).where(users.c.id == user.id).values(**values)
+                )
+            except DBAPIError as error:
+                if violated(error) == "users_last_admin":
+                    raise LastAdmin from error
+                raise
             await connection.execute(
-                text("UPDATE users SET role = :role WHERE id = :id"),
-                {"role": role.value, "id": user.id},
+                insert(audit_log).values(written(UserId(user.id), origin, act)).inline()
             )
-            left = await connection.scalar(
-                text("SELECT count(*) FROM users WHERE role = 'admin' AND is_active")
-            )
-            if not left and user.role == Role.ADMIN.value:
-                raise Conflict("This is the last active admin. Make another one first.")
-            changed = acted(
-                AuditAction.ROLE_CHANGED,
-                user.id,
-                before={"role": user.role},
-                after={"role": role},
-            )
-            await connection.execute(
-                insert(audit_log).values(written(UserId(user.id), origin, changed)).inline()
-            )
-            return True
+            return UserId(user.id)
     finally:
         await engine.dispose()
 

@@ -4,15 +4,26 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.audit_log import written
 from adapters.postgres.constraints import violated
 from adapters.postgres.engine import with_retries
 from adapters.postgres.payments import movement_of, movements_of, order_of, orders_of
-from adapters.postgres.tables import gateway_events, orders, transactions
+from adapters.postgres.tables import audit_log, gateway_events, orders, transactions
 from application.ports.payments import (
     Movement,
     MovementFilter,
@@ -21,6 +32,8 @@ from application.ports.payments import (
     Webhook,
     WebhookStatus,
 )
+from domain.audit.act import Act
+from domain.audit.origin import Origin
 from domain.billing.orders import Order
 from domain.billing.payments import TransactionKind
 from domain.shared.ids import TransactionId, UserId
@@ -111,8 +124,8 @@ class PostgresWebhookWork(_Dispatching):
         rows = await self._all(query.order_by(gateway_events.c.id.desc()).limit(limit))
         return [_webhook(row) for row in rows]
 
-    async def try_again(self, webhook_id: UUID) -> bool:
-        rows = await self._all(
+    async def try_again(self, webhook_id: UUID, *, by: UserId, origin: Origin, act: Act) -> bool:
+        again = (
             update(gateway_events)
             .where(
                 gateway_events.c.id == webhook_id,
@@ -120,6 +133,15 @@ class PostgresWebhookWork(_Dispatching):
             )
             .values(status=WebhookStatus.PENDING, attempts=0, due_at=func.now(), processed_at=None)
             .returning(gateway_events.c.id)
+            .cte("again")
+        )
+        told = written(by, origin, act)
+        values = [literal(value, audit_log.c[name].type) for name, value in told.items()]
+        # One statement: what is done is told, or neither is there.
+        rows = await self._all(
+            insert(audit_log)
+            .from_select(list(told), select(*values).select_from(again), include_defaults=False)
+            .returning(audit_log.c.id)
         )
         return bool(rows)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     and_,
     delete,
     exists,
@@ -19,7 +20,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.engine import with_retries
-from adapters.postgres.tables import refresh_tokens, sessions, users
+from adapters.postgres.tables import refresh_tokens, sessions, sign_in_challenges, users
 from application.ports.sessions import UsedToken
 from domain.identity.session import (
     IDLE,
@@ -34,6 +35,7 @@ from domain.identity.user import Role
 from domain.shared.ids import SessionId, UserId
 
 _PRESENTING = text("SELECT set_config('app.refresh_digest', :digest, true)")
+_CHALLENGES_KEPT = timedelta(hours=1)
 _NOW = func.clock_timestamp()
 """Two that want one token wait for one another: their transactions' beginnings come before that."""
 
@@ -244,13 +246,26 @@ class PostgresOldSessions:
             .where(func.least(sessions.c.ended_at, sessions.c.expires_at) < func.now() - ended_for)
             .limit(limit)
         )
+        return await self._deleted(
+            delete(sessions).where(sessions.c.id.in_(over)).returning(sessions.c.id)
+        )
 
+    async def delete_challenges(self, limit: int) -> int:
+        digest = sign_in_challenges.c.digest
+        # The policy shows no others; and says so here for the index.
+        over = (
+            select(digest)
+            .where(sign_in_challenges.c.expires_at < func.now() - _CHALLENGES_KEPT)
+            .limit(limit)
+        )
+        return await self._deleted(
+            delete(sign_in_challenges).where(digest.in_(over)).returning(digest)
+        )
+
+    async def _deleted(self, statement: Executable) -> int:
         async def execute() -> int:
             async with self._engine.begin() as connection:
-                gone = await connection.execute(
-                    delete(sessions).where(sessions.c.id.in_(over)).returning(sessions.c.id)
-                )
-                return len(gone.all())
+                return len((await connection.execute(statement)).all())
 
         return await with_retries(execute)
 

@@ -1167,6 +1167,7 @@ sign_in_challenges = Table(
     _moment("expires_at"),
     _moment("used_at", nullable=True),
     Index("sign_in_challenges_of_user", "user_id"),
+    Index("sign_in_challenges_over", "expires_at"),
 )
 
 audit_log = Table(

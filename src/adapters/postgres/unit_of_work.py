@@ -46,6 +46,8 @@ class PostgresTransaction:
     """The repositories of one open transaction."""
 
     def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
+        self._connection = connection
+        self._user_id = user_id
         self.users = PostgresUsers(connection, user_id)
         self.projects = PostgresProjects(connection, user_id)
         self.runs = PostgresRuns(connection, user_id)
@@ -78,6 +80,13 @@ class PostgresTransaction:
         self.second_factor = PostgresSecondFactor(connection, user_id)
         self.challenges = PostgresChallenges(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)
+
+    @asynccontextmanager
+    async def speaking_for(self, user_id: UserId) -> AsyncIterator["PostgresTransaction"]:
+        await self._connection.execute(_AS, {"user_id": str(user_id)})
+        yield PostgresTransaction(self._connection, user_id)
+        # After an error it is rolled back in any case.
+        await self._connection.execute(_AS, {"user_id": str(self._user_id)})
 
 
 class PostgresUnitOfWork:

@@ -121,7 +121,6 @@ class OverseeWebhooks:
     """Lists the gateway's events, and has one that was set aside acted on again."""
 
     work: WebhookWork
-    uow: UnitOfWork
 
     async def __call__(self, status: WebhookStatus, page: Page) -> Sequence[Webhook]:
         """The page's events, newest first."""
@@ -133,11 +132,9 @@ class OverseeWebhooks:
         Raises:
             Conflict: there is no such event, or it was not set aside.
         """
-        if not await self.work.try_again(webhook_id):
+        act = acted(AuditAction.GATEWAY_EVENT_RETRIED, webhook_id)
+        if not await self.work.try_again(webhook_id, by=operator, origin=origin, act=act):
             raise Conflict("Only an event that was set aside can be tried again.")
-        # The event is the dispatcher's and the record the operator's: two transactions.
-        async with self.uow.begin(operator) as tx:
-            await tx.audit.record(origin, acted(AuditAction.GATEWAY_EVENT_RETRIED, webhook_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ or neither is. A process that dies in between leaves a claim whose lease runs ou
 was merely slow finds at its commit that the key is no longer its own, and is rolled back.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -93,7 +94,8 @@ class AnswerOnce:
                 raise
             await self._keep(request.user_id, found, reply)
             return Answer(reply=reply, replayed=False)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
+            # One that was cut off is undone like one that failed, and its key free for a repeat.
             await self._release(request.user_id, found)
             raise
         if completion.reply is None:

@@ -37,7 +37,7 @@ class AskToChangeEmail:
             RateLimited: too many have failed, or too much mail was asked for.
         """
         address = normalised_email(email)
-        await self.proved(principal, proof)
+        await self.proved(principal, proof, origin)
         if not await self.limits(address, origin.address):
             return
         user_id = principal.user_id

@@ -13,7 +13,7 @@ from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import MailKind
 from domain.identity.session import SessionEnd
-from domain.identity.user import NotAuthenticated
+from domain.identity.user import NotAuthenticated, Role
 from domain.shared.errors import Conflict
 
 BATCH = 100
@@ -50,13 +50,16 @@ class DeleteAccount:
             ReauthenticationFailed: something is missing or wrong.
             RateLimited: too many have failed; it says for how long to wait.
             AccountInUse: a run goes on, or a subscription does.
+            LastAdmin: no active admin would be left.
         """
-        await self.proved(principal, proof)
+        await self.proved(principal, proof, origin)
         user_id = principal.user_id
         async with self.uow.begin(user_id) as tx:
             user = await tx.users.get(user_id)
             if user is None:
                 raise NotAuthenticated("This account is not active. Sign in again.")
+            if user.role is Role.ADMIN:
+                await tx.users.keep_an_admin(user_id)
             if await tx.runs.live_count():
                 raise AccountInUse("A run of yours goes on. Cancel it, then delete the account.")
             if await tx.subscriptions.current() is not None:

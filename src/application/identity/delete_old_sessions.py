@@ -1,4 +1,4 @@
-"""Forget sessions that have been over for long."""
+"""Forget sessions that have been over for long, and sign-ins that came to nothing."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,4 +19,4 @@ class DeleteOldSessions:
 
     async def __call__(self) -> int:
         """Delete some; how many."""
-        return await self.old.delete(KEEP, BATCH)
+        return await self.old.delete(KEEP, BATCH) + await self.old.delete_challenges(BATCH)

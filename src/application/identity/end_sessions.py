@@ -6,6 +6,8 @@ from application.ports.keys import KeyChanges
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
 from application.ports.sessions import RefreshTokens
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.identity.session import Session, SessionEnd
 from domain.shared.errors import NotFound
 from domain.shared.ids import SessionId, UserId
@@ -19,14 +21,16 @@ class SignOut:
     refresh: RefreshTokens
     changes: KeyChanges
 
-    async def __call__(self, principal: Principal | None, refresh: str | None) -> int:
+    async def __call__(
+        self, principal: Principal | None, refresh: str | None, origin: Origin
+    ) -> int:
         """End what is shown, and say how many sessions that were.
 
         What opens nothing is none the worse for it.
         """
         ended = 0
         if principal is not None and principal.session is not None:
-            ended += await self._end(principal.user_id, principal.session.id)
+            ended += await self._end(principal.user_id, principal.session.id, origin)
         if not refresh:
             return ended
         digest = self.refresh.digest(refresh)
@@ -37,12 +41,16 @@ class SignOut:
         async with self.uow.begin(holder) as tx:
             session_id = await tx.sessions.of_token(digest)
         if session_id is not None:
-            ended += await self._end(holder, session_id)
+            ended += await self._end(holder, session_id, origin)
         return ended
 
-    async def _end(self, user_id: UserId, session_id: SessionId) -> bool:
+    async def _end(self, user_id: UserId, session_id: SessionId, origin: Origin) -> bool:
         async with self.uow.begin(user_id) as tx:
             ended = await tx.sessions.end(session_id, SessionEnd.SIGNED_OUT)
+            if ended:
+                await tx.audit.record(
+                    origin.as_person(user_id), acted(AuditAction.SIGNED_OUT, session_id)
+                )
         if ended:
             await self.changes.announce(user_id)
         return ended
@@ -67,7 +75,7 @@ class RevokeSession:
     uow: UnitOfWork
     changes: KeyChanges
 
-    async def __call__(self, user_id: UserId, session_id: SessionId) -> None:
+    async def __call__(self, user_id: UserId, session_id: SessionId, origin: Origin) -> None:
         """End it.
 
         Raises:
@@ -76,6 +84,7 @@ class RevokeSession:
         async with self.uow.begin(user_id) as tx:
             if not await tx.sessions.end(session_id, SessionEnd.REVOKED):
                 raise NotFound("session", session_id)
+            await tx.audit.record(origin, acted(AuditAction.SESSION_REVOKED, session_id))
         await self.changes.announce(user_id)
 
 
@@ -86,9 +95,10 @@ class SignOutEverywhere:
     uow: UnitOfWork
     changes: KeyChanges
 
-    async def __call__(self, user_id: UserId) -> int:
+    async def __call__(self, user_id: UserId, origin: Origin) -> int:
         """End them; how many."""
         async with self.uow.begin(user_id) as tx:
             ended = await tx.sessions.end_all(SessionEnd.EVERYWHERE)
+            await tx.audit.record(origin, acted(AuditAction.SIGNED_OUT_EVERYWHERE, user_id))
         await self.changes.announce(user_id)
         return ended

@@ -58,7 +58,7 @@ class ConfirmLink:
             user = await tx.users.get(pending.user_id)
         if user is None or not user.is_active:
             raise ChallengeOver(_OVER)
-        methods = await self.reauthenticate.of(user, proof)
+        methods = await self.reauthenticate.of(user, proof, origin)
         if not methods:
             raise LastWayIn("Sign in the way you did before, and link it from your account.")
         if await self.links.take(token) is None:
@@ -87,7 +87,7 @@ class DepartToLink:
     reauthenticate: Reauthenticate
 
     async def __call__(
-        self, principal: Principal, provider: str, return_to: str, proof: Proof
+        self, principal: Principal, provider: str, return_to: str, proof: Proof, origin: Origin
     ) -> Departure:
         """Where to go.
 
@@ -101,7 +101,7 @@ class DepartToLink:
             ValuesUnavailable: nothing can be kept now.
         """
         self.depart.providers.named(provider)
-        await self.reauthenticate(principal, proof)
+        await self.reauthenticate(principal, proof, origin)
         return await self.depart(
             provider, return_to, link_to=principal.user_id, session=principal.session
         )
@@ -136,7 +136,7 @@ class UnlinkIdentity:
             LastWayIn: there is no password, and no other identity.
             ReauthenticationFailed: it was not proved who asks.
         """
-        await self.reauthenticate(principal, proof)
+        await self.reauthenticate(principal, proof, origin)
         async with self.uow.begin(principal.user_id) as tx:
             mine = await tx.linked_identities.all(lock=True)
             named = [each for each in mine if each.provider.value == provider]

@@ -92,7 +92,7 @@ class MeetChallenge:
         # Whatever ended the account's sessions since ends this sign-in too.
         if user is None or not user.is_active or user.session_version != challenge.version:
             raise ChallengeOver(_OVER)
-        method = await self.codes.use(tx, user.id, code)
+        method = await self.codes.use(tx, user.id, code, origin)
         if method is None:
             raise WrongCode("The code is wrong, or was used before.")
         if not await tx.challenges.use(digest):

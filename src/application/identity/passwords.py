@@ -39,7 +39,7 @@ class ChangePassword:
             InvalidValue: the new one does not fit.
             RateLimited: too many have failed; it says for how long to wait.
         """
-        await self.proved(principal, proof)
+        await self.proved(principal, proof, origin)
         async with self.uow.begin(principal.user_id) as tx:
             user = await tx.users.get(principal.user_id)
         if user is None:

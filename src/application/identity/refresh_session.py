@@ -9,6 +9,8 @@ from application.ports.keys import KeyChanges
 from application.ports.persistence import Transaction, UnitOfWork
 from application.ports.security import AccessTokens
 from application.ports.sessions import RefreshTokens, UsedToken
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.identity.session import GRACE, Device, RefreshRefused, Session, SessionEnd
 from domain.shared.ids import UserId
 
@@ -37,7 +39,7 @@ class RefreshSession:
     tokens: AccessTokens
     changes: KeyChanges
 
-    async def __call__(self, token: str, device: Device) -> SignedIn:
+    async def __call__(self, token: str, device: Device, origin: Origin) -> SignedIn:
         """The session's next tokens.
 
         Raises:
@@ -65,7 +67,7 @@ class RefreshSession:
             standing = await tx.sessions.standing(used.session_id)
             if again is not None and standing is not None:
                 return await self._signed_in(tx, standing.session, again)
-        await self._reused(holder, used, device)
+        await self._reused(holder, used, device, origin)
         raise RefreshRefused(_REFUSED)
 
     def _again(self, token: str, used: UsedToken) -> str | None:
@@ -92,9 +94,15 @@ class RefreshSession:
             refresh=refresh,
         )
 
-    async def _reused(self, holder: UserId, used: UsedToken, device: Device) -> None:
+    async def _reused(
+        self, holder: UserId, used: UsedToken, device: Device, origin: Origin
+    ) -> None:
         async with self.uow.begin(holder) as tx:
-            await tx.sessions.end(used.session_id, SessionEnd.REUSED)
+            # Of several that show it at once one ends the session, and that is written once.
+            if await tx.sessions.end(used.session_id, SessionEnd.REUSED):
+                await tx.audit.record(
+                    origin, acted(AuditAction.REFRESH_TOKEN_REUSED, used.session_id)
+                )
         await self.changes.announce(holder)
         log.warning(
             "refresh token reused",

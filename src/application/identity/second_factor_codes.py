@@ -6,6 +6,8 @@ from application.ports.clock import Clock
 from application.ports.persistence import Transaction
 from application.ports.second_factor import SecondFactorSecrets
 from application.ports.security import SecretBox
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import Origin
 from domain.identity.second_factor import read_code, read_recovery_code, seal_use
 from domain.identity.session import SignInMethod
 from domain.shared.ids import UserId
@@ -19,7 +21,9 @@ class SecondFactorCodes:
     box: SecretBox
     clock: Clock
 
-    async def use(self, tx: Transaction, user_id: UserId, text: str) -> SignInMethod | None:
+    async def use(
+        self, tx: Transaction, user_id: UserId, text: str, origin: Origin
+    ) -> SignInMethod | None:
         """Use the code up in a transaction of that person's; None if it is not good."""
         code = read_code(text)
         if code is not None:
@@ -28,6 +32,9 @@ class SecondFactorCodes:
         if recovery is not None and await tx.second_factor.use_recovery_code(
             self.secrets.digests(recovery, user_id)
         ):
+            await tx.audit.record(
+                origin.as_person(user_id), acted(AuditAction.RECOVERY_CODE_USED, user_id)
+            )
             return SignInMethod.RECOVERY_CODE
         return None
 

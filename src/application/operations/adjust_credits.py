@@ -69,11 +69,10 @@ class AdjustCredits:
                 command.origin,
                 acted(AuditAction.ADJUSTMENT_PROPOSED, adjustment.id, after=adjustment),
             )
-        if command.once is not None:
-            # The key is the admin's, the proposal the other person's: two transactions. A
-            # proposal that is made twice is approved once and rejected once.
-            async with self.uow.begin(command.by) as tx:
-                await command.once.store(tx.idempotency, adjustment)
+            if command.once is not None:
+                # The key is the admin's, the proposal the other person's: one transaction.
+                async with tx.speaking_for(command.by) as theirs:
+                    await command.once.store(theirs.idempotency, adjustment)
         return adjustment
 
     async def approve(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from application.ports.idempotency import Completion
 from application.ports.persistence import (
     ModelCall,
     Page,
@@ -16,7 +17,7 @@ from domain.projects.agent_task import AgentTask
 from domain.projects.run import Run, RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.events import RunEvent
-from domain.shared.ids import RunId
+from domain.shared.ids import RunId, UserId
 
 LAST_EVENTS = 20
 LAST_FAILURES = 20
@@ -75,16 +76,26 @@ class RetryAnyRun:
     oversight: RunOversight
     retry: RetryRun
 
-    async def __call__(self, run_id: RunId, *, origin: Origin) -> Run:
+    async def owner_of(self, run_id: RunId) -> UserId:
+        """Whose the run is, and the new one will be.
+
+        Raises:
+            NotFound: no such run.
+        """
+        return (await _seen(self.oversight, run_id)).user_id
+
+    async def __call__(
+        self, run_id: RunId, *, origin: Origin, once: Completion[Run] | None = None
+    ) -> Run:
         """The new run, which is its owner's to pay and to see.
 
         Raises:
             NotFound: no such run.
             RunInProgress: the run, or another of its project, is live.
             RunSucceeded: there is nothing to retry.
+            KeyClaimLost: another request with the same key came first.
         """
-        run = await _seen(self.oversight, run_id)
-        return await self.retry(run.user_id, run_id, origin=origin)
+        return await self.retry(await self.owner_of(run_id), run_id, origin=origin, once=once)
 
 
 async def _seen(oversight: RunOversight, run_id: RunId) -> RunSummary:

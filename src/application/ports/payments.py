@@ -8,6 +8,8 @@ from typing import Protocol
 from uuid import UUID
 
 from application.ports.payment_gateway import GatewayDispute
+from domain.audit.act import Act
+from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon
 from domain.billing.days import ALWAYS, Days
 from domain.billing.orders import Order, OrderPurpose, OrderStatus
@@ -238,8 +240,11 @@ class WebhookWork(Protocol):
         """Events of a status, newest first."""
         ...
 
-    async def try_again(self, webhook_id: UUID) -> bool:
-        """Make one that was set aside due at once; False when there is no such one."""
+    async def try_again(self, webhook_id: UUID, *, by: UserId, origin: Origin, act: Act) -> bool:
+        """Make one that was set aside due at once; False when there is no such one.
+
+        The act is written into the record of who did it, in the same transaction.
+        """
         ...
 
     async def forget(self, keep_seconds: float, limit: int) -> int:

@@ -132,8 +132,22 @@ class UserRepository(Protocol):
         """
         ...
 
+    async def keep_an_admin(self, user_id: UserId) -> None:
+        """Have everybody else who takes an admin away wait until the commit.
+
+        Call it before anything else is locked.
+
+        Raises:
+            LastAdmin: without that person no active admin would be left.
+        """
+        ...
+
     async def erase(self, user_id: UserId) -> None:
-        """Switch the transaction's own person off, and forget name, address and password."""
+        """Switch the transaction's own person off, and forget name, address and password.
+
+        Raises:
+            LastAdmin: without that person no active admin would be left.
+        """
         ...
 
     async def set_standing(
@@ -144,6 +158,7 @@ class UserRepository(Protocol):
         Raises:
             OwnStanding: ``by`` is the same person.
             PermissionDenied: ``by`` is no active admin. Of two who demote one another, one is.
+            LastAdmin: no active admin would be left.
             NotFound: there is no such person.
         """
         ...
@@ -535,6 +550,11 @@ class Ledger(Protocol):
 
 class Transaction(Protocol):
     """One database transaction and the repositories that speak through it."""
+
+    def speaking_for(self, user_id: UserId) -> AbstractAsyncContextManager["Transaction"]:
+        """The same transaction as somebody else, within the block: for what two people's rows say
+        together. What it does is kept or undone with the rest."""
+        ...
 
     @property
     def users(self) -> UserRepository: ...

@@ -82,10 +82,14 @@ class SessionRepository(Protocol):
 
 
 class OldSessions(Protocol):
-    """Sessions that are over, of everybody."""
+    """Sessions that are over, and sign-ins that came to nothing, of everybody."""
 
     async def delete(self, ended_for: timedelta, limit: int) -> int:
         """Delete some that have been over for so long; how many."""
+        ...
+
+    async def delete_challenges(self, limit: int) -> int:
+        """Delete some sign-ins that waited in vain for their second factor; how many."""
         ...
 
 

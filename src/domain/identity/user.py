@@ -69,6 +69,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     }
 )
 
+ADMINS_ALONE = PERMISSIONS[Role.ADMIN] - PERMISSIONS[Role.MEMBER] - PERMISSIONS[Role.PARTNER]
+"""What an admin may do that nobody else may."""
+
 
 class InvalidCredentials(DomainError):
     """Email and password do not belong together. Says no more than that."""
@@ -92,6 +95,15 @@ class PermissionDenied(DomainError):
     """Signed in, but the role does not allow this."""
 
     code = "permission_denied"
+
+
+class LastAdmin(Conflict):
+    """Without this person no active admin would be left."""
+
+    code = "last_admin"
+
+    def __init__(self) -> None:
+        super().__init__("This is the last active admin. Make another one first.")
 
 
 class OwnStanding(Conflict):

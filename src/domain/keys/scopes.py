@@ -2,23 +2,17 @@
 
 from collections.abc import Iterable
 
-from domain.identity.user import PERMISSIONS, Permission, Role
+from domain.identity.user import ADMINS_ALONE, PERMISSIONS, Permission, Role
 from domain.keys.key_text import KeyEnvironment
 from domain.shared.errors import DomainError, InvalidValue
 
-LIVE_ONLY = frozenset(
-    {
-        Permission.BILLING_BUY,
-        Permission.BILLING_OPERATE,
-        Permission.PRICES_SET,
-        Permission.RUNS_OPERATE,
-        Permission.AUDIT_READ,
-        Permission.USERS_MANAGE,
-        Permission.LEDGER_ADJUST,
-    }
-)
-"""What no test key may do: it moves money, sets prices, acts on what others run or tells what
-everybody did, and there is no test of that which leaves it all as it was."""
+GRANTABLE = frozenset(Permission) - ADMINS_ALONE
+"""What a key may be for. Never what admins alone may do: a key proves no second factor, and
+cannot be asked for one."""
+
+LIVE_ONLY = frozenset({Permission.BILLING_BUY})
+"""What no test key may do: it moves money, and there is no test of that which leaves it all as it
+was."""
 
 
 class InsufficientScope(DomainError):
@@ -36,7 +30,10 @@ def grantable(
         InvalidValue: there are none, or one that the granter lacks or a test key may not have.
     """
     scopes = frozenset(wanted)
-    granter -= _withheld(environment)
+    granter = granter & GRANTABLE - _withheld(environment)
+    admins = scopes & ADMINS_ALONE
+    if admins:
+        raise InvalidValue("scopes", f"No key can have {_listed(admins)}. Sign in for that.")
     withheld = scopes & _withheld(environment)
     if withheld:
         raise InvalidValue(
@@ -56,7 +53,7 @@ def effective(
     scopes: frozenset[Permission], role: Role, environment: KeyEnvironment
 ) -> frozenset[Permission]:
     """What a key may do now: a role that fell takes its keys down with it."""
-    return (scopes & PERMISSIONS[role]) - _withheld(environment)
+    return (scopes & PERMISSIONS[role] & GRANTABLE) - _withheld(environment)
 
 
 def _withheld(environment: KeyEnvironment) -> frozenset[Permission]:

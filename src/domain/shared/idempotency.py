@@ -1,8 +1,10 @@
 """A key a client gives to a request, so that its repeats have no further effect."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from domain.shared.errors import DomainError, InvalidValue
+from domain.shared.ids import UserId
 
 HEADER = "Idempotency-Key"
 MAX_KEY_LENGTH = 255
@@ -26,6 +28,14 @@ class IdempotencyKey:
             raise InvalidValue(
                 HEADER, f"Send one key of 1 to {MAX_KEY_LENGTH} printable ASCII characters."
             )
+
+    def by(self, actor: UserId) -> "IdempotencyKey":
+        """The key under which what an operator does to somebody's account is kept there.
+
+        It is the same for the same operator and key, and of another form than theirs.
+        """
+        digest = sha256(f"{actor}:{self.value}".encode()).hexdigest()
+        return IdempotencyKey(f"operator:{digest}")
 
 
 class IdempotencyInFlight(DomainError):

@@ -13,6 +13,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope
 
+from application.identity.reauthenticate import ProofTooOld, proved_lately
 from application.keys.admit_request import Admission, AdmitRequest, Presented
 from application.ports.security import Principal
 from domain.audit.origin import ActorKind, Origin
@@ -98,11 +99,11 @@ def known_admission(scope: Scope) -> Admission | None:
     return admission if isinstance(admission, Admission) else None
 
 
-def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Anybody may call this."""
 
 
-def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Any signed-in person may call this, and no key.
 
     Raises:
@@ -118,6 +119,8 @@ class Requires:
     """A guard that lets in whose role, and whose key if it is one, has the permissions."""
 
     permissions: tuple[Permission, ...]
+    afresh: bool = False
+    """Whether who calls must have proved within ten minutes who they are."""
 
     async def __call__(
         self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
@@ -129,8 +132,16 @@ class Requires:
             PermissionDenied: the person's role lacks a permission.
             SecondFactorRequired: it does not, but needs a second factor.
             InsufficientScope: the API key does.
+            ProofTooOld: it was proved too long ago who calls.
         """
         principal = _authenticated(connection)
+        self._check_permissions(principal)
+        if self.afresh:
+            now = connection.app.state.container.clock().now()
+            if not proved_lately(principal.session, now):
+                raise ProofTooOld
+
+    def _check_permissions(self, principal: Principal) -> None:
         for permission in self.permissions:
             if permission in principal.permissions:
                 continue
@@ -147,9 +158,12 @@ class Requires:
             )
 
 
-def requires(*permissions: Permission) -> Requires:
-    """A guard that lets in whose role, and whose key if it is one, has the permissions."""
-    return Requires(permissions)
+def requires(*permissions: Permission, afresh: bool = False) -> Requires:
+    """A guard that lets in whose role, and whose key if it is one, has the permissions.
+
+    ``afresh``: and who proved lately who they are, which no key can.
+    """
+    return Requires(permissions, afresh)
 
 
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:
@@ -197,7 +211,7 @@ def _counter(scope: Scope) -> tuple[AdmitRequest, str]:
 def _presented(scope: Scope, address: str) -> Presented:
     token, key = None, None
     for name, value in scope["headers"]:
-        match name.lower():
+        match name:  # in small letters, as ASGI has them
             case b"authorization":
                 scheme, _, rest = value.decode("latin-1").partition(" ")
                 if scheme.lower() == "bearer" and rest.strip():

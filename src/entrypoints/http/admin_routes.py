@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, get, post
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
@@ -15,6 +15,8 @@ from domain.projects.run import RunStatus
 from domain.shared.ids import RunId
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
+from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.routing import get, post
 from entrypoints.http.schemas import EvidenceView, OverseenRunPageView, OverseenRunView, RunView
 
 
@@ -61,6 +63,11 @@ class AdminRunController(Controller):
         run_id: FromPath[UUID],
         origin: NamedDependency[Origin],
         retry_any_run: NamedDependency[RetryAnyRun],
-    ) -> RunView:
+        once: NamedDependency[OncePerKey],
+    ) -> Response[RunView]:
         """Accept a new run for its owner, which goes on from what is finished."""
-        return RunView.of(await retry_any_run(RunId(run_id), origin=origin))
+        return await once(
+            lambda completion: retry_any_run(RunId(run_id), origin=origin, once=completion),
+            RunView.of,
+            account=await retry_any_run.owner_of(RunId(run_id)),
+        )

@@ -1,10 +1,13 @@
 """Where a request comes from: the peer, or what trusted proxies say of it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from litestar.types import Scope
 
 from domain.keys.addresses import within
+
+_FOUND: Final = "bharatbuild_client_address"
 
 
 def client_address(scope: Scope, proxies: Sequence[str]) -> str:
@@ -15,7 +18,18 @@ def client_address(scope: Scope, proxies: Sequence[str]) -> str:
     """
     client = scope.get("client")
     address = str(client[0]) if client else ""
-    if not proxies or not within(address, proxies):
+    if not proxies:
+        return address
+    # Asked for by the limits, the audit log and more, and the same for all of a request.
+    state = scope.setdefault("state", {})
+    known = state.get(_FOUND)
+    if known is None:
+        known = state[_FOUND] = _forwarded_for(scope, address, proxies)
+    return str(known)
+
+
+def _forwarded_for(scope: Scope, address: str, proxies: Sequence[str]) -> str:
+    if not within(address, proxies):
         return address
     forwarded = [
         entry.strip()

@@ -16,6 +16,7 @@ from application.ports.idempotency import Completion, StoredReply
 from application.ports.security import Principal
 from domain.shared.errors import DomainError, InvalidValue
 from domain.shared.idempotency import HEADER, MAX_KEY_LENGTH, IdempotencyKey
+from domain.shared.ids import UserId
 from entrypoints.http.problems import answer_to
 
 HEADER_REPLAYED = "Idempotency-Replayed"
@@ -45,8 +46,12 @@ class OncePerKey:
         view: Callable[[R], V],
         *,
         first: Callable[[R], V] | None = None,
+        account: UserId | None = None,
     ) -> Response[V]:
         """The answer that shows the effect's result, its own or the first one's.
+
+        ``account`` is whose the effect is, where an operator has it on somebody else's: the
+        reply is kept there, for it must be in the effect's own commit.
 
         Raises:
             IdempotencyMismatch: the key was used for another request.
@@ -71,8 +76,8 @@ class OncePerKey:
 
         answer = await self.answer_once(
             KeyedRequest(
-                user_id=self.principal.user_id,
-                key=self.key,
+                user_id=account or self.principal.user_id,
+                key=self.key if account is None else self.key.by(self.principal.user_id),
                 request_hash=await _fingerprint(self.request, self.principal),
             ),
             noted,

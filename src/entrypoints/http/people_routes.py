@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, get, post, put
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
@@ -21,6 +21,7 @@ from domain.shared.ids import AdjustmentId, UserId
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.routing import get, post, put
 
 
 class PersonView(msgspec.Struct):
@@ -109,8 +110,9 @@ class AdjustmentPageView(msgspec.Struct):
     next_cursor: str | None
 
 
-_MANAGE = [requires(Permission.USERS_MANAGE)]
+_MANAGE = [requires(Permission.USERS_MANAGE, afresh=True)]
 _ADJUST = [requires(Permission.LEDGER_ADJUST)]
+_APPROVE = [requires(Permission.LEDGER_ADJUST, afresh=True)]
 
 
 class AdminPeopleController(Controller):
@@ -256,7 +258,7 @@ class AdminAdjustmentController(Controller):
 
     @post(
         "/{adjustment_id:str}/approve",
-        guards=_ADJUST,
+        guards=_APPROVE,
         status_code=HTTP_200_OK,
         summary="Approve an adjustment",
     )

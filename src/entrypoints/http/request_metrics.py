@@ -19,6 +19,17 @@ IN_PROGRESS: Final = Gauge(
     "bharatbuild_requests_in_progress", "Total requests currently in progress"
 )
 
+_CUT: Final = Counter(
+    "bharatbuild_requests_cut",
+    "Requests that took too long, by what they waited for.",
+    ["waits_for"],
+)
+_TURNED_AWAY: Final = Counter(
+    "bharatbuild_requests_turned_away",
+    "Requests and sockets refused because too many were under way, by the refusal's code.",
+    ["code"],
+)
+
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter | None]] = {}
 
 
@@ -38,3 +49,13 @@ def observe(method: str, path: str, status: int, seconds: float) -> None:
     duration.observe(seconds)
     if errors is not None:
         errors.inc()
+
+
+def count_cut(waits_for: str) -> None:
+    """Count a request that took too long."""
+    _CUT.labels(waits_for).inc()
+
+
+def count_turned_away(code: str) -> None:
+    """Count a request or socket that there was no place for."""
+    _TURNED_AWAY.labels(code).inc()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
@@ -10,6 +10,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 from application.identity.manage_second_factor import (
     ConfirmSecondFactor,
     ProposeSecondFactor,
+    ProveAgain,
     RemoveSecondFactor,
     ReplaceRecoveryCodes,
     ShowSecondFactor,
@@ -20,6 +21,7 @@ from application.ports.security import Principal
 from domain.audit.origin import Origin
 from entrypoints.http.access import COST, OF_OUR_PAGES, device_of, public, signed_in
 from entrypoints.http.refresh_cookie import check_origin
+from entrypoints.http.routing import get, post
 from entrypoints.http.second_factor_schemas import (
     CodeRequest,
     MeetChallengeRequest,
@@ -87,13 +89,14 @@ class SecondFactorController(Controller):
         self,
         data: JSONBody[ProofRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         propose_second_factor: NamedDependency[ProposeSecondFactor],
     ) -> ProposedFactorView:
         """Give a secret for an authenticator app, in place of the present one if there is one.
 
         Nothing changes until a code of it is confirmed.
         """
-        return ProposedFactorView.of(await propose_second_factor(principal, data.proof()))
+        return ProposedFactorView.of(await propose_second_factor(principal, data.proof(), origin))
 
     @post(
         "/second-factor/confirm",
@@ -109,7 +112,10 @@ class SecondFactorController(Controller):
         origin: NamedDependency[Origin],
         confirm_second_factor: NamedDependency[ConfirmSecondFactor],
     ) -> RecoveryCodesView:
-        """Enable what was set up by a code of it, and get ten recovery codes."""
+        """Enable what was set up by a code of it, and get ten recovery codes.
+
+        Every other session ends; refresh this one.
+        """
         return RecoveryCodesView(await confirm_second_factor(principal, data.code, origin))
 
     @post(
@@ -143,7 +149,10 @@ class SecondFactorController(Controller):
         origin: NamedDependency[Origin],
         remove_second_factor: NamedDependency[RemoveSecondFactor],
     ) -> None:
-        """Remove it with its recovery codes, where the role may be without."""
+        """Remove it with its recovery codes, where the role may be without.
+
+        Every other session ends; refresh this one.
+        """
         await remove_second_factor(principal, data.proof(), origin)
 
     @post(
@@ -157,10 +166,31 @@ class SecondFactorController(Controller):
         self,
         data: JSONBody[CodeRequest],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         step_up: NamedDependency[StepUp],
     ) -> None:
-        """Have this session count as one with a second factor.
+        """Have this session count as one with a second factor, proved just now.
 
         ``code`` is an authenticator app's, or a recovery code.
         """
-        await step_up(principal, data.code)
+        await step_up(principal, data.code, origin)
+
+    @post(
+        "/prove",
+        guards=[signed_in],
+        opt={COST: 3},
+        status_code=HTTP_204_NO_CONTENT,
+        summary="Prove who you are",
+    )
+    async def prove(
+        self,
+        data: JSONBody[ProofRequest],
+        principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
+        prove_again: NamedDependency[ProveAgain],
+    ) -> None:
+        """Have this session count as proved just now, by all that the account has.
+
+        What an administrator decides about others asks for that within ten minutes.
+        """
+        await prove_again(principal, data.proof(), origin)

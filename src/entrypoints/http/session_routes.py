@@ -4,7 +4,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
@@ -40,6 +40,7 @@ from entrypoints.http.refresh_cookie import (
     cookie_with,
     refresh_in_cookie,
 )
+from entrypoints.http.routing import delete, get, post
 from entrypoints.http.second_factor_schemas import ChallengeView
 from entrypoints.http.session_schemas import (
     EndedView,
@@ -101,6 +102,7 @@ class SessionController(Controller):
     async def refresh(
         self,
         request: Request[Any, Any, Any],
+        origin: NamedDependency[Origin],
         refresh_session: NamedDependency[RefreshSession],
         data: JSONBody[RefreshRequest | None] = None,
     ) -> Response[TokenView]:
@@ -112,7 +114,7 @@ class SessionController(Controller):
         token = data.refresh_token if data is not None else refresh_in_cookie(request)
         if token is None:
             raise RefreshRefused("There is no refresh token. Sign in.")
-        going_on = await refresh_session(token, device_of(request))
+        going_on = await refresh_session(token, device_of(request), origin)
         return tokens_of(request, going_on, in_body=data is not None)
 
     @post(
@@ -125,12 +127,13 @@ class SessionController(Controller):
     async def logout(
         self,
         request: Request[Any, Any, Any],
+        origin: NamedDependency[Origin],
         sign_out: NamedDependency[SignOut],
         data: JSONBody[RefreshRequest | None] = None,
     ) -> Response[EndedView]:
         """End the session of the access token, of the cookie, or of the refresh token sent."""
         token = data.refresh_token if data is not None else refresh_in_cookie(request)
-        ended = await sign_out(caller_of(request), token)
+        ended = await sign_out(caller_of(request), token, origin)
         return Response(EndedView(ended), cookies=[cookie_gone(request)])
 
     @post(
@@ -143,10 +146,11 @@ class SessionController(Controller):
         self,
         request: Request[Any, Any, Any],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         sign_out_everywhere: NamedDependency[SignOutEverywhere],
     ) -> Response[EndedView]:
         """End every session, this one too."""
-        ended = await sign_out_everywhere(principal.user_id)
+        ended = await sign_out_everywhere(principal.user_id, origin)
         return Response(EndedView(ended), cookies=[cookie_gone(request)])
 
     @get("/sessions", guards=[signed_in], summary="List sessions")
@@ -165,10 +169,11 @@ class SessionController(Controller):
         self,
         session_id: FromPath[UUID],
         principal: NamedDependency[Principal],
+        origin: NamedDependency[Origin],
         revoke_session: NamedDependency[RevokeSession],
     ) -> None:
         """End one of one's sessions, on whatever device."""
-        await revoke_session(principal.user_id, SessionId(session_id))
+        await revoke_session(principal.user_id, SessionId(session_id), origin)
 
 
 @get(

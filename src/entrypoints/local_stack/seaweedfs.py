@@ -31,11 +31,10 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
-from entrypoints.local_stack.child_process import ChildProcess, Command
+from entrypoints.local_stack.child_process import Command
 from entrypoints.local_stack.credentials import StackPorts, StackSecrets, write_private
-from entrypoints.local_stack.leftovers import end_leftovers
 from entrypoints.local_stack.ports import HOST
-from entrypoints.local_stack.server import wait_until_ready
+from entrypoints.local_stack.server import BinaryServer
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("local_stack")
 
@@ -63,7 +62,7 @@ class _Files:
 _FILES = _Files()
 
 
-class SeaweedServer:
+class SeaweedServer(BinaryServer):
     """One ``weed mini`` in ``directory``, with our bucket in it once it has started."""
 
     name = "seaweedfs"
@@ -77,13 +76,13 @@ class SeaweedServer:
         ports: StackPorts,
         secrets: StackSecrets,
     ) -> None:
-        self.directory = directory
         self.log_file = log_file
         self.port = ports.seaweedfs_s3
-        self._binary = binary
         self._ports = ports
         self._secrets = secrets
-        self._process = ChildProcess(
+        super().__init__(
+            binary,
+            directory,
             Command(
                 name=self.name,
                 argv=(str(binary), "-logtostderr=true", "mini", *_options(ports)),
@@ -91,9 +90,11 @@ class SeaweedServer:
                 environment={"PATH": "/usr/bin:/bin", "HOME": str(directory)},
                 directory=directory,
                 log_file=log_file,
+                # It finishes requests and closes its volumes, in a little over a second.
                 stop_signal=signal.SIGTERM,
                 grace_seconds=_GRACE_SECONDS,
-            )
+            ),
+            ready_seconds=_READY_SECONDS,
         )
 
     @property
@@ -113,44 +114,14 @@ class SeaweedServer:
             "SeaweedFS (admin, gRPC)": ports.seaweedfs_admin_grpc,
         }
 
-    @property
-    def pid(self) -> int | None:
-        """The server's process id."""
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """True while the process runs."""
-        return self._process.alive
-
-    async def start(self) -> None:
-        """Start, make the bucket if there is none, and wait until an object can be stored.
-
-        Raises:
-            ServerNotReady: see its log.
-        """
-        await asyncio.to_thread(self._configure)
-        await self._process.start()
-        try:
-            await wait_until_ready(self._process, self._answers, _READY_SECONDS)
-        except BaseException:
-            await self._process.stop()
-            raise
-
-    async def wait(self) -> int:
-        """Wait until the process ends."""
-        return await self._process.wait()
-
     async def stop(self) -> None:
-        """SIGTERM: it finishes requests and closes its volumes, in a little over a second."""
-        await self._process.stop()
+        """Stop it, and remove the sockets it forgets."""
+        await super().stop()
         self._remove_sockets()
 
     async def end_leftovers(self) -> None:
-        """End a server that a killed run has left behind."""
-        await asyncio.to_thread(
-            end_leftovers, self._binary.name, self.directory, signal.SIGTERM, _GRACE_SECONDS
-        )
+        """End a server that a killed run has left behind, and remove its sockets."""
+        await super().end_leftovers()
         self._remove_sockets()
 
     def _remove_sockets(self) -> None:

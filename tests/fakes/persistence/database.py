@@ -7,8 +7,8 @@ by breaking that rule: then the fake says so where PostgreSQL would hang.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -371,6 +371,13 @@ class Session:
     def owner(self) -> UserId:
         """Whose transaction this is, or the one who stands for nobody."""
         return NOBODY if self._tenant is None else self._tenant
+
+    @contextmanager
+    def speaking_for(self, user_id: UserId) -> Iterator[None]:
+        """Be somebody else's for a while."""
+        before, self._tenant = self._tenant, user_id
+        yield
+        self._tenant = before
 
     def require_own(self, user_id: UserId) -> None:
         """Hold a row about to be written to the person whose transaction this is.

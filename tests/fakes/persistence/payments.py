@@ -22,6 +22,8 @@ from application.ports.payments import (
     WebhookStatus,
     WebhookWork,
 )
+from domain.audit.act import Act
+from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon, CouponAlreadyUsed, CouponCodeTaken, CouponExhausted
 from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Payment, Refund, TransactionKind
@@ -225,6 +227,7 @@ class InMemoryWebhooks(WebhookInbox, WebhookWork):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: dict[UUID, _Kept] = {}
+        self.told: list[tuple[UserId, Act]] = []
 
     async def keep(self, webhook_id: UUID, gateway: str, event_id: str, body: bytes) -> bool:
         known = {(row.webhook.gateway, row.webhook.event_id) for row in self._rows.values()}
@@ -283,12 +286,13 @@ class InMemoryWebhooks(WebhookInbox, WebhookWork):
         ]
         return sorted(found, key=lambda webhook: webhook.id, reverse=True)[:limit]
 
-    async def try_again(self, webhook_id: UUID) -> bool:
+    async def try_again(self, webhook_id: UUID, *, by: UserId, origin: Origin, act: Act) -> bool:
         row = self._rows.get(webhook_id)
         if row is None or row.webhook.status is not WebhookStatus.SET_ASIDE:
             return False
         webhook = replace(row.webhook, status=WebhookStatus.PENDING, attempts=0, processed_at=None)
         self._rows[webhook_id] = _Kept(webhook=webhook, due_at=self._clock.now())
+        self.told.append((by, act))
         return True
 
     async def forget(self, keep_seconds: float, limit: int) -> int:

@@ -40,7 +40,7 @@ from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.audit import InMemoryAuditTrail
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
-from tests.fakes.persistence.database import InMemoryDatabase
+from tests.fakes.persistence.database import InMemoryDatabase, Session
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
 from tests.fakes.persistence.keys import InMemoryApiKeys
@@ -82,6 +82,7 @@ from tests.fakes.persistence.webhooks import InMemoryWebhooks
 class InMemoryTransaction:
     """The repositories of one open transaction."""
 
+    session: Session
     users: UserRepository
     projects: ProjectRepository
     runs: RunRepository
@@ -115,6 +116,12 @@ class InMemoryTransaction:
     challenges: ChallengeRepository
     audit: AuditTrail
 
+    @asynccontextmanager
+    async def speaking_for(self, user_id: UserId) -> AsyncIterator[Transaction]:
+        """The same transaction as somebody else."""
+        with self.session.speaking_for(user_id):
+            yield self
+
 
 class InMemoryUnitOfWork(UnitOfWork):
     """Opens transactions on an in-memory database."""
@@ -127,6 +134,7 @@ class InMemoryUnitOfWork(UnitOfWork):
         """A transaction as one person, or as nobody."""
         async with self._database.session(user_id) as session:
             yield InMemoryTransaction(
+                session=session,
                 users=InMemoryUsers(session),
                 projects=InMemoryProjects(session),
                 runs=InMemoryRuns(session),

@@ -3,7 +3,14 @@
 from dataclasses import replace
 
 from application.ports.persistence import UserRepository
-from domain.identity.user import EmailTaken, OwnStanding, PermissionDenied, Role, User
+from domain.identity.user import (
+    EmailTaken,
+    LastAdmin,
+    OwnStanding,
+    PermissionDenied,
+    Role,
+    User,
+)
 from domain.shared.errors import NotFound
 from domain.shared.ids import UserId
 from tests.fakes.persistence.database import Session, TransactionRefused
@@ -39,9 +46,20 @@ class InMemoryUsers(UserRepository):
                 user, email=email, email_verified_at=self._session.now
             )
 
+    async def keep_an_admin(self, user_id: UserId) -> None:
+        others = [
+            user
+            for user in self._session.tables.users.values()
+            if user.role is Role.ADMIN and user.is_active and user.id != user_id
+        ]
+        if not others:
+            raise self._session.refused(LastAdmin())
+
     async def erase(self, user_id: UserId) -> None:
         user = await self.get(user_id)
         if user is not None and user_id == self._session.tenant:
+            if user.role is Role.ADMIN and user.is_active:
+                await self.keep_an_admin(user_id)
             self._session.tables.users[user_id] = replace(
                 user,
                 email=f"deleted-{user_id}@deleted.invalid",

@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from domain.identity.user import Permission, Role
+from domain.keys.scopes import GRANTABLE
+from entrypoints.http.access import Requires
+from entrypoints.http.openapi.guards import own_guards
 from entrypoints.local_stack import StackAddresses
 from tests.contracts.invoice_samples import keep_invoice
 from tests.contracts.samples import (
@@ -23,6 +27,7 @@ from tests.contracts.samples import (
 )
 from tests.described import document
 from tests.integration.authority.world import Caller, World, open_world, said
+from tests.integration.platform.person import PASSWORD
 
 REFUSALS = {"not_authenticated", "permission_denied", "insufficient_scope"}
 
@@ -79,7 +84,7 @@ async def test_a_role_opens_what_it_holds(world: World, people: list[Caller]) ->
 async def test_a_key_opens_what_each_of_its_scopes_says(world: World, people: list[Caller]) -> None:
     admin = people[list(Role).index(Role.ADMIN)]
     await world.sign_in(admin)
-    keys = [await world.key(admin, scope) for scope in Permission]
+    keys = [await world.key(admin, scope) for scope in sorted(GRANTABLE)]
     asked = await compare(world, keys)
     assert asked["refused"] > asked["let in"] > 100, asked
 
@@ -98,6 +103,41 @@ async def test_a_token_and_a_key_together_open_nothing(world: World, people: lis
     await world.sign_in(admin)
     key = await world.key(admin, Permission.ACCOUNT_READ)
     await compare(world, [Caller("both", None, {**admin.headers, **key.headers})])
+
+
+async def test_who_decides_about_others_has_proved_lately_who_they_are(
+    world: World, superuser_url: str
+) -> None:
+    afresh = [
+        route
+        for route in world.routes()
+        if any(isinstance(guard, Requires) and guard.afresh for guard in own_guards(route.handler))
+    ]
+    assert {str(route).rpartition("/")[2] for route in afresh} == {
+        "role",
+        "suspend",
+        "reinstate",
+        "approve",
+    }
+    admin = await world.person(Role.ADMIN)
+    connection = await asyncpg.connect(superuser_url)
+    await connection.execute(
+        "UPDATE sessions SET authenticated_at = now() - interval '11 minutes'"
+        " WHERE user_id = (SELECT id FROM users WHERE email = $1)",
+        admin.email,
+    )
+    await connection.close()
+    for route in afresh:
+        assert said(await world.ask(route, admin)) == (403, "proof_too_old")
+    proof = {"password": "not the password at all"}
+    refused = await world.http.post("/api/v1/auth/prove", json=proof, headers=admin.headers)
+    assert said(refused) == (403, "reauthentication_failed")
+    assert said(await world.ask(afresh[0], admin)) == (403, "proof_too_old")
+    proof = {"password": PASSWORD}
+    proved = await world.http.post("/api/v1/auth/prove", json=proof, headers=admin.headers)
+    assert proved.status_code == 204, proved.text
+    for route in afresh:
+        assert said(await world.ask(route, admin))[1] in ("not_found", "invalid_request")
 
 
 async def test_anothers_thing_answers_as_one_that_does_not_exist(

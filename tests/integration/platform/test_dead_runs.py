@@ -1,5 +1,7 @@
 """Dead runs, from an operator's side: HTTP and the command line on real parts."""
 
+from uuid import uuid4
+
 import asyncpg
 import pytest
 
@@ -45,8 +47,12 @@ async def test_an_operator_sees_a_dead_run_and_retries_it(
         assert evidence["run"]["error_code"] == "worker_lost"
         assert evidence["tasks"]
         assert evidence["events"][-1]["type"] == "run.finished"
-        again = await operator.post(f"/admin/runs/{dead_run}/retry", status=202)
+        path, key = f"/admin/runs/{dead_run}/retry", {"Idempotency-Key": str(uuid4())}
+        again = await operator.post(path, status=202, headers=key)
         assert again["retry_of"] == dead_run
+        assert await operator.post(path, status=202, headers=key) == again
+        refused = await operator.post(path, status=422, headers=key, json={})
+        assert refused["code"] == "idempotency_mismatch"
     detail = await person.finished(again["id"])
     assert {task["status"] for task in detail["tasks"]} == {"reused"}
     refused = await person.post(f"/runs/{again['id']}/retry", status=409)

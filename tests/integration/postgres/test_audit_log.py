@@ -6,7 +6,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.payment_work import PostgresWebhookInbox, PostgresWebhookWork
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from application.billing.oversee_payments import OverseeWebhooks
+from domain.audit.act import AuditAction
+from domain.audit.origin import ActorKind, Origin
+from domain.shared.errors import Conflict
 from entrypoints.local_stack import StackAddresses
 from tests.contracts.audit_contract import keep_acts, project_deleted, read
 from tests.contracts.samples import keep_user, new_id
@@ -65,8 +70,10 @@ async def test_the_owner_adds_what_operators_do_and_nothing_else(stack: StackAdd
         await connection.close()
 
 
-async def test_the_dispatcher_reads_and_does_not_write(dispatch_engine: AsyncEngine) -> None:
-    with pytest.raises(DBAPIError, match="permission denied"):
+async def test_the_dispatcher_reads_and_writes_of_retried_events_alone(
+    dispatch_engine: AsyncEngine,
+) -> None:
+    with pytest.raises(DBAPIError, match="row-level security"):
         async with dispatch_engine.begin() as connection:
             await connection.execute(
                 text(
@@ -74,3 +81,25 @@ async def test_the_dispatcher_reads_and_does_not_write(dispatch_engine: AsyncEng
                     " VALUES (gen_random_uuid(), 'system', 'x')"
                 )
             )
+
+
+async def test_an_event_that_is_tried_again_is_told_of_in_the_same_statement(
+    postgres_uow: PostgresUnitOfWork, app_engine: AsyncEngine, dispatch_engine: AsyncEngine
+) -> None:
+    admin, event_id = await keep_user(postgres_uow), new_id()
+    await PostgresWebhookInbox(app_engine).keep(event_id, "simulated", str(event_id), b"{}")
+    work = PostgresWebhookWork(dispatch_engine)
+    oversee = OverseeWebhooks(work)
+    origin = Origin(kind=ActorKind.PERSON, person=admin.id, address="203.0.113.5")
+    with pytest.raises(Conflict):  # it is not set aside
+        await oversee.retry(admin.id, event_id, origin=origin)
+    assert await read(postgres_uow, admin.id) == []
+    await work.set_aside(event_id, "a test")
+    await oversee.retry(admin.id, event_id, origin=origin)
+    (entry,) = await read(postgres_uow, admin.id)
+    assert (entry.act.action, entry.act.subject_id) == (
+        AuditAction.GATEWAY_EVENT_RETRIED,
+        str(event_id),
+    )
+    assert entry.origin == origin
+    await work.done(event_id)

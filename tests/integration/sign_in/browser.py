@@ -95,6 +95,8 @@ class Browser:
         app = pyotp.parse_uri(proposed["otpauth_uri"])
         assert isinstance(app, pyotp.TOTP)
         shown = await self.post("/auth/second-factor/confirm", code=app.now())
+        # Every session of before is over, and this one goes on with its next token.
+        await self.refreshed()
         return app, shown["recovery_codes"]
 
 

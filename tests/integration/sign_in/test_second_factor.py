@@ -114,6 +114,7 @@ async def test_a_secret_and_its_codes_are_shown_once(browser: Browser) -> None:
     assert refused["code"] == "wrong_code"
     new = pyotp.TOTP(proposed["secret"])
     codes = (await browser.post("/auth/second-factor/confirm", code=new.now()))["recovery_codes"]
+    await browser.refreshed()
     missing = await browser.post("/auth/second-factor/recovery-codes", 403, password=PASSWORD)
     assert (missing["code"], missing["needs"]) == ("reauthentication_failed", ["code"])
     again = await browser.post(
@@ -123,7 +124,7 @@ async def test_a_secret_and_its_codes_are_shown_once(browser: Browser) -> None:
     await browser.post(
         "/auth/second-factor/remove", 204, password=PASSWORD, code=again["recovery_codes"][0]
     )
-    assert (await browser.post("/auth/login", **browser.credentials))["access_token"]
+    browser.with_token(await browser.post("/auth/login", **browser.credentials))
     gone = await browser.post("/auth/second-factor/remove", 409, password=PASSWORD)
     assert gone["code"] == "no_second_factor"
 
@@ -139,7 +140,7 @@ async def test_an_administrator_without_it_may_only_set_it_up(
     assert (await browser.get("/auth/me"))["user"]["role"] == "admin"
     assert (await browser.get("/auth/second-factor"))["required"]
     app, recovery = await browser.protected()
-    # The very token that was refused is good now: its session has proved it.
+    # The very session that was refused is good now: it has proved it.
     assert "items" in await browser.get("/admin/plans")
     kept = await browser.post(
         "/auth/second-factor/remove", 409, password=PASSWORD, code=recovery[0]

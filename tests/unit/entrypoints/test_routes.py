@@ -14,6 +14,7 @@ from domain.shared.errors import DomainError
 from entrypoints.http.access import GATEWAY
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
+from entrypoints.http.routing import Route
 from entrypoints.settings import SettingsInvalid, load
 from tests.unit.entrypoints.test_settings import GOOD
 
@@ -69,6 +70,11 @@ def test_every_route_names_its_guard(app: Litestar) -> None:
     assert not unguarded
 
 
+def test_every_route_is_one_of_ours(app: Litestar) -> None:
+    others = [each for each in _handlers(app) if not isinstance(each, Route)]
+    assert {each.fn.__name__ for each in others} == {"stream"}, "use entrypoints.http.routing"
+
+
 OF_THE_GATEWAY = {"receive_event", "pay_page", "approve_payment", "decline_payment"}
 
 
@@ -104,6 +110,7 @@ EXEMPT = {
     "replace_codes": "its answer is secrets, and the code that it takes is good once",
     "remove_factor": "what is removed stays so",
     "step_up": "the code that it takes is good once",
+    "prove": "who has proved it has proved it",
     "confirm_link": "its answer is a secret, and what it links waits once",
     "depart_to_link": "it only says where to go, and has no effect until one comes back",
     "unlink": "what is unlinked stays so",
@@ -120,7 +127,6 @@ EXEMPT = {
     "reinstate": "who may act may act",
     "approve": "an adjustment is decided once",
     "reject": "an adjustment is decided once",
-    "retry_for_owner": "the run is another person's, and a project has one live run anyway",
 }
 """The POSTs that take no ``Idempotency-Key``, and why."""
 

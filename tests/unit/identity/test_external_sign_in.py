@@ -279,8 +279,8 @@ async def test_who_is_signed_in_links_whoever_they_are_there(world: World) -> No
     principal = await world.acting(await world.session(person))
     proof = Proof(password=PASSWORD)
     with pytest.raises(ReauthenticationFailed):
-        await world.depart_to_link(principal, GOOGLE, "/account", Proof())
-    departure = await world.depart_to_link(principal, GOOGLE, "/account", proof)
+        await world.depart_to_link(principal, GOOGLE, "/account", Proof(), HERE)
+    departure = await world.depart_to_link(principal, GOOGLE, "/account", proof, HERE)
     # Another address there, and not even a verified one: it is proved who asks.
     world.there.person("asha", email="other@example.com", email_verified=False)
     finished = await world.there_and_back("asha", departure=departure)
@@ -291,14 +291,14 @@ async def test_who_is_signed_in_links_whoever_they_are_there(world: World) -> No
 async def test_an_identity_opens_one_account(world: World) -> None:
     await linked_person(world)
     other = await world.acting(await world.session(await world.person()))
-    departure = await world.depart_to_link(other, GOOGLE, "/", Proof(password=PASSWORD))
+    departure = await world.depart_to_link(other, GOOGLE, "/", Proof(password=PASSWORD), HERE)
     finished = await world.there_and_back("asha", departure=departure)
     assert finished.outcome is Trouble.IDENTITY_TAKEN
 
 
 async def test_nothing_is_linked_once_the_session_is_over(world: World) -> None:
     principal = await world.acting(await world.session(await world.person()))
-    departure = await world.depart_to_link(principal, GOOGLE, "/", Proof(password=PASSWORD))
+    departure = await world.depart_to_link(principal, GOOGLE, "/", Proof(password=PASSWORD), HERE)
     async with world.uow.begin(principal.user_id) as tx:
         await tx.sessions.end_all(SessionEnd.EVERYWHERE)
     finished = await world.there_and_back("asha", departure=departure)
@@ -310,7 +310,7 @@ async def test_what_was_linked_elsewhere_meanwhile_is_not_linked(world: World) -
     await world.person(email="asha@example.com")
     token = token_of(await world.there_and_back("asha"))
     other = await world.acting(await world.session(await world.person()))
-    departure = await world.depart_to_link(other, GOOGLE, "/", Proof(password=PASSWORD))
+    departure = await world.depart_to_link(other, GOOGLE, "/", Proof(password=PASSWORD), HERE)
     await world.there_and_back("asha", departure=departure)
     with pytest.raises(IdentityTaken):
         await world.confirm_link(token, Proof(password=PASSWORD), PHONE, HERE)
@@ -342,7 +342,7 @@ async def test_the_last_way_in_stays(world: World) -> None:
 async def test_who_came_from_elsewhere_can_have_a_second_factor(world: World) -> None:
     signed_in = opened(await world.there_and_back("asha"))
     principal = await world.acting(signed_in)
-    proposed = await world.propose(principal, Proof())
+    proposed = await world.propose(principal, Proof(), HERE)
     app = pyotp.TOTP(proposed.secret)
     await world.confirm(principal, app.at(world.clock.now()), HERE)
     assert isinstance((await world.there_and_back("asha")).outcome, SecondFactorNeeded)

@@ -9,8 +9,14 @@ import pytest
 from application.identity.attempts import OF_ACCOUNT
 from application.identity.open_session import SignedIn
 from application.identity.pass_first_factor import SecondFactorNeeded
-from application.identity.reauthenticate import FRESH, Proof, ReauthenticationFailed
+from application.identity.reauthenticate import (
+    FRESH,
+    Proof,
+    ReauthenticationFailed,
+    proved_lately,
+)
 from domain.audit.act import AuditAction
+from domain.identity.mail import MailKind
 from domain.identity.second_factor import (
     CHALLENGE_ATTEMPTS,
     CHALLENGE_LIFE,
@@ -23,7 +29,7 @@ from domain.identity.second_factor import (
     read_recovery_code,
 )
 from domain.identity.session import SessionEnd, SignInMethod
-from domain.identity.user import Permission, Role
+from domain.identity.user import NotAuthenticated, Permission, Role
 from domain.keys.rate_limit import RateLimited
 from tests.unit.identity.world import HERE, PASSWORD, PHONE, World
 
@@ -85,7 +91,7 @@ async def test_a_code_from_before_the_last_one_is_old(world: World) -> None:
 async def test_the_code_that_enabled_it_opens_nothing(world: World) -> None:
     person = await world.person()
     principal = await world.acting(await world.session(person))
-    proposed = await world.propose(principal, Proof(password=PASSWORD))
+    proposed = await world.propose(principal, Proof(password=PASSWORD), HERE)
     code = pyotp.TOTP(proposed.secret).at(world.clock.now())
     await world.confirm(principal, code, HERE)
     with pytest.raises(WrongCode):
@@ -137,7 +143,7 @@ async def test_wrong_codes_count_over_challenges_and_then_none_is_looked_at(worl
     with pytest.raises(RateLimited):
         await world.meet(challenge, protected.code, PHONE, HERE)
     with pytest.raises(RateLimited):
-        await world.step_up(protected.principal, protected.code)
+        await world.step_up(protected.principal, protected.code, HERE)
 
 
 async def test_a_challenge_ends_by_itself(world: World) -> None:
@@ -191,7 +197,7 @@ def test_codes_are_read_however_they_are_typed() -> None:
 async def test_a_secret_counts_once_its_code_was_shown(world: World) -> None:
     person = await world.person()
     principal = await world.acting(await world.session(person))
-    proposed = await world.propose(principal, Proof(password=PASSWORD))
+    proposed = await world.propose(principal, Proof(password=PASSWORD), HERE)
     assert "<svg" in proposed.drawing
     assert isinstance(await world.by_password(person), SignedIn)
     with pytest.raises(WrongCode):
@@ -224,15 +230,15 @@ async def test_a_stolen_session_sets_up_nothing(world: World) -> None:
     principal = await world.acting(await world.session(await world.person()))
     for proof in (Proof(), Proof(password="wrong"), Proof(code="123456")):
         with pytest.raises(ReauthenticationFailed):
-            await world.propose(principal, proof)
+            await world.propose(principal, proof, HERE)
 
 
 async def test_a_new_app_takes_the_old_ones_place_once_it_shows_a_code(world: World) -> None:
     protected = await world.protected()
     with pytest.raises(ReauthenticationFailed) as missing:
-        await world.propose(protected.principal, Proof(password=PASSWORD))
+        await world.propose(protected.principal, Proof(password=PASSWORD), HERE)
     assert missing.value.params == {"needs": ["code"]}
-    proposed = await world.propose(protected.principal, protected.proof)
+    proposed = await world.propose(protected.principal, protected.proof, HERE)
     world.next_step()
     await world.meet(await world.challenge(protected.person), protected.code, PHONE, HERE)
     new = pyotp.TOTP(proposed.secret)
@@ -306,7 +312,7 @@ async def test_whose_role_needs_it_can_replace_it_alone(world: World) -> None:
     assert (await world.show(protected.principal)).required
     with pytest.raises(SecondFactorKept):
         await world.remove(protected.principal, protected.proof, HERE)
-    await world.propose(protected.principal, protected.proof)
+    await world.propose(protected.principal, protected.proof, HERE)
 
 
 # Administrators
@@ -317,26 +323,84 @@ async def test_an_administrator_without_it_may_only_set_it_up(world: World) -> N
     opened = await world.session(admin)
     principal = await world.acting(opened)
     assert principal.permissions == {Permission.ACCOUNT_READ}
-    proposed = await world.propose(principal, Proof(password=PASSWORD))
+    proposed = await world.propose(principal, Proof(password=PASSWORD), HERE)
     await world.confirm(principal, pyotp.TOTP(proposed.secret).at(world.clock.now()), HERE)
     # The session that showed the code has proved it.
+    opened = await world.refreshed(opened)
     assert (await world.acting(opened)).permissions == frozenset(Permission)
 
 
-async def test_an_administrators_other_session_proves_it_too(world: World) -> None:
-    admin = await world.person(role=Role.ADMIN)
-    before = await world.session(admin)
-    principal = await world.acting(await world.session(admin))
-    proposed = await world.propose(principal, Proof(password=PASSWORD))
+async def test_setting_it_up_ends_every_other_session_and_tells_its_owner(world: World) -> None:
+    person = await world.person()
+    before, here = await world.session(person), await world.session(person)
+    principal = await world.acting(here)
+    waiting = await world.by_password(person)
+    assert isinstance(waiting, SignedIn)
+    proposed = await world.propose(principal, Proof(password=PASSWORD), HERE)
     app = pyotp.TOTP(proposed.secret)
     await world.confirm(principal, app.at(world.clock.now()), HERE)
-    restricted = await world.acting(before)
-    assert restricted.restricted
-    with pytest.raises(WrongCode):
-        await world.step_up(restricted, app.at(world.clock.now()))
+    for ended in (before, waiting):
+        with pytest.raises(NotAuthenticated):
+            await world.acting(ended)
+    await world.acting(await world.refreshed(here))
+    assert world.mails(person) == [MailKind.SECOND_FACTOR_ENABLED]
+
+
+async def test_removing_it_ends_every_other_session_and_tells_its_owner(world: World) -> None:
+    protected = await world.protected()
+    challenge = await world.challenge(protected.person)
+    other = await world.meet(challenge, protected.code, PHONE, HERE)
     world.next_step()
-    await world.step_up(restricted, app.at(world.clock.now()))
-    assert not (await world.acting(before)).restricted
+    await world.remove(protected.principal, protected.proof, HERE)
+    with pytest.raises(NotAuthenticated):
+        await world.acting(other)
+    assert world.mails(protected.person)[-1] is MailKind.SECOND_FACTOR_REMOVED
+    assert world.changes.announced[-1] == protected.person.id
+
+
+async def test_new_recovery_codes_are_told_by_mail(world: World) -> None:
+    protected = await world.protected()
+    await world.replace_codes(protected.principal, protected.proof, HERE)
+    assert world.mails(protected.person)[-1] is MailKind.RECOVERY_CODES_REPLACED
+
+
+async def test_codes_are_not_guessed_while_it_is_set_up(world: World) -> None:
+    person = await world.person()
+    principal = await world.acting(await world.session(person))
+    proposed = await world.propose(principal, Proof(password=PASSWORD), HERE)
+    for _ in range(OF_ACCOUNT[0].quota):
+        with pytest.raises(WrongCode):
+            await world.confirm(principal, "000000", HERE)
+    with pytest.raises(RateLimited):
+        await world.confirm(principal, pyotp.TOTP(proposed.secret).at(world.clock.now()), HERE)
+    assert world.acts()[-1] is AuditAction.PROOF_FAILED
+
+
+async def test_a_session_is_proved_anew(world: World) -> None:
+    protected = await world.protected()
+    challenge = await world.challenge(protected.person)
+    opened = await world.meet(challenge, protected.code, PHONE, HERE)
+    world.clock.move(FRESH + timedelta(seconds=1))
+    opened = await world.refreshed(opened)
+    assert not proved_lately((await world.acting(opened)).session, world.clock.now())
+    await world.prove_again(await world.acting(opened), protected.proof, HERE)
+    assert proved_lately((await world.acting(opened)).session, world.clock.now())
+    world.clock.move(FRESH + timedelta(seconds=1))
+    opened = await world.refreshed(opened)
+    await world.step_up(await world.acting(opened), protected.code, HERE)
+    assert proved_lately((await world.acting(opened)).session, world.clock.now())
+    assert world.acts()[-2:] == [AuditAction.SESSION_PROVED] * 2
+
+
+async def test_a_wrong_proof_renews_nothing_and_is_written_down(world: World) -> None:
+    person = await world.person()
+    opened = await world.session(person)
+    world.clock.move(FRESH + timedelta(seconds=1))
+    opened = await world.refreshed(opened)
+    with pytest.raises(ReauthenticationFailed):
+        await world.prove_again(await world.acting(opened), Proof(password="wrong"), HERE)
+    assert not proved_lately((await world.acting(opened)).session, world.clock.now())
+    assert world.acts()[-1] is AuditAction.PROOF_FAILED
 
 
 async def test_an_administrator_who_signs_in_with_it_may_everything(world: World) -> None:
@@ -359,8 +423,8 @@ async def test_who_has_nothing_else_has_to_have_signed_in_just_now(world: World)
     finished = await world.there_and_back("asha")
     assert isinstance(finished.outcome, SignedIn)
     principal = await world.acting(finished.outcome)
-    await world.propose(principal, Proof())
+    await world.propose(principal, Proof(), HERE)
     world.clock.move(FRESH + timedelta(seconds=1))
     with pytest.raises(ReauthenticationFailed) as refused:
-        await world.propose(principal, Proof())
+        await world.propose(principal, Proof(), HERE)
     assert refused.value.params == {"needs": ["sign_in"]}

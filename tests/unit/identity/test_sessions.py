@@ -18,6 +18,7 @@ from application.identity.watch_access import WatchAccess
 from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.live import StreamHolder
 from application.ports.security import Principal
+from domain.audit.act import AuditAction
 from domain.identity.session import (
     GRACE,
     IDLE,
@@ -128,14 +129,14 @@ async def test_a_session_goes_on_from_token_to_token(world: World) -> None:
     going_on = opened
     for _ in range(5):
         world.clock.move(timedelta(minutes=9))
-        going_on = await world.refresh(going_on.refresh, PHONE)
+        going_on = await world.refresh(going_on.refresh, PHONE, ORIGIN)
     assert going_on.session.id == opened.session.id
     assert (await world.caller(going_on.access.token)).user_id == opened.user.id
 
 
 async def test_only_hashes_of_refresh_tokens_are_kept(world: World) -> None:
     opened = await world.signed_in()
-    going_on = await world.refresh(opened.refresh, PHONE)
+    going_on = await world.refresh(opened.refresh, PHONE, ORIGIN)
     kept = str(world.database.tables)
     assert opened.refresh not in kept
     assert going_on.refresh not in kept
@@ -143,71 +144,73 @@ async def test_only_hashes_of_refresh_tokens_are_kept(world: World) -> None:
 
 async def test_a_token_used_again_later_ends_the_session(world: World) -> None:
     opened = await world.signed_in()
-    going_on = await world.refresh(opened.refresh, PHONE)
+    going_on = await world.refresh(opened.refresh, PHONE, ORIGIN)
     world.clock.move(GRACE + timedelta(seconds=1))
     with pytest.raises(RefreshRefused):
-        await world.refresh(opened.refresh, THIEF)
+        await world.refresh(opened.refresh, THIEF, ORIGIN)
     assert world.ended_by(opened) is SessionEnd.REUSED
     assert await world.over(going_on)
     with pytest.raises(RefreshRefused):
-        await world.refresh(going_on.refresh, PHONE)
+        await world.refresh(going_on.refresh, PHONE, ORIGIN)
 
 
 async def test_a_lost_answer_is_given_again_within_the_grace(world: World) -> None:
     opened = await world.signed_in()
-    lost = await world.refresh(opened.refresh, PHONE)
+    lost = await world.refresh(opened.refresh, PHONE, ORIGIN)
     world.clock.move(GRACE)
-    again = await world.refresh(opened.refresh, PHONE)
+    again = await world.refresh(opened.refresh, PHONE, ORIGIN)
     assert again.refresh == lost.refresh
-    assert (await world.refresh(again.refresh, PHONE)).session.id == opened.session.id
+    assert (await world.refresh(again.refresh, PHONE, ORIGIN)).session.id == opened.session.id
 
 
 async def test_the_grace_ends_with_the_use_of_what_was_given(world: World) -> None:
     opened = await world.signed_in()
-    going_on = await world.refresh(opened.refresh, PHONE)
-    await world.refresh(going_on.refresh, PHONE)
+    going_on = await world.refresh(opened.refresh, PHONE, ORIGIN)
+    await world.refresh(going_on.refresh, PHONE, ORIGIN)
     with pytest.raises(RefreshRefused):
-        await world.refresh(opened.refresh, THIEF)
+        await world.refresh(opened.refresh, THIEF, ORIGIN)
     assert world.ended_by(opened) is SessionEnd.REUSED
 
 
 async def test_a_thief_within_the_grace_gets_no_line_of_their_own(world: World) -> None:
     opened = await world.signed_in()
-    owners = await world.refresh(opened.refresh, PHONE)
-    thiefs = await world.refresh(opened.refresh, THIEF)
+    owners = await world.refresh(opened.refresh, PHONE, ORIGIN)
+    thiefs = await world.refresh(opened.refresh, THIEF, ORIGIN)
     assert thiefs.refresh == owners.refresh
-    await world.refresh(thiefs.refresh, THIEF)
+    await world.refresh(thiefs.refresh, THIEF, ORIGIN)
     world.clock.move(timedelta(minutes=9))
     with pytest.raises(RefreshRefused):
-        await world.refresh(owners.refresh, PHONE)
+        await world.refresh(owners.refresh, PHONE, ORIGIN)
     assert await world.over(thiefs)
 
 
 async def test_two_at_once_get_the_same_successor(world: World) -> None:
     opened = await world.signed_in()
-    one, other = await asyncio.gather(*(world.refresh(opened.refresh, PHONE) for _ in range(2)))
+    one, other = await asyncio.gather(
+        *(world.refresh(opened.refresh, PHONE, ORIGIN) for _ in range(2))
+    )
     assert one.refresh == other.refresh
     assert not await world.over(one)
 
 
 async def test_a_lost_answer_is_found_after_the_secret_changed(world: World) -> None:
     opened = await world.signed_in()
-    lost = await world.refresh(opened.refresh, PHONE)
+    lost = await world.refresh(opened.refresh, PHONE, ORIGIN)
     world.secrets.secrets = ("newer", *world.secrets.secrets)
-    assert (await world.refresh(opened.refresh, PHONE)).refresh == lost.refresh
+    assert (await world.refresh(opened.refresh, PHONE, ORIGIN)).refresh == lost.refresh
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "x" * 5000, "\ud800"])
 async def test_what_is_no_refresh_token_is_refused(world: World, token: str) -> None:
     with pytest.raises(RefreshRefused):
-        await world.refresh(token, PHONE)
+        await world.refresh(token, PHONE, ORIGIN)
 
 
 async def test_a_session_that_is_not_used_ends(world: World) -> None:
     opened = await world.signed_in()
     world.clock.move(IDLE)
     with pytest.raises(RefreshRefused):
-        await world.refresh(opened.refresh, PHONE)
+        await world.refresh(opened.refresh, PHONE, ORIGIN)
 
 
 async def test_no_use_keeps_a_session_for_ever(world: World) -> None:
@@ -216,7 +219,7 @@ async def test_no_use_keeps_a_session_for_ever(world: World) -> None:
     with pytest.raises(RefreshRefused):
         while True:
             world.clock.move(timedelta(days=13))
-            going_on = await world.refresh(going_on.refresh, PHONE)
+            going_on = await world.refresh(going_on.refresh, PHONE, ORIGIN)
     assert going_on.session.id == opened.session.id
     assert LONGEST - timedelta(days=13) < going_on.session.last_used_at - began < LONGEST
 
@@ -226,16 +229,16 @@ async def test_no_use_keeps_a_session_for_ever(world: World) -> None:
 
 async def test_signing_out_ends_the_session_of_the_access_token(world: World) -> None:
     opened, other = await world.signed_in(), await world.signed_in()
-    await world.sign_out(await world.caller(opened.access.token), None)
+    await world.sign_out(await world.caller(opened.access.token), None, ORIGIN)
     assert await world.over(opened)
     assert not await world.over(other)
 
 
 async def test_signing_out_ends_the_session_of_the_refresh_token(world: World) -> None:
     opened = await world.signed_in()
-    await world.sign_out(None, "nonsense")
+    await world.sign_out(None, "nonsense", ORIGIN)
     assert not await world.over(opened)
-    await world.sign_out(None, opened.refresh)
+    await world.sign_out(None, opened.refresh, ORIGIN)
     assert await world.over(opened)
 
 
@@ -245,7 +248,7 @@ async def test_a_session_is_revoked_in_every_process_at_once(world: World) -> No
     other = world.another_process()
     for process in (world.process, other):
         await world.caller(there.access.token, process)
-    await world.revoke(owner.id, there.session.id)
+    await world.revoke(owner.id, there.session.id, ORIGIN)
     for process in (world.process, other):
         with pytest.raises(NotAuthenticated):
             await world.caller(there.access.token, process)
@@ -255,7 +258,7 @@ async def test_a_session_is_revoked_in_every_process_at_once(world: World) -> No
 async def test_nobody_revokes_anothers(world: World) -> None:
     opened, stranger = await world.signed_in(), await world.person()
     with pytest.raises(NotFound):
-        await world.revoke(stranger.id, opened.session.id)
+        await world.revoke(stranger.id, opened.session.id, ORIGIN)
     assert not await world.over(opened)
 
 
@@ -264,7 +267,7 @@ async def test_signing_out_everywhere_ends_all(world: World) -> None:
     sessions = [await world.signed_in(owner) for _ in range(3)]
     for each in sessions:
         assert not await world.over(each)
-    assert await world.everywhere(owner.id) == 3
+    assert await world.everywhere(owner.id, ORIGIN) == 3
     for each in sessions:
         assert await world.over(each)
     assert not await world.over(await world.signed_in(owner))
@@ -285,7 +288,7 @@ async def test_without_news_the_truth_is_asked(world: World) -> None:
     opened = await world.signed_in()
     await world.caller(opened.access.token)
     world.changes.cut()
-    await world.revoke(opened.user.id, opened.session.id)
+    await world.revoke(opened.user.id, opened.session.id, ORIGIN)
     assert await world.over(opened)
 
 
@@ -330,7 +333,7 @@ async def watching(world: World, opened: SignedIn) -> "asyncio.Task[None]":
 async def test_a_stream_is_over_with_its_session(world: World) -> None:
     opened = await world.signed_in()
     over = await watching(world, opened)
-    await world.revoke(opened.user.id, opened.session.id)
+    await world.revoke(opened.user.id, opened.session.id, ORIGIN)
     await asyncio.wait_for(over, 5)
 
 
@@ -346,7 +349,7 @@ async def test_a_stream_is_over_though_no_news_arrive(world: World) -> None:
     opened = await world.signed_in()
     world.changes.cut()
     over = await watching(world, opened)
-    await world.revoke(opened.user.id, opened.session.id)
+    await world.revoke(opened.user.id, opened.session.id, ORIGIN)
     await asyncio.wait_for(over, 5)
 
 
@@ -354,7 +357,33 @@ async def test_a_stream_goes_on_with_another_sessions_end(world: World) -> None:
     owner = await world.person()
     opened, other = await world.signed_in(owner), await world.signed_in(owner)
     over = await watching(world, opened)
-    await world.revoke(owner.id, other.session.id)
+    await world.revoke(owner.id, other.session.id, ORIGIN)
     await asyncio.sleep(0.05)
     assert not over.done()
     over.cancel()
+
+
+# What is written down
+
+
+async def test_every_end_of_a_session_is_written_down_once(world: World) -> None:
+    owner = await world.person()
+    one, two, three, four = [await world.signed_in(owner) for _ in range(4)]
+    await world.sign_out(None, one.refresh, ORIGIN)
+    await world.sign_out(None, one.refresh, ORIGIN)
+    await world.revoke(owner.id, two.session.id, ORIGIN)
+    going_on = await world.refresh(three.refresh, PHONE, ORIGIN)
+    await world.refresh(going_on.refresh, PHONE, ORIGIN)
+    for _ in range(3):
+        with pytest.raises(RefreshRefused):
+            await world.refresh(three.refresh, THIEF, ORIGIN)
+    await world.everywhere(owner.id, ORIGIN)
+    entries = list(world.database.tables.audit.values())[4:]
+    assert [(entry.act.action, entry.act.subject_id) for entry in entries] == [
+        (AuditAction.SIGNED_OUT, str(one.session.id)),
+        (AuditAction.SESSION_REVOKED, str(two.session.id)),
+        (AuditAction.REFRESH_TOKEN_REUSED, str(three.session.id)),
+        (AuditAction.SIGNED_OUT_EVERYWHERE, str(owner.id)),
+    ]
+    assert {entry.user_id for entry in entries} == {owner.id}
+    assert await world.over(four)

@@ -6,8 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 
 from adapters.security import OneTimeSecrets, Peppers, generate_pepper
+from adapters.system import UuidMaker
 from application.identity.attempts import AttemptThrottle
 from application.identity.authenticate_session import AuthenticateSession, SessionCache
+from application.identity.end_sessions import RevokeSession, SignOut, SignOutEverywhere
 from application.identity.external_sign_in import (
     Arrival,
     ArriveFromProvider,
@@ -24,9 +26,11 @@ from application.identity.link_identities import (
     ListIdentities,
     UnlinkIdentity,
 )
+from application.identity.mail_desk import MailDesk
 from application.identity.manage_second_factor import (
     ConfirmSecondFactor,
     ProposeSecondFactor,
+    ProveAgain,
     RemoveSecondFactor,
     ReplaceRecoveryCodes,
     ShowSecondFactor,
@@ -37,6 +41,7 @@ from application.identity.open_account import AccountOpener
 from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.pass_first_factor import PassFirstFactor, SecondFactorNeeded
 from application.identity.reauthenticate import Proof, Reauthenticate
+from application.identity.refresh_session import RefreshSession
 from application.identity.second_factor_codes import SecondFactorCodes
 from application.identity.sign_in import Credentials, SignIn
 from application.keys.local_rate_limiter import LocalRateLimiter
@@ -44,6 +49,7 @@ from application.ports.security import Principal
 from domain.audit.act import AuditAction
 from domain.audit.origin import ActorKind, Origin
 from domain.identity.linked_identity import ProviderName
+from domain.identity.mail import MailKind
 from domain.identity.second_factor import STEP_SECONDS
 from domain.identity.session import Device
 from domain.identity.user import Role, User
@@ -82,7 +88,12 @@ class World:
         flows: InMemoryOneTimeValues[Flow] = InMemoryOneTimeValues(self.clock)
         links: InMemoryOneTimeValues[PendingLink] = InMemoryOneTimeValues(self.clock)
         ids = CountingIds()
-        opener = SessionOpener(self.tokens, CountingRefreshTokens(), self.clock, ids)
+        refresh = CountingRefreshTokens()
+        opener = SessionOpener(self.tokens, refresh, self.clock, ids)
+        self.refresh = RefreshSession(self.uow, refresh, self.tokens, self.changes)
+        self.sign_out = SignOut(self.uow, refresh, self.changes)
+        self.revoke = RevokeSession(self.uow, self.changes)
+        self.everywhere = SignOutEverywhere(self.uow, self.changes)
         codes = SecondFactorCodes(self.secrets, TransparentSecretBox(), self.clock)
         first_factor = PassFirstFactor(opener, self.secrets, self.clock)
         admins = frozenset({Role.ADMIN})
@@ -99,11 +110,13 @@ class World:
             self.uow, self.hasher, codes, self.clock, self.throttle
         )
         self.show = ShowSecondFactor(self.uow, admins)
+        desk = MailDesk(TransparentSecretBox(), UuidMaker())
         self.propose = ProposeSecondFactor(self.uow, codes, self.reauthenticate)
-        self.confirm = ConfirmSecondFactor(self.uow, codes, self.changes)
-        self.replace_codes = ReplaceRecoveryCodes(self.uow, codes, self.reauthenticate)
-        self.remove = RemoveSecondFactor(self.uow, self.reauthenticate, admins)
+        self.confirm = ConfirmSecondFactor(self.uow, codes, self.changes, self.throttle, desk)
+        self.replace_codes = ReplaceRecoveryCodes(self.uow, codes, self.reauthenticate, desk)
+        self.remove = RemoveSecondFactor(self.uow, self.reauthenticate, admins, self.changes, desk)
         self.step_up = StepUp(self.uow, codes, self.changes, self.throttle)
+        self.prove_again = ProveAgain(self.uow, self.reauthenticate, self.changes)
         self.depart = DepartToProvider(self.providers, flows, ("https://app.example.com",))
         self.arrive = ArriveFromProvider(
             self.uow,
@@ -144,6 +157,15 @@ class World:
         assert isinstance(needed, SecondFactorNeeded)
         return needed.challenge
 
+    async def refreshed(self, opened: SignedIn) -> SignedIn:
+        """The same session with its next tokens."""
+        return await self.refresh(opened.refresh, PHONE, HERE)
+
+    def mails(self, person: User) -> list[MailKind]:
+        """What was to be sent to them, the oldest first."""
+        mails = [row.mail for row in self.database.tables.mails.values()]
+        return [mail.kind for mail in mails if mail.user_id == person.id]
+
     async def acting(self, opened: SignedIn) -> Principal:
         """Who acts in a session now."""
         return await self.authenticate(self.tokens.verify(opened.access.token))
@@ -152,7 +174,7 @@ class World:
         """Somebody with a second factor, signed in from before it."""
         person = await self.person(**changes)
         principal = await self.acting(await self.session(person))
-        proposed = await self.propose(principal, Proof(password=PASSWORD))
+        proposed = await self.propose(principal, Proof(password=PASSWORD), HERE)
         app = pyotp.TOTP(proposed.secret)
         recovery = await self.confirm(principal, app.at(self.clock.now()), HERE)
         self.next_step()

@@ -9,6 +9,8 @@ import pytest
 from application.operations.adjust_credits import AdjustCredits, NewAdjustment
 from application.operations.manage_people import ManagePeople
 from application.ports.audit import AuditQuery
+from application.ports.idempotency import Completion, KeyClaim, KeyClaimLost, StoredReply
+from application.ports.paging import Page
 from application.runs.cancel_run import CancelRun
 from domain.audit.act import AuditAction
 from domain.billing.adjustment import (
@@ -22,6 +24,7 @@ from domain.billing.adjustment import (
 from domain.identity.user import OwnStanding, Role, User
 from domain.projects.run import RunStatus
 from domain.shared.errors import InvalidValue, NotFound
+from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import UserId
 from tests.contracts.samples import ORIGIN, keep_project, keep_run, keep_user, new_id
 from tests.fakes.clock import CountingIds, MovableClock
@@ -165,6 +168,29 @@ async def test_nobody_approves_their_own_credits(office: Office) -> None:
     proposed = await office.proposed(user=office.other)
     with pytest.raises(OwnProposal):
         await office.approved(proposed, office.other)
+
+
+async def test_a_proposal_whose_key_was_lost_meanwhile_is_not_kept(office: Office) -> None:
+    async with office.uow.begin(office.admin.id) as tx:
+        claim = await tx.idempotency.claim(
+            IdempotencyKey("a-key"), "a" * 64, lease_seconds=60, keep_seconds=600
+        )
+    assert isinstance(claim, KeyClaim)
+    reply = StoredReply(status=201, headers={}, body=b"{}")
+    command = NewAdjustment(
+        by=office.admin.id,
+        origin=ORIGIN,
+        user_id=office.user.id,
+        credits=500,
+        reason="A run that we had broken.",
+        once=Completion(claim, lambda _: reply),
+    )
+    await office.credits.propose(command)
+    assert len(await office.credits(Page(limit=10))) == 1
+    with pytest.raises(KeyClaimLost):
+        await office.credits.propose(command)
+    assert len(await office.credits(Page(limit=10))) == 1
+    assert await office.acts() == [AuditAction.ADJUSTMENT_PROPOSED]
 
 
 async def test_many_approvals_at_once_book_once(office: Office) -> None:

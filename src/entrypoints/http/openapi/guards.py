@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 
+from domain.identity.user import ADMINS_ALONE
 from entrypoints.http.access import KEY_HEADER, Requires, admitted, public, signed_in
 
 SCHEMES: dict[str, Any] = {
@@ -37,13 +38,15 @@ def security(handler: HTTPRouteHandler) -> list[dict[str, list[str]]]:
     guards = own_guards(handler)
     if all(guard is public for guard in guards):
         return []
-    needed = [
-        permission.value
-        for guard in guards
-        if isinstance(guard, Requires)
-        for permission in guard.permissions
-    ]
-    persons_only = not any(isinstance(guard, Requires) for guard in guards) or signed_in in guards
+    required = [guard for guard in guards if isinstance(guard, Requires)]
+    permissions = [permission for guard in required for permission in guard.permissions]
+    persons_only = (
+        not required
+        or signed_in in guards
+        or any(guard.afresh for guard in required)
+        or not ADMINS_ALONE.isdisjoint(permissions)
+    )
+    needed = [permission.value for permission in permissions]
     with_token = {"bearer": needed}
     return [with_token] if persons_only else [with_token, {"api_key": needed}]
 

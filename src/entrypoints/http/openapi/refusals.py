@@ -13,16 +13,17 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg, ParameterKwarg, PathParameter
 from litestar.typing import FieldDefinition
 
+from application.identity.reauthenticate import ProofTooOld
 from application.ports.live import TicketsUnavailable
 from application.ports.object_store import ObjectNotFound, ObjectStoreUnavailable
 from application.ports.usage_log import UsageStreamAway
 from domain.shared.errors import DomainError
-from entrypoints.http.access import OF_OUR_PAGES, OPERATIONS, public
+from entrypoints.http.access import OF_OUR_PAGES, OPERATIONS, Requires, public
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.openapi.guards import own_guards
 
 _WITH_INPUT = ("invalid_request", "invalid_value")
-_WITH_BODY = ("malformed_json", "body_too_large", "unsupported_media_type")
+_WITH_BODY = ("malformed_json", "body_too_large", "body_too_slow", "unsupported_media_type")
 _WITH_CREDENTIALS = (
     "not_authenticated",
     "malformed_api_key",
@@ -33,6 +34,7 @@ _WITH_CREDENTIALS = (
     "insufficient_scope",
     "database_unavailable",
 )
+_ALWAYS = ("internal_error", "overloaded", "too_many_at_once", "took_too_long")
 _ONCE = ("idempotency_in_flight", "idempotency_mismatch")
 
 ELSEWHERE: Mapping[str, str] = {
@@ -50,13 +52,15 @@ _RAISED = re.compile(r"^ {4}(\w+):", re.MULTILINE)
 def refusals(handler: HTTPRouteHandler) -> frozenset[str]:
     """The codes of every problem that a call of the route may be answered with."""
     fields = handler.parsed_fn_signature.parameters.values()
-    codes = {"internal_error"}
+    codes = set(_ALWAYS)
     if handler.opt.get(OF_OUR_PAGES):
         codes.add("origin_refused")
     if not handler.opt.get(OPERATIONS):
         codes.add("rate_limited")
     if any(guard is not public for guard in own_guards(handler)):
         codes.update(_WITH_CREDENTIALS)
+    if any(isinstance(guard, Requires) and guard.afresh for guard in own_guards(handler)):
+        codes.add(ProofTooOld.code)
     if any(_marked(field, ParameterKwarg, BodyKwarg) for field in fields):
         codes.update(_WITH_INPUT)
     if any(_marked(field, PathParameter) and field.annotation is UUID for field in fields):
