@@ -884,6 +884,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         )
         if process == "http":
             stack.push_async_callback(container.limiter().close)
+            stack.push_async_callback(container.usage_sink().close)
             log_usage = container.log_usage()
             log_usage.start()
             stack.push_async_callback(log_usage.close)

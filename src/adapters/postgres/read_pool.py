@@ -30,6 +30,7 @@ from application.ports.persistence import DatabaseUnavailable
 _RECYCLE_SECONDS: Final = 1_800.0
 _CONNECT_SECONDS: Final = 5.0
 _WAIT_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 1.0
 
 USER: Final = bindparam("user_id", type_=Uuid)
 """The person whose statement it is: for its conditions, beside the policy."""
@@ -89,10 +90,15 @@ def _compiled(statement: Select[Any], setting: str, value: Any) -> CompiledRead:
 class ReadPool:
     """A few connections for single statements. Opens them when they are needed.
 
+    One timer watches over every statement, and over everybody who waits for a connection: one
+    each would cost a small read an eighth of its time.
+
     Args:
         url: ``postgresql://…`` as the role whose policies are to hold.
         size: connections at most.
         application: what ``pg_stat_activity`` shows.
+        statement_seconds: how long a statement may take.
+        wait_seconds: how long a connection is waited for.
     """
 
     def __init__(
@@ -102,15 +108,20 @@ class ReadPool:
         application: str,
         *,
         statement_seconds: float = STATEMENT_SECONDS,
+        wait_seconds: float = _WAIT_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._size = size
         self._application = application
         self._statement_seconds = statement_seconds
+        self._wait_seconds = wait_seconds
+        self._look_seconds = min(_LOOK_SECONDS, statement_seconds, wait_seconds)
         self._now = now
         self._idle: list[_Connection] = []
-        self._waiters: deque[asyncio.Future[_Connection | None]] = deque()
+        self._waiters: deque[tuple[asyncio.Future[_Connection | None], float]] = deque()
+        self._busy: set[_Connection] = set()
+        self._watch: asyncio.TimerHandle | None = None
         self._open = 0
         self._closed = False
 
@@ -136,18 +147,23 @@ class ReadPool:
 
     async def _fetch(self, read: CompiledRead, arguments: Sequence[Any]) -> Sequence[Any]:
         connection = self._idle.pop() if self._idle else await self._another()
+        self._busy.add(connection)
+        connection.since = self._watched()
         try:
             statement = connection.statements.get(read.sql)
             if statement is None:
                 statement = await connection.raw.prepare(read.sql)
                 connection.statements[read.sql] = statement
-            rows = await statement.fetch(*arguments, timeout=self._statement_seconds)
-        except TimeoutError as error:
+            rows = await statement.fetch(*arguments)
+        except Exception as error:
             self._discard(connection)
-            # Not tried again: whatever takes so long does so the next time too.
-            raise DatabaseUnavailable("The database takes too long. Try again shortly.") from error
-        except asyncpg.InternalClientError as error:
-            self._discard(connection)
+            if connection.overdue:
+                # Not tried again: whatever takes so long does so the next time too.
+                raise DatabaseUnavailable(
+                    "The database takes too long. Try again shortly."
+                ) from error
+            if not isinstance(error, asyncpg.InternalClientError):
+                raise
             # It was told to end while it was idle, and does not know yet.
             raise ConnectionResetError("The connection was ended by the server.") from error
         except BaseException:
@@ -163,20 +179,17 @@ class ReadPool:
             if self._open < self._size:
                 return await self._opened()
             turn: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(turn)
+            self._waiters.append((turn, self._watched()))
             try:
-                async with asyncio.timeout(_WAIT_SECONDS):
-                    connection = await turn
-            except BaseException:
+                connection = await turn
+            except asyncio.CancelledError:
                 # It may have been handed one in this very moment.
-                if turn.done() and not turn.cancelled():
+                if turn.done() and not turn.cancelled() and turn.exception() is None:
                     handed = turn.result()
                     if handed is not None:
                         self._give_back(handed)
                     else:
                         self._wake(None)
-                else:
-                    self._waiters.remove(turn)
                 raise
             if connection is not None:
                 return connection
@@ -210,13 +223,40 @@ class ReadPool:
             raise
         return _Connection(raw=raw, until=self._now() + _RECYCLE_SECONDS, statements={})
 
+    def _watched(self) -> float:
+        """The loop's time, after which somebody looks whether what begins now has ended."""
+        loop = asyncio.get_running_loop()
+        if self._watch is None:
+            self._watch = loop.call_later(self._look_seconds, self._look)
+        return loop.time()
+
+    def _look(self) -> None:
+        """End statements that take too long, and tell those who have waited too long."""
+        self._watch = None
+        now = asyncio.get_running_loop().time()
+        for connection in self._busy:
+            if now - connection.since >= self._statement_seconds and not connection.overdue:
+                connection.overdue = True
+                connection.raw.terminate()
+        while self._waiters:
+            turn, since = self._waiters[0]
+            if not turn.done():
+                if now - since < self._wait_seconds:
+                    break
+                turn.set_exception(TimeoutError("No connection became free in time."))
+            self._waiters.popleft()
+        if self._busy or self._waiters:
+            self._watched()
+
     def _give_back(self, connection: "_Connection") -> None:
+        self._busy.discard(connection)
         if self._closed or self._now() > connection.until:
             self._discard(connection)
         elif not self._wake(connection):
             self._idle.append(connection)
 
     def _discard(self, connection: "_Connection") -> None:
+        self._busy.discard(connection)
         connection.raw.terminate()
         self._open -= 1
         self._wake(None)
@@ -224,15 +264,19 @@ class ReadPool:
     def _wake(self, connection: "_Connection | None") -> bool:
         """Hand the next in turn a connection, or the right to open one; whether one waited."""
         while self._waiters:
-            turn = self._waiters.popleft()
+            turn, _ = self._waiters.popleft()
             if not turn.done():
                 turn.set_result(connection)
                 return True
         return False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Connection:
+    """A connection; ``since`` when a statement is on it, and whether that takes too long."""
+
     raw: "asyncpg.Connection[ReadRow]"
     until: float
     statements: "dict[str, asyncpg.prepared_stmt.PreparedStatement[ReadRow]]"
+    since: float = 0.0
+    overdue: bool = False

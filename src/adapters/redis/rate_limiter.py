@@ -16,7 +16,6 @@ from domain.keys.rate_limit import Standing, standing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("rate_limiter")
 
-_ANSWER_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 1.0
 """How long nobody is asked again after no answer came: a server that is away would otherwise
 cost every request its whole timeout."""
@@ -127,10 +126,9 @@ class RedisRateLimiter:
         for charge in charges:
             arguments += (charge.policy.quota, charge.policy.window_ms, charge.cost)
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                levels: list[int] = await self._script(
-                    [self._prefix + charge.bucket for charge in charges], arguments
-                )
+            levels: list[int] = await self._script(
+                [self._prefix + charge.bucket for charge in charges], arguments
+            )
         except (RedisError, OSError, TimeoutError) as error:
             if not self._away:
                 log.error("rate limits are not shared", error=type(error).__name__)

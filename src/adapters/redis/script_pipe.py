@@ -17,8 +17,9 @@ import hiredis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-_SILENT_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 1.0
 """A server that has not answered for so long is no longer waited for."""
 
 _IDLE_SECONDS: Final = 30.0
@@ -31,11 +32,18 @@ class PipedScript:
     """A Lua script, run over one connection. Connects on first use, and again when it must.
 
     A command whose connection is lost is sent once more, so the script must bear that.
+
+    Args:
+        redis: whose pool says how to connect.
+        script: the script.
+        seconds: how long an answer is waited for, and a connection. One timer watches over all
+            that wait: one each would cost more than the command does.
     """
 
-    def __init__(self, redis: Redis, script: str) -> None:
+    def __init__(self, redis: Redis, script: str, seconds: float = ANSWER_SECONDS) -> None:
         self._redis = redis
         self._script = script
+        self._seconds = seconds
         # The name by which the server keeps it; nothing rests on its strength.
         self._sha = sha1(script.encode(), usedforsecurity=False).hexdigest()
         self._wire: _Wire | None = None
@@ -46,6 +54,7 @@ class PipedScript:
 
         Raises:
             RedisError: the server is away, or has an error for an answer.
+            TimeoutError: it could not be connected to in time.
         """
         rest = (len(keys), *keys, *arguments)
         answer = await self._answer(("EVALSHA", self._sha, *rest))
@@ -73,7 +82,8 @@ class PipedScript:
                 return await wire.send(packed)
             except RedisConnectionError:
                 pass  # the server restarted, it may be: once more, on a new connection
-        return await (await self._connected()).send(packed)
+        async with asyncio.timeout(self._seconds):
+            return await (await self._connected()).send(packed)
 
     def _usable(self) -> "_Wire | None":
         wire = self._wire
@@ -96,14 +106,14 @@ class PipedScript:
         # redis-py leaves it without annotations.
         connection = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         await connection.connect()
-        self._wire = _Wire(connection)
+        self._wire = _Wire(connection, self._seconds)
         return self._wire
 
 
 class _Wire(asyncio.Protocol):
     """A connection's bytes, taken over from redis-py after its handshake."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, seconds: float) -> None:
         # Kept, because they close the transport when they go; and no longer redis-py's to close.
         self._streams = (connection._reader, connection._writer)
         connection._reader = connection._writer = None
@@ -114,16 +124,15 @@ class _Wire(asyncio.Protocol):
         self._to_send: list[bytes] = []
         self._last = self._loop.time()
         self._lost = False
+        self._seconds = seconds
+        self._watch: asyncio.TimerHandle | None = None
         self._transport.set_protocol(self)
 
     def usable(self) -> bool:
         """Whether an answer may be expected."""
-        now = self._loop.time()
         if self._lost or self._transport.is_closing():
             return False
-        if self._waiting:
-            return now - self._waiting[0][1] < _SILENT_SECONDS
-        return now - self._last < _IDLE_SECONDS
+        return bool(self._waiting) or self._loop.time() - self._last < _IDLE_SECONDS
 
     def send(self, packed: bytes) -> "asyncio.Future[Any]":
         """Send a command with all others of this turn of the loop; its answer is awaited."""
@@ -133,6 +142,8 @@ class _Wire(asyncio.Protocol):
             return future
         self._last = self._loop.time()
         self._waiting.append((future, self._last))
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._seconds, self._look)
         if not self._to_send:
             self._loop.call_soon(self._flush)
         self._to_send.append(packed)
@@ -156,12 +167,30 @@ class _Wire(asyncio.Protocol):
                 future.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._end(RedisConnectionError("The connection is lost."))
+
+    def _look(self) -> None:
+        """Give up a server that has not answered the oldest command in time."""
+        self._watch = None
+        if not self._waiting:
+            return
+        left = self._waiting[0][1] + self._seconds - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look)
+            return
+        self._transport.abort()
+        self._end(RedisTimeoutError("No answer came in time."))
+
+    def _end(self, error: Exception) -> None:
         self._lost = True
         self._to_send.clear()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         while self._waiting:
             future, _ = self._waiting.popleft()
             if not future.done():
-                future.set_exception(RedisConnectionError("The connection is lost."))
+                future.set_exception(error)
 
     def _flush(self) -> None:
         if self._to_send:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,6 +13,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from adapters.redis.script_pipe import PipedScript
 from application.ports.usage_log import TakenRow, UsageStreamAway, UsageStreamFull
 from domain.keys.usage_log import WINDOWS, LoggedRequest, Window, window_number
 from domain.shared.ids import ApiKeyId, RunId, UserId
@@ -26,8 +28,10 @@ STALE_SECONDS: Final = 5.0
 of a second, and whoever is slower than that has it kept twice without effect."""
 
 _FORGET_CONSUMER_SECONDS: Final = 3_600.0
+_APPEND_SECONDS: Final = 2.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_MINUTES: Final = {window: span // timedelta(minutes=1) for window, span in WINDOWS.items()}
 
 _APPEND: Final = """
 local rows = #ARGV - 1 - 2 * (#KEYS - 1)
@@ -105,24 +109,28 @@ class RedisUsageSink:
         self._bound = bound
         self._stream = f"{prefix}requests"
         self._prefix = prefix
-        self._append = redis.register_script(_APPEND)
+        self._append = PipedScript(redis, _APPEND, _APPEND_SECONDS)
+
+    async def close(self) -> None:
+        """Close its connection. Harmless when repeated."""
+        await self._append.close()
 
     async def append(self, rows: Sequence[LoggedRequest]) -> None:
         """Append all rows and count them, or do neither."""
         if not rows:
             return
-        counted: dict[tuple[ApiKeyId, Window, int], int] = {}
-        for row in rows:
+        of_minutes = Counter((row.key_id, window_number(Window.MINUTE, row.at)) for row in rows)
+        counted: Counter[tuple[ApiKeyId, Window, int]] = Counter()
+        for (key_id, minute), count in of_minutes.items():
             for window in Window:
-                counter = (row.key_id, window, window_number(window, row.at))
-                counted[counter] = counted.get(counter, 0) + 1
+                counted[key_id, window, minute // _MINUTES[window]] += count
         arguments: list[bytes | int] = [self._bound]
         for (_, window, _), count in counted.items():
             arguments += (count, 2 * int(WINDOWS[window].total_seconds()))
         keys = [self._stream, *(self._counter(*counter) for counter in counted)]
         try:
-            appended = await self._append(keys=keys, args=[*arguments, *map(_packed, rows)])
-        except (RedisError, OSError) as error:
+            appended = await self._append(keys, [*arguments, *map(_packed, rows)])
+        except (RedisError, OSError, TimeoutError) as error:
             raise UsageStreamAway(type(error).__name__) from error
         if appended < 0:
             raise UsageStreamFull(f"The stream holds {self._bound} entries.")

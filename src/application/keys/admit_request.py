@@ -7,7 +7,8 @@ from functools import cached_property
 import structlog
 
 from application.identity.authenticate_session import AuthenticateSession
-from application.keys.authenticate_key import AuthenticateKey, KeyCaller
+from application.keys.authenticate_key import AuthenticateKey
+from application.keys.key_cache import KeyCaller
 from application.keys.local_rate_limiter import LocalRateLimiter
 from application.ports.metrics import LimitMetrics
 from application.ports.rate_limiter import Charge, RateLimiter, Verdict
@@ -182,18 +183,27 @@ class AdmitRequest:
         return await self._as_caller(known, cost)
 
     async def _as_caller(self, known: KeyCaller, cost: int) -> Admission:
-        principal = known.principal
-        key_id = str(principal.key.id) if principal.key else ""
-        charges = [
-            Charge(policy=policy, caller=key_id, cost=cost)
-            for policy in known.limits or self.policies.key
-        ]
-        charges.append(self._user(principal, cost))
-        return Admission(verdict=await self._charged(*charges), principal=principal)
+        charges = known.charges.get(cost)
+        if charges is None:
+            charges = known.charges[cost] = self._of_key(known, cost)
+        verdict = await self.limiter.charge(charges)
+        self._note(verdict)
+        return Admission(verdict=verdict, principal=known.principal)
 
     async def _rejected(self, presented: Presented, sent: str, error: DomainError) -> Admission:
         verdict = await self._charged(*self._unverified(presented.address, sent))
         return Admission(verdict=verdict, rejected=error)
+
+    def _of_key(self, known: KeyCaller, cost: int) -> tuple[Charge, ...]:
+        principal = known.principal
+        key_id = str(principal.key.id) if principal.key else ""
+        return (
+            *(
+                Charge(policy=policy, caller=key_id, cost=cost)
+                for policy in known.limits or self.policies.key
+            ),
+            self._user(principal, cost),
+        )
 
     def _user(self, principal: Principal, cost: int) -> Charge:
         return Charge(policy=self.policies.user, caller=str(principal.user_id), cost=cost)

@@ -5,16 +5,14 @@ from uuid import UUID
 
 import structlog
 
-from application.keys.key_cache import KeyCache, KnownKey
+from application.keys.key_cache import KeyCache, KeyCaller, KnownKey
 from application.ports.clock import Clock
 from application.ports.keys import KeySecrets
 from application.ports.persistence import UnitOfWork
 from application.ports.reads import HotReads
-from application.ports.security import Principal
 from domain.identity.user import User
 from domain.keys.api_key import ApiKey, InvalidKey, KeyExpired
 from domain.keys.key_text import KeyText
-from domain.keys.rate_limit import RatePolicy
 from domain.shared.ids import UserId
 
 log = structlog.get_logger(__name__)
@@ -22,14 +20,6 @@ log = structlog.get_logger(__name__)
 _NOBODY = UserId(UUID(int=0))
 
 USE_NOTED_EVERY_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyCaller:
-    """Who calls with a key, and the key's own limits."""
-
-    principal: Principal
-    limits: tuple[RatePolicy, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,7 @@ class AuthenticateKey:
             known.key.check_use(known.digest, address, self.clock.now())
         except (InvalidKey, KeyExpired):
             return None
-        return _caller(known)
+        return known.caller
 
     async def __call__(self, key: KeyText, address: str) -> KeyCaller:
         """Who it is, by looking the key up.
@@ -78,7 +68,7 @@ class AuthenticateKey:
         if not isinstance(known, KnownKey):
             raise known
         self.cache.put(digests[0], known.key.user_id, known, epoch)
-        return _caller(known)
+        return known.caller
 
     def _usable(
         self, key: ApiKey | None, owner: User | None, digests: tuple[str, ...], address: str
@@ -96,11 +86,3 @@ class AuthenticateKey:
             log.info("key refused", key_id=str(key.id), reason="owner not active")
             return InvalidKey()
         return KnownKey(key=key, digest=digest, role=owner.role)
-
-
-def _caller(known: KnownKey) -> KeyCaller:
-    key = known.key
-    return KeyCaller(
-        principal=Principal(user_id=key.user_id, role=known.role, key=key.acting(known.role)),
-        limits=key.limits,
-    )

@@ -1,7 +1,7 @@
 """How much of something may be asked for at a time, counted over all processes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from domain.keys.rate_limit import RatePolicy, Standing
@@ -9,19 +9,20 @@ from domain.keys.rate_limit import RatePolicy, Standing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """One caller's request under one policy. A negative cost gives back."""
+    """One caller's request under one policy. A negative cost gives back.
+
+    ``bucket``: what the caller's requests under the policy are counted in. It outlives a change of
+    the quota: editing a limit buys no fresh start.
+    """
 
     policy: RatePolicy
     caller: str
     cost: int = 1
+    bucket: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def bucket(self) -> str:
-        """What the caller's requests under the policy are counted in.
-
-        It outlives a change of the quota: editing a limit buys no fresh start.
-        """
-        return f"{self.policy.of}:{self.caller}:{self.policy.window_seconds}"
+    def __post_init__(self) -> None:
+        bucket = f"{self.policy.of}:{self.caller}:{self.policy.window_seconds}"
+        object.__setattr__(self, "bucket", bucket)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ quota at once, and then as much as has drained.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.shared.errors import DomainError, InvalidValue
 
@@ -22,6 +22,10 @@ _NAMES = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day"}
 class RatePolicy:
     """``quota`` requests in ``window_seconds``, for each caller of the kind ``of``.
 
+    ``name``: what the policy is called, e.g. ``key-minute``. ``window_ms``: the window in
+    milliseconds, and what one request adds to a bucket's level. ``capacity``: the level of a full
+    bucket.
+
     Raises:
         InvalidValue: quota or window is out of range.
     """
@@ -29,32 +33,25 @@ class RatePolicy:
     of: str
     quota: int
     window_seconds: int
+    name: str = field(init=False, repr=False, compare=False)
+    window_ms: int = field(init=False, repr=False, compare=False)
+    capacity: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.window_seconds <= MAX_WINDOW_SECONDS:
             raise InvalidValue(
                 "limits", f"Give each a window_seconds of 1 to {MAX_WINDOW_SECONDS} (31 days)."
             )
-        most = _EXACT // self.window_ms
+        window_ms = self.window_seconds * 1_000
+        most = _EXACT // window_ms
         if not 1 <= self.quota <= most:
             raise InvalidValue(
                 "limits", f"Give the one of {self.window_seconds} s a quota of 1 to {most}."
             )
-
-    @property
-    def name(self) -> str:
-        """What the policy is called, e.g. ``key-minute``."""
-        return f"{self.of}-{_NAMES.get(self.window_seconds, f'{self.window_seconds}s')}"
-
-    @property
-    def window_ms(self) -> int:
-        """The window in milliseconds: also what one request adds to a bucket's level."""
-        return self.window_seconds * 1_000
-
-    @property
-    def capacity(self) -> int:
-        """The level of a full bucket."""
-        return self.quota * self.window_ms
+        name = _NAMES.get(self.window_seconds, f"{self.window_seconds}s")
+        object.__setattr__(self, "name", f"{self.of}-{name}")
+        object.__setattr__(self, "window_ms", window_ms)
+        object.__setattr__(self, "capacity", self.quota * window_ms)
 
     def share(self, part: float) -> "RatePolicy":
         """The same policy with a part of its quota, one request at least."""

@@ -50,8 +50,7 @@ WINDOWS: Final = {
 
 def window_number(window: Window, at: datetime) -> int:
     """Which minute, hour or day of India's clock a moment falls into, counted from 1970."""
-    shifted = int(at.timestamp()) + int(_OFFSET.total_seconds())
-    return shifted // int(WINDOWS[window].total_seconds())
+    return (int(at.timestamp()) + _OFFSET_SECONDS) // _SECONDS[window]
 
 
 def hour_of(at: datetime) -> datetime:
@@ -64,4 +63,5 @@ def hour_of(at: datetime) -> datetime:
     return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
-_OFFSET = INDIA.utcoffset(None)
+_OFFSET_SECONDS = int(INDIA.utcoffset(None).total_seconds())
+_SECONDS = {window: int(span.total_seconds()) for window, span in WINDOWS.items()}

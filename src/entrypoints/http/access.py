@@ -99,11 +99,11 @@ def known_admission(scope: Scope) -> Admission | None:
     return admission if isinstance(admission, Admission) else None
 
 
-def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Anybody may call this."""
 
 
-def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Any signed-in person may call this, and no key.
 
     Raises:
@@ -211,7 +211,7 @@ def _counter(scope: Scope) -> tuple[AdmitRequest, str]:
 def _presented(scope: Scope, address: str) -> Presented:
     token, key = None, None
     for name, value in scope["headers"]:
-        match name.lower():
+        match name:  # in small letters, as ASGI has them
             case b"authorization":
                 scheme, _, rest = value.decode("latin-1").partition(" ")
                 if scheme.lower() == "bearer" and rest.strip():

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from litestar.response import Stream
@@ -33,6 +33,7 @@ from entrypoints.http.account_schemas import (
 )
 from entrypoints.http.attachments import attachment
 from entrypoints.http.refresh_cookie import cookie_gone
+from entrypoints.http.routing import get, post
 from entrypoints.http.schemas import RegisterRequest, UserView
 from entrypoints.http.session_schemas import EndedView
 

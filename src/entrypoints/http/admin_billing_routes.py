@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Response, get, patch, post
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
@@ -46,6 +46,7 @@ from entrypoints.http.billing_schemas import (
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.days import Since, Until, days_asked
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.routing import get, patch, post
 
 _OPERATOR = [requires(Permission.BILLING_OPERATE)]
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
@@ -16,6 +16,7 @@ from domain.shared.ids import RunId
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.routing import get, post
 from entrypoints.http.schemas import EvidenceView, OverseenRunPageView, OverseenRunView, RunView
 
 

@@ -190,6 +190,8 @@ def create_app(settings: Settings) -> Litestar:
     key_secrets(settings)
     secret_box(settings)
 
+    state = State({"settings": settings, "update_texts": UpdateTexts()})
+
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_container(settings, process="http") as container:
@@ -250,12 +252,15 @@ def create_app(settings: Settings) -> Litestar:
         ],
         lifespan=[lifespan],
         guards=[admitted],
-        state=State({"settings": settings, "update_texts": UpdateTexts()}),
+        state=state,
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
             "origin": Provide(provide_origin, sync_to_thread=False),
             "once": Provide(provide_once, sync_to_thread=False),
-            **{name: Provide(_from_container(name), sync_to_thread=False) for name in USE_CASES},
+            **{
+                name: Provide(_from_container(state, name), sync_to_thread=False)
+                for name in USE_CASES
+            },
         },
         request_class=CheckedRequest,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -308,8 +313,9 @@ def _mailbox(settings: Settings) -> list[type[Controller]]:
     return [MailboxController]
 
 
-def _from_container(name: str) -> Callable[[State], Any]:
-    def provide(state: State) -> Any:
+def _from_container(state: State, name: str) -> Callable[[], Any]:
+    # Without a parameter: Litestar would work one out anew for every request.
+    def provide() -> Any:
         return getattr(state.container, name)()
 
     return provide

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
@@ -32,6 +32,7 @@ from entrypoints.http.cursors import (
     number_cursor_after,
     number_of,
 )
+from entrypoints.http.routing import get
 
 CSV, JSON_LINES = "text/csv", "application/jsonl"
 EXPORTS = (CSV, JSON_LINES)

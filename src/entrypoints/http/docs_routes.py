@@ -11,11 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from litestar import Controller, Response, get
+from litestar import Controller, Response
 from litestar.params import FromPath
 
 from domain.shared.errors import NotFound
 from entrypoints.http.access import public
+from entrypoints.http.routing import get
 
 _WHEEL = "flask-swagger-ui"
 _FOLDER = "flask_swagger_ui/dist"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -40,6 +40,7 @@ from entrypoints.http.external_schemas import (
     ProvidersView,
 )
 from entrypoints.http.refresh_cookie import check_origin, cookie_with
+from entrypoints.http.routing import get, post
 from entrypoints.http.second_factor_schemas import ProofRequest
 from entrypoints.http.session_routes import tokens_of
 from entrypoints.http.session_schemas import TokenView

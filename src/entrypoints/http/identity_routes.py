@@ -1,12 +1,13 @@
 """Who am I."""
 
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency
 
 from application.identity.show_user import ShowUser
 from application.ports.security import Principal
 from domain.identity.user import Permission
 from entrypoints.http.access import requires
+from entrypoints.http.routing import get
 from entrypoints.http.schemas import MeView
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Response, get, put
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -34,6 +34,7 @@ from entrypoints.http.invoice_schemas import (
     InvoiceSummaryView,
     InvoiceView,
 )
+from entrypoints.http.routing import get, put
 
 _PDF = "application/pdf"
 _CSV = "text/csv; charset=utf-8"

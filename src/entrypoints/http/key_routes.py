@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -37,6 +37,7 @@ from entrypoints.http.key_schemas import (
     LimitBody,
     RotateKeyRequest,
 )
+from entrypoints.http.routing import delete, get, patch, post
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
@@ -25,6 +25,7 @@ from entrypoints.http.cursors import (
     number_of,
 )
 from entrypoints.http.days import Since, Until, days_asked
+from entrypoints.http.routing import get
 
 
 class LotView(msgspec.Struct):

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from html import escape
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from adapters.mail import RedisMailbox
 from application.ports.mail import Message
 from entrypoints.http.access import OPERATIONS, public
+from entrypoints.http.routing import get
 
 _HEADERS = {
     # The letters bring styles of their own, as attributes; they run nothing and load nothing.

@@ -1,11 +1,12 @@
 """Health and metrics: for load balancers, orchestrators, Prometheus and people."""
 
-from litestar import Controller, Response, get
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from application.operations.check_health import CheckHealth
 from entrypoints.http.access import OPERATIONS, public
+from entrypoints.http.routing import get
 from entrypoints.http.schemas import LivenessView, ProbeView, ReadinessView
 from entrypoints.version import VERSION
 

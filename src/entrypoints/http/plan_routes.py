@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Response, delete, get, post
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
@@ -48,6 +48,7 @@ from entrypoints.http.plan_schemas import (
     StartRequest,
     SubscriptionEvidenceView,
 )
+from entrypoints.http.routing import delete, get, post
 
 Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
 Limit = Annotated[int, QueryParameter(description="Items a page, 1 to 100.")]

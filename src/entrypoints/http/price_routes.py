@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
@@ -28,6 +28,7 @@ from entrypoints.http.price_schemas import (
     ModelPricePageView,
     ModelPriceView,
 )
+from entrypoints.http.routing import get, post
 
 
 class AdminModelPriceController(Controller):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
@@ -34,6 +34,7 @@ from entrypoints.http.attachments import attachment, slug
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.keyed_requests import note_run
+from entrypoints.http.routing import delete, get, patch, post
 from entrypoints.http.schemas import (
     CreateProjectRequest,
     DocumentListView,

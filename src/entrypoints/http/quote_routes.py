@@ -4,7 +4,7 @@ from datetime import date
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, post
+from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
@@ -22,6 +22,7 @@ from domain.shared.ids import ProjectId
 from domain.shared.money import rupees
 from entrypoints.http.access import requires
 from entrypoints.http.price_schemas import RateView
+from entrypoints.http.routing import post
 
 
 class IdeaQuoteRequest(msgspec.Struct, forbid_unknown_fields=True):

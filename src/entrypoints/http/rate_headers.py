@@ -5,14 +5,15 @@ The fields are those of the IETF's draft-ietf-httpapi-ratelimit-headers-10: stru
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, Final, cast
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanScope, Message, Receive, Scope, Send
 
 from domain.keys.rate_limit import Standing
-from entrypoints.http.access import counted
+from entrypoints.http.access import counted, known_admission
+
+_RETRY_AFTER: Final = b"retry-after"
 
 
 class RateHeaders:
@@ -35,16 +36,23 @@ class RateHeaders:
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":
-                standings = (await counted(request)).verdict.standings
-                headers = MutableScopeHeaders.from_message(message)
-                headers["RateLimit-Policy"] = policy_field(standings)
-                headers["RateLimit"] = limit_field(standings)
-                wait = max((each.retry_seconds for each in standings), default=0)
-                if wait:
-                    headers["Retry-After"] = str(max(wait, int(headers.get("Retry-After") or 0)))
+                admission = known_admission(request) or await counted(request)
+                message["headers"] = _with_fields(message["headers"], admission.verdict.standings)
             await send(message)
 
         await self._app(request, receive, send_with_fields)
+
+
+def _with_fields(headers: Any, standings: Sequence[Standing]) -> list[tuple[bytes, bytes]]:
+    fields = [*headers, (b"ratelimit-policy", policy_field(standings).encode())]
+    fields.append((b"ratelimit", limit_field(standings).encode()))
+    wait = max((each.retry_seconds for each in standings), default=0)
+    if wait:
+        # An answer's own time to come back is kept where it is later.
+        own = [int(value) for name, value in fields if name == _RETRY_AFTER]
+        fields = [field for field in fields if field[0] != _RETRY_AFTER]
+        fields.append((_RETRY_AFTER, str(max([wait, *own])).encode()))
+    return fields
 
 
 def policy_field(standings: Sequence[Standing]) -> str:

@@ -1,9 +1,9 @@
 """Every request has an id, in its answer and in every line it logs; it is counted and logged."""
 
+import os
 import re
 import time
 from typing import Any, Final, cast
-from uuid import uuid4
 
 import structlog
 from litestar.types import ASGIApp, LifeSpanScope, Message, Receive, Scope, Send
@@ -86,17 +86,14 @@ def _request_id(scope: Scope) -> str:
             given = value.decode("latin-1")
             if FITTING_ID.fullmatch(given):
                 return given
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _with_headers(
     headers: Any, request_id: str, ours: list[tuple[bytes, bytes]]
 ) -> list[tuple[bytes, bytes]]:
     """An answer's headers with the request's id, and ours where it has none of its own."""
-    raw = [(bytes(name).lower(), bytes(value)) for name, value in headers]
-    names = {name for name, _ in raw}
-    if _HEADER in names:
-        raw = [(name, value) for name, value in raw if name != _HEADER]
-    raw.append((_HEADER, request_id.encode()))
-    raw += [header for header in ours if header[0] not in names]
-    return raw
+    own = {name for name, _ in headers}
+    added = [header for header in ours if header[0] not in own]
+    kept = headers if _HEADER not in own else [each for each in headers if each[0] != _HEADER]
+    return [*kept, (_HEADER, request_id.encode()), *added]

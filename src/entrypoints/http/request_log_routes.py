@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
@@ -39,6 +39,7 @@ from entrypoints.http.cursors import (
     key_of,
 )
 from entrypoints.http.days import Since, Until, days_asked
+from entrypoints.http.routing import get
 
 Status = Annotated[
     StatusClass | None, QueryParameter(name="status", description="2xx, 3xx, 4xx or 5xx.")

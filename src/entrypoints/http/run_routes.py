@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
@@ -26,6 +26,7 @@ from entrypoints.http.bodies import MOST_NUMBER
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.keyed_requests import note_run
 from entrypoints.http.price_schemas import RateView
+from entrypoints.http.routing import get, post
 from entrypoints.http.schemas import (
     EventPageView,
     EventView,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
@@ -21,6 +21,7 @@ from application.ports.security import Principal
 from domain.audit.origin import Origin
 from entrypoints.http.access import COST, OF_OUR_PAGES, device_of, public, signed_in
 from entrypoints.http.refresh_cookie import check_origin
+from entrypoints.http.routing import get, post
 from entrypoints.http.second_factor_schemas import (
     CodeRequest,
     MeetChallengeRequest,

@@ -4,7 +4,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
@@ -40,6 +40,7 @@ from entrypoints.http.refresh_cookie import (
     cookie_with,
     refresh_in_cookie,
 )
+from entrypoints.http.routing import delete, get, post
 from entrypoints.http.second_factor_schemas import ChallengeView
 from entrypoints.http.session_schemas import (
     EndedView,

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
@@ -19,6 +19,7 @@ from application.ports.payment_gateway import GatewayRefused
 from domain.shared.money import rupees
 from entrypoints.http.access import GATEWAY, public
 from entrypoints.http.billing_schemas import CheckoutReplyView
+from entrypoints.http.routing import get, post
 
 _STYLE = """
 :root { color-scheme: light dark; font: 1.0625rem/1.6 system-ui, sans-serif; }

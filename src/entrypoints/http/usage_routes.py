@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Stream
@@ -30,6 +30,7 @@ from entrypoints.http.cursors import (
     key_of,
 )
 from entrypoints.http.days import Since, Until, days_asked
+from entrypoints.http.routing import get
 
 COLUMNS = (
     "day",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
@@ -27,6 +27,7 @@ from domain.webhooks.delivery import DeliveryState
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
+from entrypoints.http.routing import delete, get, patch, post
 from entrypoints.http.webhook_schemas import (
     AddEndpointRequest,
     DeliveryDetailView,

@@ -178,6 +178,34 @@ async def test_a_statement_that_takes_too_long_is_given_up(stack: StackAddresses
         await pool.close()
 
 
+async def test_a_statement_is_given_up_where_the_server_does_not_end_it(
+    stack: StackAddresses,
+) -> None:
+    pool = ReadPool(stack.database_url or "", 1, "tests-read", statement_seconds=0.3)
+    try:
+        await pool.fetch(plain("SET statement_timeout = 0"))
+        with pytest.raises(DatabaseUnavailable):
+            await pool.fetch(plain("SELECT pg_sleep(20)"))
+        assert await whose(pool) == ""
+    finally:
+        await pool.close()
+
+
+async def test_who_waits_too_long_for_a_connection_is_told(stack: StackAddresses) -> None:
+    pool = ReadPool(stack.database_url or "", 1, "tests-read", wait_seconds=0.02)
+    slow = asyncio.ensure_future(pool.fetch(plain("SELECT pg_sleep(20)")))
+    try:
+        await asyncio.sleep(0)
+        with pytest.raises(DatabaseUnavailable):
+            await pool.first(NOBODY)
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+        assert await whose(pool) == ""
+    finally:
+        slow.cancel()
+        await pool.close()
+
+
 async def test_no_more_connections_than_allowed_and_each_comes_back(
     stack: StackAddresses,
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapters.redis.script_pipe import PipedScript
 from tests.integration.redis.private_valkey import PrivateValkey
@@ -107,6 +108,24 @@ async def test_a_silent_server_is_given_up(
     finally:
         valkey.thaw()
     assert await echo(["k"], ["b"]) == [b"k", b"b", 1]
+
+
+async def test_a_silent_server_is_given_up_by_itself_and_not_asked_twice(
+    valkey: PrivateValkey, connect: Callable[[str], Redis]
+) -> None:
+    echo = PipedScript(connect(valkey.url), ECHO, seconds=0.3)
+    try:
+        await echo(["k"], ["a"])
+        valkey.freeze()
+        try:
+            calls = (echo(["k"], [str(number)]) for number in range(3))
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+        finally:
+            valkey.thaw()
+        assert {type(answer) for answer in answers} == {RedisTimeoutError}
+        assert await echo(["k"], ["b"]) == [b"k", b"b", 1]
+    finally:
+        await echo.close()
 
 
 async def test_a_wrong_password_is_an_error(

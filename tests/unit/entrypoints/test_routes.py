@@ -14,6 +14,7 @@ from domain.shared.errors import DomainError
 from entrypoints.http.access import GATEWAY
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
+from entrypoints.http.routing import Route
 from entrypoints.settings import SettingsInvalid, load
 from tests.unit.entrypoints.test_settings import GOOD
 
@@ -67,6 +68,11 @@ def test_every_route_names_its_guard(app: Litestar) -> None:
         ]
     ]
     assert not unguarded
+
+
+def test_every_route_is_one_of_ours(app: Litestar) -> None:
+    others = [each for each in _handlers(app) if not isinstance(each, Route)]
+    assert {each.fn.__name__ for each in others} == {"stream"}, "use entrypoints.http.routing"
 
 
 OF_THE_GATEWAY = {"receive_event", "pay_page", "approve_payment", "decline_payment"}
