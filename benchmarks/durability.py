@@ -19,8 +19,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from domain.agents.artifacts import Mode
 from domain.projects.project import Project, ProjectStatus
 from domain.projects.run import Run, RunStatus
 from domain.shared.events import EventType
-from domain.shared.ids import ProjectId, RunId, UserId
+from domain.shared.ids import PlanId, ProjectId, RunId, SubscriptionId, UserId
 from entrypoints.cli.platform import Platform, running_platform
 from entrypoints.container import Container, open_container
 from entrypoints.local_stack import ChildProcess, Command
@@ -54,7 +54,8 @@ COMMITS = 300
 STARTS = 20
 KILLS = 2
 RUNS_PER_KILL = 6
-DUE_ROWS = 2_000
+DUE_ROWS = (2_000, 20_000)
+RUNS_AT_ONCE = 100_000
 SOCKETS = 500
 WATCHED_RUNS = 50
 EVENTS_PER_SECOND = (2, 10)
@@ -220,24 +221,26 @@ async def measure_recovery(bench: Bench) -> None:
 
 
 async def measure_dispatch(bench: Bench) -> None:
-    """How many due rows a second are announced."""
+    """How many due rows a second are announced, of few and of ten times as many."""
+    redis = bench.container.redis()
     with bench.stopped("worker", "dispatcher"):
-        async with bench.container.uow().begin(bench.user_id) as tx:
-            for number in range(DUE_ROWS):
-                await _insert_run(bench, tx, f"Due {number}")
-        figures = []
-        for queue in (NoQueue(), bench.container.queue()):
-            await _in_database(bench, update(runs).values(due_at=func.now()))
-            began = time.perf_counter()
-            announced = await DispatchRuns(bench.container.claims(), queue)()
-            figures.append(announced / (time.perf_counter() - began))
-        await _in_database(bench, delete(projects).where(projects.c.title.like("Due %")))
-        redis = bench.container.redis()
-        await redis.delete("dramatiq:runs", "dramatiq:runs.msgs")
-    print(
-        f"dispatcher, {DUE_ROWS} due rows: {figures[0]:,.0f} a second without a queue, "
-        f"{figures[1]:,.0f} into the real one"
-    )
+        for rows in DUE_ROWS:
+            await _in_database(bench, text(_PROJECTS_OF_DUE_RUNS), rows=rows)
+            await _in_database(bench, text(_DUE_RUNS))
+            figures = []
+            for queue in (NoQueue(), bench.container.queue()):
+                await _in_database(bench, update(runs).values(due_at=func.now()))
+                began = time.perf_counter()
+                announced = await DispatchRuns(bench.container.claims(), queue)()
+                figures.append(announced / (time.perf_counter() - began))
+                if announced != rows:
+                    raise SystemExit(f"of {rows} due rows, {announced} were announced")
+            await _in_database(bench, delete(projects).where(projects.c.title.like("Due %")))
+            await redis.delete("dramatiq:runs", "dramatiq:runs.msgs")
+            print(
+                f"dispatcher, {rows:,} due rows of one person, all announced: "
+                f"{figures[0]:,.0f} a second without a queue, {figures[1]:,.0f} into the real one"
+            )
 
 
 async def measure_fan_out(bench: Bench) -> None:
@@ -350,9 +353,30 @@ async def _opened(folder: Path, server: str) -> AsyncIterator[Bench]:
                 user = await tx.users.by_email(body["email"])
             if user is None:
                 raise SystemExit("the registered person is not there")
+            await _let_run_at_once(container, user.id)
             yield Bench(platform, container, client, token, user.id, folder)
     finally:
         await model.stop()
+
+
+async def _let_run_at_once(container: Container, user_id: UserId) -> None:
+    """A plan without a limit that is met here: of Free's runs, three at once are announced."""
+    now = container.clock().now()
+    async with container.uow().begin(user_id) as tx:
+        pro = await tx.plans.current("pro")
+        if pro is None:
+            raise SystemExit("there is no plan to begin with")
+        plan = replace(
+            pro,
+            id=PlanId(container.ids().new()),
+            version=pro.version + 1,
+            concurrent_runs=RUNS_AT_ONCE,
+            created_at=now,
+        )
+        await tx.plans.add(plan, by=user_id)
+        await tx.entitlements.put(
+            SubscriptionId(container.ids().new()), plan.id, now + timedelta(days=1), now
+        )
 
 
 @asynccontextmanager
@@ -461,14 +485,26 @@ async def _insert_run(bench: Bench, tx: Any, title: str) -> RunId:
     return run.id
 
 
-async def _in_database(bench: Bench, statement: Any) -> None:
+_PROJECTS_OF_DUE_RUNS = """
+INSERT INTO projects (id, user_id, title, idea, mode, status)
+SELECT gen_random_uuid(), current_setting('app.user_id')::uuid, 'Due ' || n, 'An idea.',
+       'developer', 'running'
+FROM generate_series(1, :rows) AS n
+"""
+_DUE_RUNS = """
+INSERT INTO runs (id, project_id, user_id, mode, pipeline_version, status)
+SELECT gen_random_uuid(), id, user_id, mode, 1, 'queued' FROM projects WHERE title LIKE 'Due %'
+"""
+
+
+async def _in_database(bench: Bench, statement: Any, **values: object) -> None:
     """Do what no port offers, as the person."""
     async with bench.container.app_engine().begin() as connection:
         await connection.execute(
             text("SELECT set_config('app.user_id', :user_id, true)"),
             {"user_id": str(bench.user_id)},
         )
-        await connection.execute(statement)
+        await connection.execute(statement, values)
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:

@@ -39,9 +39,10 @@ async def end(uow: UnitOfWork, run: Run, status: RunStatus = RunStatus.SUCCEEDED
 
 
 async def due_among(claims: RunClaims, runs: list[Run], defer: float = LONG_LEASE) -> list[RunId]:
-    """Which of these runs come due now."""
+    """Which of these runs come due now; they are put off."""
     wanted = {run.id for run in runs}
-    return [id_ for id_ in await claims.due(EVERY_RUN, defer) if id_ in wanted]
+    due = [id_ for id_ in await claims.due(EVERY_RUN) if id_ in wanted]
+    return list(await claims.put_off(due, defer))
 
 
 async def of_one_person(uow: UnitOfWork, count: int) -> list[Run]:
@@ -348,7 +349,27 @@ class RunClaimsContract:
     async def test_a_limit_is_kept(self, uow: UnitOfWork, claims: RunClaims) -> None:
         for _ in range(3):
             await keep_run(uow)
-        assert len(await claims.due(2, LONG_LEASE)) == 2
+        assert len(await claims.due(2)) == 2
+
+    async def test_a_look_at_what_is_due_changes_nothing(
+        self, uow: UnitOfWork, claims: RunClaims
+    ) -> None:
+        run = await keep_run(uow)
+        for _ in range(2):
+            assert run.id in await claims.due(EVERY_RUN)
+
+    async def test_only_what_is_still_due_is_put_off(
+        self, uow: UnitOfWork, claims: RunClaims
+    ) -> None:
+        due, held, ended, put_off, other = [await keep_run(uow) for _ in range(5)]
+        await take(claims, held)
+        await end(uow, ended)
+        await claims.put_off([put_off.id], LONG_LEASE)
+        asked = [put_off.id, other.id, RunId(new_id()), ended.id, held.id, due.id]
+        assert await claims.put_off(asked, LONG_LEASE) == [other.id, due.id]
+
+    async def test_nothing_is_put_off_where_nothing_is_asked_for(self, claims: RunClaims) -> None:
+        assert await claims.put_off([], LONG_LEASE) == []
 
     async def test_of_many_dispatchers_one_gets_each_run(
         self, uow: UnitOfWork, claims: RunClaims

@@ -1,20 +1,24 @@
 """Who works on which run: each call committed on its own, on database time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
     Text,
+    Uuid,
     and_,
+    case,
     cast,
     func,
     literal,
+    not_,
     or_,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -30,6 +34,7 @@ _LIVE = tuple(sorted(LIVE))
 _CLAIMS_OF_A_PERSON = 0x6262
 """Keeps the hashes of people's ids apart from other advisory locks of the database."""
 
+_OLDEST = (runs.c.due_at, runs.c.id)
 _FREE = runs.c.lease_until.is_(None) | (runs.c.lease_until <= func.now())
 
 
@@ -129,9 +134,9 @@ class PostgresRunClaims:
             )
             .scalar_subquery()
         )
-        return or_(runs.c.cancel_requested, held < self._allowed(now))
+        return or_(runs.c.cancel_requested, held < self._allowed(runs.c.user_id, now))
 
-    def _allowed(self, now: ColumnElement[Any]) -> ColumnElement[Any]:
+    def _allowed(self, user_id: ColumnElement[Any], now: ColumnElement[Any]) -> ColumnElement[Any]:
         """How many runs the person of the row may have at workers: one expression a row."""
         if not self._by_plan:
             return literal(self._ceiling)
@@ -139,11 +144,11 @@ class PostgresRunClaims:
             select(func.max(plans.c.concurrent_runs))
             .join_from(entitlements, plans, plans.c.id == entitlements.c.plan_id)
             .where(
-                entitlements.c.user_id == runs.c.user_id,
+                entitlements.c.user_id == user_id,
                 entitlements.c.starts_at <= now,
                 entitlements.c.ends_at > now,
             )
-            .correlate(runs)
+            .correlate_except(entitlements, plans)
             .scalar_subquery(),
             select(plans.c.concurrent_runs)
             .where(plans.c.code == FREE)
@@ -181,54 +186,65 @@ class PostgresRunClaims:
         )
         return row is not None
 
-    async def due(self, limit: int, defer_seconds: float) -> Sequence[RunId]:
+    async def due(self, limit: int) -> Sequence[RunId]:
         now = func.now()
-        waiting = (
+        mine: Mapping[str, Any] = {"partition_by": runs.c.user_id}
+        waits = runs.c.due_at <= now
+        # One pass over what is live, in one order, without a join: there is no plan of it whose
+        # work grows faster than its rows, whatever the database knows of the table. Those that
+        # wait come first of each person's, so their place is their turn; the rest are held by a
+        # worker, or announced to one: a hint is on its way until it is repeated.
+        turns = (
             select(
                 runs.c.id,
+                runs.c.user_id,
+                runs.c.due_at,
+                runs.c.cancel_requested,
+                waits.label("waits"),
                 func.row_number()
                 .over(
-                    partition_by=runs.c.user_id,
-                    order_by=(runs.c.cancel_requested.desc(), runs.c.due_at, runs.c.id),
+                    order_by=(waits.desc(), runs.c.cancel_requested.desc(), *_OLDEST),
+                    **mine,
                 )
                 .label("turn"),
+                func.count().filter(not_(waits)).over(**mine).label("busy"),
             )
-            .where(runs.c.status.in_(_LIVE), runs.c.due_at <= now)
-            .cte("waiting")
+            .where(runs.c.status.in_(_LIVE), waits | (runs.c.not_before <= now))
+            .cte("turns")
         )
-        # Held by a worker, or announced to one: a hint is on its way until it is repeated.
-        busy = (
-            select(runs.c.user_id, func.count().label("runs"))
-            .where(runs.c.status.in_(_LIVE), runs.c.due_at > now, runs.c.not_before <= now)
-            .group_by(runs.c.user_id)
-            .cte("busy")
-        )
-        room = (
-            or_(
-                runs.c.cancel_requested,
-                waiting.c.turn + func.coalesce(busy.c.runs, 0) <= self._allowed(now),
-            )
-            if self._limited
-            else literal(True)
-        )
-        taken = (
-            select(runs.c.id, waiting.c.turn, runs.c.due_at)
-            .join(waiting, waiting.c.id == runs.c.id)
-            .outerjoin(busy, busy.c.user_id == runs.c.user_id)
-            # Asked of the locked row again: another dispatcher may have been there.
-            .where(runs.c.status.in_(_LIVE), runs.c.due_at <= now, room)
-            .order_by(waiting.c.turn, runs.c.due_at, runs.c.id)
+        room: ColumnElement[bool] = literal(True)
+        if self._limited:
+            room = turns.c.turn + turns.c.busy <= self._allowed(turns.c.user_id, now)
+            if self._by_plan:
+                # Nobody's plan is asked for about a place that no plan has room for.
+                most = select(func.max(plans.c.concurrent_runs)).scalar_subquery()
+                room = and_(turns.c.turn <= most, room)
+        rows = await self._all(
+            select(turns.c.id)
+            .where(turns.c.waits, or_(turns.c.cancel_requested, room))
+            .order_by(turns.c.turn, turns.c.due_at, turns.c.id)
             .limit(limit)
-            .with_for_update(of=runs, skip_locked=True)
-            .cte("taken")
+        )
+        return [RunId(row.id) for row in rows]
+
+    async def put_off(self, run_ids: Sequence[RunId], defer_seconds: float) -> Sequence[RunId]:
+        now = func.now()
+        # Asked of the locked row: another dispatcher may have been there. Within CASE, so that
+        # no index of what is due is taken, which would lead to all that is, for each batch.
+        still = case((runs.c.status.in_(_LIVE), runs.c.due_at <= now), else_=False)
+        due = (
+            select(runs.c.id)
+            .where(runs.c.id == func.any(literal(list(run_ids), ARRAY(Uuid))), still)
+            .with_for_update(skip_locked=True)
         )
         rows = await self._all(
             update(runs)
-            .where(runs.c.id == taken.c.id)
+            .where(runs.c.id == func.any(func.array(due.scalar_subquery())))
             .values(due_at=now + func.make_interval(0, 0, 0, 0, 0, 0, defer_seconds))
-            .returning(runs.c.id, taken.c.turn, taken.c.due_at.label("since"))
+            .returning(runs.c.id)
         )
-        return [RunId(row.id) for row in sorted(rows, key=lambda row: (row.turn, row.since))]
+        taken = {row.id for row in rows}
+        return [run_id for run_id in run_ids if run_id in taken]
 
     async def depth(self) -> int:
         rows = await self._all(

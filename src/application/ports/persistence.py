@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from application.ports.audit import AuditTrail
+from application.ports.erasure import Erasures
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
@@ -573,6 +574,8 @@ class Transaction(Protocol):
     @property
     def idempotency(self) -> IdempotencyKeys: ...
     @property
+    def erasures(self) -> Erasures: ...
+    @property
     def billing_profiles(self) -> BillingProfiles: ...
     @property
     def invoices(self) -> InvoiceRepository: ...
@@ -675,12 +678,18 @@ class RunClaims(Protocol):
         """
         ...
 
-    async def due(self, limit: int, defer_seconds: float) -> Sequence[RunId]:
-        """Take runs that wait for a worker, and put off their next turn by the delay.
+    async def due(self, limit: int) -> Sequence[RunId]:
+        """Runs that wait for a worker and that nobody announced lately.
 
         In the order of fairness: everybody's first, then everybody's second, and of each
         person no more than may be held or on their way to a worker at once.
-        Safe to call from many dispatchers: each due run goes to one of them.
+        """
+        ...
+
+    async def put_off(self, run_ids: Sequence[RunId], defer_seconds: float) -> Sequence[RunId]:
+        """Put off the next turn of those that are still due by the delay, and tell which.
+
+        In the order they are given. Of many dispatchers with the same run, one is told it.
         """
         ...
 

@@ -67,7 +67,7 @@ class InMemoryRunClaims(RunClaims):
             )
             return True
 
-    async def due(self, limit: int, defer_seconds: float) -> Sequence[RunId]:
+    async def due(self, limit: int) -> Sequence[RunId]:
         async with self._database.session(None) as session:
             waiting = [
                 row
@@ -76,11 +76,19 @@ class InMemoryRunClaims(RunClaims):
             ]
             turns = self._turns(session, waiting)
             taken = sorted(turns, key=lambda turn: (turn[0], turn[1].due_at, turn[1].run.id))
-            chosen = [row for _, row in taken[:limit]]
-            for row in chosen:
-                put_off = replace(row, due_at=session.after(defer_seconds))
-                session.tables.runs[row.run.id] = put_off
-            return [row.run.id for row in chosen]
+            return [row.run.id for _, row in taken[:limit]]
+
+    async def put_off(self, run_ids: Sequence[RunId], defer_seconds: float) -> Sequence[RunId]:
+        async with self._database.session(None) as session:
+            rows = session.tables.runs
+            due = [
+                run_id
+                for run_id in run_ids
+                if run_id in rows and rows[run_id].run.live and rows[run_id].due_at <= session.now
+            ]
+            for run_id in due:
+                rows[run_id] = replace(rows[run_id], due_at=session.after(defer_seconds))
+            return due
 
     async def depth(self) -> int:
         async with self._database.session(None) as session:
