@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -52,12 +52,19 @@ class ExecuteRun:
     metrics: RunMetrics
     lease_seconds: float = LEASE_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    _beating: set[RunId] = field(default_factory=set)
+    """The runs whose leases this process renews."""
 
     async def __call__(self, run_id: RunId) -> None:
         """Claim the run and work on it until it ends, is parked, or the lease is lost.
 
         Cancelling this (a worker that shuts down) hands the run back for another.
         """
+        if run_id in self._beating:
+            # Its lease is over, for this process had no time to renew it: taking the run from
+            # oneself would throw away what is under way. The next beat asks for the lease.
+            log.debug("run is under way here", run_id=str(run_id))
+            return
         asked_at = asyncio.get_running_loop().time()
         try:
             claim = await self.claims.claim(run_id, self.lease_seconds)
@@ -142,6 +149,13 @@ class ExecuteRun:
         Who wakes up only after that stood still, and nobody may have taken the run all the
         same: the lease is asked for once more before all is given up.
         """
+        self._beating.add(claim.run.id)
+        try:
+            return await self._renewed(claim, deadline)
+        finally:
+            self._beating.discard(claim.run.id)
+
+    async def _renewed(self, claim: Claim, deadline: float) -> _Interruption:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.heartbeat_seconds)

@@ -207,6 +207,27 @@ async def test_a_lease_that_is_over_and_nobodys_is_taken_up_again() -> None:
     assert not resumed
 
 
+async def test_a_process_does_not_take_a_run_from_itself() -> None:
+    gate = asyncio.Event()
+    world = await open_world(language_model=model(idea=answer(samples.brief(), gate=gate)))
+    run = await world.accepted()
+    execute = world.worker(heartbeat=1000)
+    worker = asyncio.create_task(execute(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=31))
+    await execute(run.id)
+    assert not worker.done()
+    gate.set()
+    await worker
+    assert (await world.run(run.id)).status is RunStatus.SUCCEEDED
+    assert len(world.model.asked("idea")) == 1
+    # It forgets the run with its claim.
+    again = await world.accepted()
+    await execute(again.id)
+    assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
+
+
 async def test_leases_lost_to_workers_that_live_are_no_attempts_and_those_of_dead_ones_are() -> (
     None
 ):
