@@ -205,6 +205,7 @@ runs = Table(
     Index("runs_one_live", "project_id", unique=True, postgresql_where=text(_LIVE)),
     Index("runs_due", "due_at", postgresql_where=text(_LIVE)),
     Index("runs_of_project", "project_id", text("id DESC")),
+    Index("runs_of_user", "user_id", text("id DESC")),
 )
 
 run_events = Table(
