@@ -32,6 +32,7 @@ from adapters.observability.webhook_metrics import PrometheusWebhookMetrics
 from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.engine import DatabaseProbe, open_engine
+from adapters.postgres.erasures import PostgresErasureQueue
 from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
@@ -128,6 +129,7 @@ from application.identity.end_sessions import (
     SignOut,
     SignOutEverywhere,
 )
+from application.identity.erase_objects import EraseObjects
 from application.identity.export_account import ExportAccount
 from application.identity.external_sign_in import (
     ArriveFromProvider,
@@ -573,6 +575,9 @@ class Container(containers.DeclarativeContainer):
     )
     mail_notices = providers.Singleton(MailNotices, mail_queue, uow, mail_desk)
     forget_mail = providers.Singleton(ForgetMail, mail_queue)
+    erase_objects = providers.Singleton(
+        EraseObjects, providers.Singleton(PostgresErasureQueue, dispatch_engine), objects
+    )
     sign_out = providers.Singleton(SignOut, uow, refresh_tokens, key_changes)
     list_sessions = providers.Singleton(ListSessions, uow)
     revoke_session = providers.Singleton(RevokeSession, uow, key_changes)

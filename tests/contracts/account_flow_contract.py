@@ -43,7 +43,7 @@ from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
 from domain.identity.mail import LinkRefused
 from domain.identity.session import Device
-from domain.identity.user import InvalidCredentials, User
+from domain.identity.user import InvalidCredentials, Role, User
 from domain.keys.rate_limit import RateLimited
 from domain.shared.errors import InvalidValue
 from tests.contracts.samples import ORIGIN, keep_project, keep_run, keep_user, new_id
@@ -146,11 +146,12 @@ class Platform:
             Registration(email=email, password=password, name="Asha Rao", origin=ORIGIN)
         )
 
-    async def person(self) -> User:
+    async def person(self, **changes: object) -> User:
         return await keep_user(
             self.uow,
             password_hash=await self.hasher.hash(PASSWORD),
             email_verified_at=self.clock.now(),
+            **changes,
         )
 
     async def signed_in(self, user: User, password: str = PASSWORD) -> SignedIn:
@@ -390,6 +391,16 @@ class AccountFlowContract:
         assert (left.name, left.is_active) == ("Deleted account", False)
         await platform.ask(user.email)
         assert subjects(await platform.mail(user.email))[-1] == "Confirm your email address"
+
+    async def test_an_admin_leaves_while_another_stays(self, platform: Platform) -> None:
+        admin = await platform.person(role=Role.ADMIN)
+        other = await platform.person(role=Role.ADMIN)
+        await platform.delete(caller(other), RIGHT, ORIGIN)
+        async with platform.uow.begin(other.id) as tx:
+            left = await tx.users.get(other.id)
+        assert left is not None and not left.is_active
+        async with platform.uow.begin(admin.id) as tx:
+            assert await tx.users.get(admin.id) == admin
 
     async def test_an_account_is_not_deleted_under_a_run(self, platform: Platform) -> None:
         user = await platform.person()

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -94,6 +95,26 @@ class ObjectStoreContract:
         async with opened(store, key_of(content(10))) as chunks:
             with pytest.raises(ObjectNotFound):
                 await anext(chunks)
+
+    async def test_what_is_an_owners_goes_in_batches_and_nothing_else(
+        self, store: ObjectStore
+    ) -> None:
+        owner, other = uuid4(), uuid4()
+        for number in range(5):
+            await store.put(f"{owner}/{number}", b"theirs", "text/plain")
+        await store.put(f"{other}/0", b"another's", "text/plain")
+        assert await store.delete_under(f"{owner}/", 3) == 3
+        assert await store.delete_under(f"{owner}/", 3) == 2
+        assert await store.delete_under(f"{owner}/", 3) == 0
+        assert not any([await store.exists(f"{owner}/{number}") for number in range(5)])
+        assert await store.exists(f"{other}/0")
+
+    @pytest.mark.parametrize("prefix", ["", "/", "a", f"{UUID(int=1)}", f"{UUID(int=1)}/a/"])
+    async def test_what_is_not_all_of_an_owner_is_never_deleted(
+        self, store: ObjectStore, prefix: str
+    ) -> None:
+        with pytest.raises(ValueError, match="owner"):
+            await store.delete_under(prefix, 3)
 
     async def test_owners_do_not_share_keys(self, store: ObjectStore) -> None:
         data = content(10)

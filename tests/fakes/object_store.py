@@ -41,6 +41,15 @@ class InMemoryObjectStore:
         for start in range(0, len(data), _CHUNK_BYTES):
             yield data[start : start + _CHUNK_BYTES]
 
+    async def delete_under(self, prefix: str, limit: int) -> int:
+        self._answer()
+        if not re.fullmatch(r"[0-9a-f-]{36}/", prefix):
+            raise ValueError(f"{prefix!r} is not all of an owner.")
+        doomed = sorted(key for key in self.objects if key.startswith(prefix))[:limit]
+        for key in doomed:
+            del self.objects[key], self.content_types[key]
+        return len(doomed)
+
     async def exists(self, key: str) -> bool:
         self._answer()
         return key in self.objects

@@ -10,11 +10,13 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
+from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
@@ -36,6 +38,7 @@ _LONGEST_BACKOFF_SECONDS: Final = 1.0
 _MISSING = frozenset({"NoSuchKey", "NoSuchObject"})
 _ALREADY_OURS = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OWNER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/")
 
 
 class ObjectStoreRefused(ObjectStoreUnavailable):
@@ -146,6 +149,17 @@ class MinioObjectStore:
         finally:
             download.close()
 
+    async def delete_under(self, prefix: str, limit: int) -> int:
+        """Delete at most ``limit`` objects whose keys begin so; how many. Harmless when repeated.
+
+        Raises:
+            ValueError: the prefix is not all of an owner, ``{owner}/``.
+            ObjectStoreUnavailable: the store did not answer, or refused; some may be gone.
+        """
+        if not _OWNER.fullmatch(prefix):
+            raise ValueError(f"{prefix!r} is not all of an owner.")
+        return await self._with_retries(functools.partial(self._delete_under, prefix, limit))
+
     async def exists(self, key: str) -> bool:
         """Whether an object has that key.
 
@@ -195,6 +209,19 @@ class MinioObjectStore:
             # Parts in turn: our own threads are the only limit on what runs at once.
             num_parallel_uploads=1,
         )
+
+    def _delete_under(self, prefix: str, limit: int) -> int:
+        listed = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
+        names = [each.object_name for each in islice(listed, limit) if each.object_name]
+        if not names:
+            return 0
+        doomed = [DeleteObject(name) for name in names]
+        # It does nothing until it is asked for what could not be deleted.
+        for failure in self._client.remove_objects(self._bucket, doomed):
+            raise ObjectStoreUnavailable(
+                f"The object store did not delete {failure.name}: {failure.code}."
+            )
+        return len(names)
 
     def _get(self, key: str) -> bytes:
         response = self._open(key, 0)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, Table, func, insert, select
+from sqlalchemy import Select, Table, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -59,6 +59,11 @@ class PostgresBillingProfiles:
             upsert(billing_profiles)
             .values(user_id=profile.user_id, **values)
             .on_conflict_do_update(index_elements=["user_id"], set_=values)
+        )
+
+    async def delete(self) -> None:
+        await self._connection.execute(
+            delete(billing_profiles).where(billing_profiles.c.user_id == self._user_id)
         )
 
 

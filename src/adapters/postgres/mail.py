@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -109,6 +109,14 @@ class PostgresLinks:
             .returning(account_links.c.digest)
         )
         return used is not None
+
+    async def forget(self, user_id: UserId, email: str) -> None:
+        await self._connection.execute(_ADDRESSING, {"email": email})
+        await self._connection.execute(
+            delete(account_links).where(
+                or_(account_links.c.user_id == user_id, account_links.c.email == email)
+            )
+        )
 
 
 class PostgresMailQueue:

@@ -5,7 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
@@ -244,11 +255,15 @@ class PostgresSubscriptions:
         )
 
 
+_SEATED = text("SELECT set_config('app.seat_email', :email, true)")
+
+
 class PostgresSeats:
     """The ``SeatRepository`` of one transaction."""
 
     def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
         self._connection = connection
+        self._user_id = user_id
         self._mine = seats.c.user_id == user_id
 
     async def of(self, subscription_id: SubscriptionId) -> Sequence[Seat]:
@@ -293,6 +308,21 @@ class PostgresSeats:
             .values(withdrawn_at=at, version=seats.c.version + 1, due_at=at)
         )
 
+    async def leave(self, email: str, at: datetime) -> int:
+        # The policy shows what the person was given, by whomever, in this transaction alone.
+        await self._connection.execute(_SEATED, {"email": email})
+        held = or_(seats.c.holder_id == self._user_id, seats.c.email == email)
+        left = await self._connection.execute(
+            update(seats)
+            .where(held, seats.c.withdrawn_at.is_(None))
+            .values(withdrawn_at=at, version=seats.c.version + 1, due_at=at)
+            .returning(seats.c.id)
+        )
+        await self._connection.execute(
+            update(seats).where(held).values(email=f"deleted-{self._user_id}@deleted.invalid")
+        )
+        return len(left.all())
+
     async def touch(self, subscription_id: SubscriptionId, at: datetime) -> None:
         await self._connection.execute(
             update(seats)
@@ -325,6 +355,11 @@ class PostgresNotices:
                 created_at=notice.created_at,
             )
             .on_conflict_do_nothing(constraint="notices_key_key")
+        )
+
+    async def forget(self) -> None:
+        await self._connection.execute(
+            delete(notices).where(self._mine, notices.c.subscription_id.is_(None))
         )
 
     async def of_subscription(

@@ -856,6 +856,8 @@ seats = Table(
         postgresql_where=text("withdrawn_at IS NULL"),
     ),
     Index("seats_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index("seats_of_holder", "holder_id", postgresql_where=text("holder_id IS NOT NULL")),
+    Index("seats_of_email", "email"),
 )
 
 allotments = Table(
@@ -987,6 +989,7 @@ usage_logs = Table(
     Column("latency_us", Integer, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("run_id", Uuid, nullable=True),
+    Column("requests", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("user_id", "at", "id", name="usage_logs_pkey"),
     Index("usage_logs_of_key", "api_key_id", "at", "id"),
     postgresql_partition_by="RANGE (at)",
@@ -1170,6 +1173,17 @@ sign_in_challenges = Table(
     Index("sign_in_challenges_over", "expires_at"),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
+    _moment("asked_at", default=True),
+    _moment("due_at", default=True),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _text("error"),
+    Index("erasures_due", "due_at"),
+)
+
 audit_log = Table(
     "audit_log",
     metadata,
@@ -1249,6 +1263,7 @@ TENANT_TABLES = (
     totp_factors,
     recovery_codes,
     sign_in_challenges,
+    erasures,
     audit_log,
 )
 """The tables whose rows belong to one person each, named by their ``user_id``."""

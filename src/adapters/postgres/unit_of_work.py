@@ -11,6 +11,7 @@ from adapters.postgres.audit_log import PostgresAuditTrail
 from adapters.postgres.billing import PostgresModelCalls
 from adapters.postgres.coupons import PostgresCoupons
 from adapters.postgres.engine import is_unavailable, with_retries
+from adapters.postgres.erasures import PostgresErasures
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresUsers
 from adapters.postgres.invoices import PostgresBillingProfiles, PostgresInvoices
@@ -79,6 +80,7 @@ class PostgresTransaction:
         self.linked_identities = PostgresLinkedIdentities(connection, user_id)
         self.second_factor = PostgresSecondFactor(connection, user_id)
         self.challenges = PostgresChallenges(connection, user_id)
+        self.erasures = PostgresErasures(connection, user_id)
         self.audit = PostgresAuditTrail(connection, user_id)
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import MailKind
 from domain.identity.session import SessionEnd
-from domain.identity.user import NotAuthenticated, Role
+from domain.identity.user import NotAuthenticated, Role, User
 from domain.shared.errors import Conflict
 
 BATCH = 100
@@ -29,11 +29,14 @@ class AccountInUse(Conflict):
 class DeleteAccount:
     """Takes away what is personal, and keeps what the law has kept.
 
-    Gone at once, in one transaction: name, address, password and other ways in, sessions, projects
-    with their runs and documents, webhook endpoints, and the use of every key. The ledger, orders,
-    payments, invoices and the audit log stay, under an account without a name: section 36 of the
-    CGST Act, 2017, has accounts kept for 72 months, and section 17(3)(b) of the GDPR and section
-    8(7) of the DPDP Act, 2023, let them be. There is no way back, hence no grace, but a proof.
+    Gone at once, in one transaction: name, address, password and other ways in, links that were
+    sent, sessions, projects with their runs and documents, webhook endpoints, the billing profile,
+    notices of projects, and the use of every key; seats that others gave are free again. Stored
+    objects follow: that they are to be deleted is a due row of the same transaction. The ledger,
+    orders, payments, invoices with their buyer, and the audit log stay, under an account without
+    a name: section 36 of the CGST Act, 2017, has accounts kept for 72 months, and section 17(3)(b)
+    of the GDPR and section 8(7) of the DPDP Act, 2023, let them be. There is no way back, hence no
+    grace, but a proof.
     """
 
     uow: UnitOfWork
@@ -66,7 +69,7 @@ class DeleteAccount:
                 raise AccountInUse(
                     "You have a subscription. Cancel it, and delete the account when it has ended."
                 )
-            await self._let_go(tx)
+            await self._let_go(tx, user)
             await tx.sessions.end_all(SessionEnd.ACCOUNT_DELETED)
             await tx.audit.record(
                 origin.as_person(user_id), acted(AuditAction.ACCOUNT_DELETED, user_id)
@@ -75,14 +78,19 @@ class DeleteAccount:
             await tx.users.erase(user_id)
         await self.changes.announce(user_id)
 
-    async def _let_go(self, tx: Transaction) -> None:
+    async def _let_go(self, tx: Transaction, user: User) -> None:
+        now = self.clock.now()
+        await tx.erasures.add()
+        await tx.links.forget(user.id, user.email)
+        await tx.billing_profiles.delete()
+        await tx.seats.leave(user.email, now)
+        await tx.notices.forget()
         for identity in await tx.linked_identities.all():
             await tx.linked_identities.remove(identity.provider)
         await tx.second_factor.remove()
         while projects := await tx.projects.page(Page(limit=BATCH), status=None, search=""):
             for project in projects:
                 await tx.projects.delete(project.id)
-        now = self.clock.now()
         after = None
         while keys := await tx.keys.page(KeyFilter(limit=BATCH, after=after)):
             for key in keys:

@@ -22,6 +22,10 @@ class BillingProfiles(Protocol):
         """Keep a profile in place of what was there. Issued documents stay as they are."""
         ...
 
+    async def delete(self) -> None:
+        """Forget it. Issued documents stay as they are."""
+        ...
+
 
 class InvoiceRepository(Protocol):
     """The person's invoices and credit notes, which never change."""

@@ -50,6 +50,15 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def delete_under(self, prefix: str, limit: int) -> int:
+        """Delete at most ``limit`` objects whose keys begin so; how many. Harmless when repeated.
+
+        Raises:
+            ValueError: the prefix is not all of an owner, ``{owner}/``.
+            ObjectStoreUnavailable: the store did not answer; some may be gone.
+        """
+        ...
+
     async def exists(self, key: str) -> bool:
         """Whether an object has that key.
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from application.ports.audit import AuditTrail
+from application.ports.erasure import Erasures
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
@@ -572,6 +573,8 @@ class Transaction(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def erasures(self) -> Erasures: ...
     @property
     def billing_profiles(self) -> BillingProfiles: ...
     @property

@@ -177,6 +177,11 @@ class SeatRepository(Protocol):
         """Take it back; the plan's limits end for its holder soon."""
         ...
 
+    async def leave(self, email: str, at: datetime) -> int:
+        """Give back every seat that the transaction's person, or that address, was given by
+        anybody, and forget the address in all of them. How many are free by that."""
+        ...
+
     async def touch(self, subscription_id: SubscriptionId, at: datetime) -> None:
         """Have every seat, given or withdrawn, brought up to its subscription."""
         ...
@@ -225,6 +230,10 @@ class NoticeRepository(Protocol):
 
     async def add(self, notice: Notice) -> None:
         """Keep it, once by its key."""
+        ...
+
+    async def forget(self) -> None:
+        """Delete those that are not of a subscription: titles of projects are in them."""
         ...
 
     async def of_subscription(

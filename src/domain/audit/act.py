@@ -109,7 +109,7 @@ class AuditAction(StrEnum):
 
 SHOWN: Mapping[Subject, tuple[str, ...]] = MappingProxyType(
     {
-        Subject.USER: ("email", "name", "role", "is_active", "method", "reason"),
+        Subject.USER: ("email", "role", "is_active", "method", "reason"),
         Subject.SESSION: ("method", "reason"),
         Subject.API_KEY: (
             "name",
@@ -190,7 +190,11 @@ SHOWN: Mapping[Subject, tuple[str, ...]] = MappingProxyType(
         Subject.SECRETS: ("version", "count"),
     }
 )
-"""The fields of each subject that the log shows. What is not named here stays out of it."""
+"""The fields of each subject that the log shows. What is not named here stays out of it.
+
+Addresses are shown as :func:`hinted` and names of people not at all: the log only grows, and who
+deletes their account is not to stay in it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,8 +233,22 @@ def _shown(subject: Subject, value: object) -> dict[str, Plain]:
         hidden = set(value) - set(SHOWN[subject])
         if hidden:
             raise ValueError(f"not shown of a {subject}: {', '.join(sorted(hidden))}")
-        return {str(name): plain(each) for name, each in value.items()}
-    return {name: plain(getattr(value, name)) for name in SHOWN[subject] if hasattr(value, name)}
+        return {str(name): _said(str(name), each) for name, each in value.items()}
+    return {
+        name: _said(name, getattr(value, name)) for name in SHOWN[subject] if hasattr(value, name)
+    }
+
+
+def _said(field: str, value: object) -> Plain:
+    said = plain(value)
+    return hinted(said) if field == "email" and isinstance(said, str) else said
+
+
+def hinted(email: str) -> str:
+    """What tells an address's owner which it was, and nobody else: ``a…@e….org``."""
+    name, _, host = email.rpartition("@")
+    first, dot, last = host.rpartition(".")
+    return f"{name[:1]}…@{first[:1]}…{dot}{last}"
 
 
 def plain(value: object) -> Plain:

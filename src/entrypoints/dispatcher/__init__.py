@@ -59,7 +59,10 @@ async def _dispatch(settings: Settings) -> None:
             "old projects looked at": _seldom(container.keep_retention(), RETENTION_SECONDS),
             "webhook endpoints announced": container.dispatch_webhooks(),
             "old webhook events deleted": container.forget_webhooks(),
-            "old sessions deleted": _seldom(container.delete_old_sessions(), SESSIONS_SECONDS),
+            "old sessions and sign-ins deleted": _seldom(
+                container.delete_old_sessions(), SESSIONS_SECONDS
+            ),
+            "people's objects deleted": container.erase_objects(),
             "mail made of notices": container.mail_notices(),
             "mail looked at": container.deliver_mail(),
             "old mail deleted": _seldom(container.forget_mail(), SESSIONS_SECONDS),

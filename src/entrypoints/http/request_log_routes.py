@@ -57,13 +57,16 @@ COLUMNS = (
     "run_id",
     "tokens",
     "credits",
+    "requests",
 )
 """The columns of an export, in order."""
 
 
 class LoggedRequestView(msgspec.Struct):
     """A request with a key. ``tokens`` and ``credits`` are those of the run that it started,
-    as far as that is settled."""
+    as far as that is settled. ``requests`` is 1, or how many requests in a row it stands for that
+    were refused for their rate (429): it is the first of them, and took what they took on
+    average."""
 
     id: UUID
     at: datetime
@@ -75,6 +78,7 @@ class LoggedRequestView(msgspec.Struct):
     run_id: UUID | None
     tokens: int
     credits: int
+    requests: int
 
     @classmethod
     def of(cls, kept: KeptRequest) -> "LoggedRequestView":
@@ -90,6 +94,7 @@ class LoggedRequestView(msgspec.Struct):
             run_id=request.run_id,
             tokens=kept.tokens,
             credits=kept.credits,
+            requests=request.requests,
         )
 
 
@@ -165,7 +170,11 @@ class RequestLogController(Controller):
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> LoggedRequestPageView:
-        """Every request with one of your keys, newest first, a few seconds after its answer."""
+        """Every request with one of your keys, newest first, a few seconds after its answer.
+
+        Of requests refused for their rate (429) the first is an item of its own, and those that
+        follow within ten seconds are one.
+        """
         check_limit(limit)
         only = _only(since, until, key_id, status, route)
         kept = await list_requests(principal.user_id, only, _position(cursor), limit + 1)
@@ -313,6 +322,7 @@ def _cells(kept: KeptRequest) -> tuple[object, ...]:
         request.run_id or "",
         kept.tokens,
         kept.credits,
+        request.requests,
     )
 
 

@@ -9,6 +9,7 @@ from tests.fakes.persistence.audit import InMemoryAuditOversight
 from tests.fakes.persistence.billing import InMemoryLapsedCredits
 from tests.fakes.persistence.claims import InMemoryRunClaims
 from tests.fakes.persistence.database import InMemoryDatabase, TransactionRefused
+from tests.fakes.persistence.erasures import InMemoryErasureQueue
 from tests.fakes.persistence.history import InMemoryStepHistory
 from tests.fakes.persistence.hot_reads import InMemoryHotReads
 from tests.fakes.persistence.idempotency import InMemoryExpiredIdempotencyKeys
@@ -23,6 +24,7 @@ from tests.fakes.persistence.webhooks import InMemoryWebhookClaims
 __all__ = [
     "InMemoryAuditOversight",
     "InMemoryDatabase",
+    "InMemoryErasureQueue",
     "InMemoryExpiredIdempotencyKeys",
     "InMemoryHotReads",
     "InMemoryInvoiceRegister",

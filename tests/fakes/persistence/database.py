@@ -267,6 +267,15 @@ class LinkRow:
         return self.used_at is None and self.link.expires_at > now
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRow:
+    """That somebody's objects are to be deleted."""
+
+    asked_at: datetime
+    due_at: datetime
+    attempts: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
@@ -322,6 +331,7 @@ class Tables:
     totp_factors: dict[UserId, TotpFactor] = field(default_factory=dict)
     recovery_codes: dict[tuple[UserId, str], bool] = field(default_factory=dict)
     challenges: dict[str, ChallengeRow] = field(default_factory=dict)
+    erasures: dict[UserId, ErasureRow] = field(default_factory=dict)
     audit: dict[int, AuditEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":

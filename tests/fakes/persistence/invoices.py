@@ -27,6 +27,9 @@ class InMemoryBillingProfiles(BillingProfiles):
             raise self._session.refused(TransactionRefused("no such user"))
         self._session.tables.profiles[profile.user_id] = profile
 
+    async def delete(self) -> None:
+        self._session.tables.profiles.pop(self._session.tenant, None)
+
 
 class InMemoryInvoices(InvoiceRepository):
     """The documents of the session's person; the series are everybody's."""

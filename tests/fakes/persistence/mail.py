@@ -78,6 +78,11 @@ class InMemoryLinks(LinkRepository):
         self._links[digest] = replace(self._links[digest], used_at=self._session.now)
         return True
 
+    async def forget(self, user_id: UserId, email: str) -> None:
+        for digest, row in list(self._links.items()):
+            if row.link.user_id == user_id or row.link.email == email:
+                del self._links[digest]
+
     @property
     def _links(self) -> dict[str, LinkRow]:
         return self._session.tables.links

@@ -259,6 +259,19 @@ class InMemorySeats(SeatRepository):
             if row.seat.id == seat_id and row.seat.withdrawn_at is None:
                 self._touch(replace(row, seat=replace(row.seat, withdrawn_at=at)), at)
 
+    async def leave(self, email: str, at: datetime) -> int:
+        me, free = self._session.tenant, 0
+        for row in list(self._session.tables.seats.values()):
+            if row.seat.holder_id != me and row.seat.email != email:
+                continue
+            seat = replace(row.seat, email=f"deleted-{me}@deleted.invalid")
+            if row.seat.withdrawn_at is not None:
+                self._session.tables.seats[seat.id] = replace(row, seat=seat)
+                continue
+            self._touch(replace(row, seat=replace(seat, withdrawn_at=at)), at)
+            free += 1
+        return free
+
     async def touch(self, subscription_id: SubscriptionId, at: datetime) -> None:
         for row in self._own():
             if row.seat.subscription_id == subscription_id and row.seat.withdrawn_at is None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from application.ports.audit import AuditTrail
+from application.ports.erasure import Erasures
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
@@ -41,6 +42,7 @@ from domain.shared.ids import UserId
 from tests.fakes.persistence.audit import InMemoryAuditTrail
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
 from tests.fakes.persistence.database import InMemoryDatabase, Session
+from tests.fakes.persistence.erasures import InMemoryErasures
 from tests.fakes.persistence.idempotency import InMemoryIdempotencyKeys
 from tests.fakes.persistence.invoices import InMemoryBillingProfiles, InMemoryInvoices
 from tests.fakes.persistence.keys import InMemoryApiKeys
@@ -114,6 +116,7 @@ class InMemoryTransaction:
     linked_identities: LinkedIdentities
     second_factor: SecondFactorRepository
     challenges: ChallengeRepository
+    erasures: Erasures
     audit: AuditTrail
 
     @asynccontextmanager
@@ -166,5 +169,6 @@ class InMemoryUnitOfWork(UnitOfWork):
                 linked_identities=InMemoryLinkedIdentities(session),
                 second_factor=InMemorySecondFactor(session),
                 challenges=InMemoryChallenges(session),
+                erasures=InMemoryErasures(session),
                 audit=InMemoryAuditTrail(session),
             )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.audit.act import SHOWN, AuditAction, Subject, acted, plain
+from domain.audit.act import SHOWN, AuditAction, Subject, acted, hinted, plain
 from domain.audit.origin import ActorKind, Origin
 from domain.billing.coupons import Coupon
 from domain.billing.payments import Refund
@@ -55,12 +55,27 @@ def test_only_what_is_listed_is_shown() -> None:
     user = make_user()
     act = acted(AuditAction.REGISTERED, user.id, after=user)
     assert act.after == {
-        "email": user.email,
-        "name": user.name,
+        "email": hinted(user.email),
         "role": "member",
         "is_active": True,
     }
-    assert user.password_hash not in str(act)
+    for told in (user.password_hash, user.email, user.name):
+        assert told not in str(act)
+
+
+@pytest.mark.parametrize(
+    ("email", "said"),
+    [
+        ("asha.rao@example.org", "a…@e….org"),
+        ("a@b.in", "a…@b….in"),
+        ("x@mail.college.ac.in", "x…@m….in"),
+        ("asha@localhost", "a…@…localhost"),
+    ],
+)
+def test_of_an_address_only_a_hint_is_written_down(email: str, said: str) -> None:
+    assert hinted(email) == said
+    act = acted(AuditAction.EMAIL_CHANGED, before={"email": email}, after={"email": "new@b.in"})
+    assert act.before == {"email": said}
 
 
 def test_of_a_change_only_what_changed_is_shown() -> None:

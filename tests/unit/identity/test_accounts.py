@@ -8,8 +8,15 @@ import pytest
 from adapters.mail import TemplatedLetterWriter
 from application.ports.mail import Letter
 from domain.billing.subscriptions.changes import NoticeKind
-from tests.contracts.account_flow_contract import AccountFlowContract, MailContract, Platform
-from tests.contracts.samples import new_id
+from domain.identity.user import LastAdmin, Role
+from tests.contracts.account_flow_contract import (
+    RIGHT,
+    AccountFlowContract,
+    MailContract,
+    Platform,
+    caller,
+)
+from tests.contracts.samples import ORIGIN, new_id
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.persistence import InMemoryDatabase, InMemoryUnitOfWork
 from tests.fakes.persistence.mail import InMemoryMailQueue
@@ -50,7 +57,6 @@ class TestMailInMemory(MailContract):
 
 async def test_a_link_ends_in_time(platform: Platform, clock: MovableClock) -> None:
     from domain.identity.mail import LinkRefused
-    from tests.contracts.samples import ORIGIN
 
     user = await platform.person()
     await platform.forgot(user.email, ORIGIN)
@@ -58,6 +64,15 @@ async def test_a_link_ends_in_time(platform: Platform, clock: MovableClock) -> N
     clock.move(timedelta(hours=1))
     with pytest.raises(LinkRefused):
         await platform.reset(token, "another battery entirely", ORIGIN)
+
+
+async def test_the_last_admin_does_not_leave(platform: Platform) -> None:
+    admin = await platform.person(role=Role.ADMIN)
+    await platform.person(role=Role.ADMIN, is_active=False)
+    with pytest.raises(LastAdmin):
+        await platform.delete(caller(admin), RIGHT, ORIGIN)
+    async with platform.uow.begin(admin.id) as tx:
+        assert await tx.users.get(admin.id) == admin
 
 
 @pytest.mark.parametrize("kind", list(NoticeKind))
