@@ -1,7 +1,5 @@
 """The audit log as it is shown, and as a file: over HTTP and at the command line."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +10,7 @@ import msgspec
 
 from application.ports.audit import AuditEntry
 from domain.audit.origin import ActorKind
+from entrypoints.http.csv_stream import csv_of
 
 
 class ExportFormat(StrEnum):
@@ -101,7 +100,12 @@ def written(
     """Every entry as its view, in a file of that kind, piece by piece."""
     if format is ExportFormat.JSONL:
         return _json_lines(batches, view)
-    return _csv(batches, view, kind.__struct_fields__)
+
+    def cells(entry: AuditEntry) -> list[str]:
+        # What people wrote stands inside of JSON: no cell is a formula.
+        return [_cell(each) for each in msgspec.structs.astuple(view(entry))]
+
+    return csv_of(kind.__struct_fields__, batches, cells)
 
 
 async def _json_lines(
@@ -110,23 +114,6 @@ async def _json_lines(
     encoder = msgspec.json.Encoder()
     async for entries in batches:
         yield encoder.encode_lines([view(entry) for entry in entries])
-
-
-async def _csv(
-    batches: AsyncIterator[Sequence[AuditEntry]],
-    view: Callable[[AuditEntry], msgspec.Struct],
-    columns: tuple[str, ...],
-) -> AsyncIterator[bytes]:
-    """RFC 4180, with a head. What people wrote stands inside JSON: no cell is a formula."""
-    yield _rows([columns])
-    async for entries in batches:
-        yield _rows([[_cell(each) for each in msgspec.structs.astuple(view(e))] for e in entries])
-
-
-def _rows(rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
 
 
 def _cell(value: object) -> str:

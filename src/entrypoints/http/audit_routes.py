@@ -26,6 +26,7 @@ from entrypoints.audit_files import (
 )
 from entrypoints.http.access import ANSWERS, COST, requires, signed_in
 from entrypoints.http.attachments import attachment
+from entrypoints.http.csv_stream import CSV
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -36,8 +37,8 @@ from entrypoints.http.cursors import (
 )
 from entrypoints.http.routing import get
 
-CSV, JSON_LINES = "text/csv", "application/jsonl"
-EXPORTS = (CSV, JSON_LINES)
+JSON_LINES: Final = "application/jsonl"
+EXPORTS = ("text/csv", JSON_LINES)
 
 
 class AuditPageView(msgspec.Struct):
