@@ -989,6 +989,7 @@ usage_logs = Table(
     Column("latency_us", Integer, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("run_id", Uuid, nullable=True),
+    Column("requests", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("user_id", "at", "id", name="usage_logs_pkey"),
     Index("usage_logs_of_key", "api_key_id", "at", "id"),
     postgresql_partition_by="RANGE (at)",

@@ -1,7 +1,5 @@
 """The audit log: to a person what is theirs, to admins all of it; in pages and as a file."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +22,7 @@ from domain.identity.user import Permission
 from domain.shared.ids import UserId
 from entrypoints.http.access import ANSWERS, COST, requires, signed_in
 from entrypoints.http.attachments import attachment
+from entrypoints.http.csv_stream import CSV, csv_of
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -34,8 +33,8 @@ from entrypoints.http.cursors import (
 )
 from entrypoints.http.routing import get
 
-CSV, JSON_LINES = "text/csv", "application/jsonl"
-EXPORTS = (CSV, JSON_LINES)
+JSON_LINES: Final = "application/jsonl"
+EXPORTS = ("text/csv", JSON_LINES)
 
 
 class ExportFormat(StrEnum):
@@ -270,8 +269,13 @@ def _file(
     format: ExportFormat,
 ) -> Stream:
     lines = format is ExportFormat.JSONL
+
+    def cells(entry: AuditEntry) -> list[str]:
+        # What people wrote stands inside of JSON: no cell is a formula.
+        return [_cell(each) for each in msgspec.structs.astuple(view(entry))]
+
     return Stream(
-        _json_lines(batches, view) if lines else _csv(batches, view, kind.__struct_fields__),
+        _json_lines(batches, view) if lines else csv_of(kind.__struct_fields__, batches, cells),
         media_type=JSON_LINES if lines else CSV,
         headers=attachment(f"audit.{format.value}"),
     )
@@ -283,23 +287,6 @@ async def _json_lines(
     encoder = msgspec.json.Encoder()
     async for entries in batches:
         yield encoder.encode_lines([view(entry) for entry in entries])
-
-
-async def _csv(
-    batches: AsyncIterator[Sequence[AuditEntry]],
-    view: Callable[[AuditEntry], msgspec.Struct],
-    columns: tuple[str, ...],
-) -> AsyncIterator[bytes]:
-    """RFC 4180, with a head. What people wrote stands inside JSON: no cell is a formula."""
-    yield _rows([columns])
-    async for entries in batches:
-        yield _rows([[_cell(each) for each in msgspec.structs.astuple(view(e))] for e in entries])
-
-
-def _rows(rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
 
 
 def _cell(value: object) -> str:
