@@ -21,8 +21,8 @@ from application.ports.people import PeopleQuery
 from domain.audit.act import AuditAction
 from domain.shared.errors import NotFound
 from domain.shared.ids import UserId
-from entrypoints.audit_files import ExportFormat, OverseenAuditEntryView, written
 from entrypoints.cli.operators import setting
+from entrypoints.http.audit_files import ExportFormat, OverseenAuditEntryView, written
 
 console = Console()
 

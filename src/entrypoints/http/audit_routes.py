@@ -18,14 +18,14 @@ from application.ports.security import Principal
 from domain.audit.act import AuditAction
 from domain.identity.user import Permission
 from domain.shared.ids import UserId
-from entrypoints.audit_files import (
+from entrypoints.http.access import ANSWERS, COST, requires, signed_in
+from entrypoints.http.attachments import attachment
+from entrypoints.http.audit_files import (
     AuditEntryView,
     ExportFormat,
     OverseenAuditEntryView,
     written,
 )
-from entrypoints.http.access import ANSWERS, COST, requires, signed_in
-from entrypoints.http.attachments import attachment
 from entrypoints.http.csv_stream import CSV
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
