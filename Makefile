@@ -6,6 +6,7 @@ IDEA   ?= A library system for a college: members borrow books, librarians manag
 RUNS   ?= 50
 SECONDS ?= 120
 ROWS   ?= 10000000
+TURNS  ?= 100
 
 # Handed over in the environment, so that quotes in an idea are just text.
 export IDEA
@@ -14,7 +15,7 @@ export IDEA
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api
+.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api bench-equality
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -90,6 +91,9 @@ $(PEER)/.ready: $(VENV)/.ready benchmarks/peer/requirements.lock
 
 bench-api: $(VENV)/.ready $(PEER)/.ready ## measure a keyed read against its floor and the usual way of doing it
 	@$(BIN)/python -m benchmarks.keyed_reads
+
+bench-equality: $(VENV)/.ready ## measure whether answers' times tell if an address has an account (TURNS=100)
+	@$(BIN)/python -m benchmarks.equality --turns $(TURNS)
 
 lock: $(VENV)/.ready ## choose dependency versions anew, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \

@@ -147,12 +147,12 @@ class Platform:
         )
 
     async def person(self, **changes: object) -> User:
-        return await keep_user(
-            self.uow,
-            password_hash=await self.hasher.hash(PASSWORD),
-            email_verified_at=self.clock.now(),
+        values = {
+            "password_hash": await self.hasher.hash(PASSWORD),
+            "email_verified_at": self.clock.now(),
             **changes,
-        )
+        }
+        return await keep_user(self.uow, **values)
 
     async def signed_in(self, user: User, password: str = PASSWORD) -> SignedIn:
         opened = await self.sign_in(

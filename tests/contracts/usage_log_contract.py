@@ -84,6 +84,24 @@ class UsageLogContract:
         assert (sum_.requests, sum_.succeeded, sum_.server_errors) == (2, 1, 1)
         assert sum_.latency_us == 3_000
 
+    async def test_a_row_that_stands_for_many_is_summed_as_many(
+        self, usage_log_writer: UsageLogWriter, uow: UnitOfWork
+    ) -> None:
+        one = make_request()
+        many = make_request(
+            one.user_id,
+            key_id=one.key_id,
+            status=429,
+            requests=2_000_000,
+            latency_us=2_000,
+            at=one.at + timedelta(microseconds=1),
+        )
+        assert await usage_log_writer.keep([one, many]) == 2
+        assert await rows_of(uow, one.user_id) == [many, one]
+        [sum_] = await sums_of(uow, one.user_id)
+        assert (sum_.requests, sum_.succeeded, sum_.client_errors) == (2_000_001, 1, 2_000_000)
+        assert sum_.latency_us == 4_000_001_500
+
     async def test_a_row_that_no_month_is_for_keeps_the_others_out(
         self, usage_log_writer: UsageLogWriter, uow: UnitOfWork
     ) -> None:
@@ -298,8 +316,9 @@ class UsageStreamContract:
         hour = hour_of(NOW)
         moments = [hour, hour + timedelta(seconds=59), hour + timedelta(seconds=60)]
         await sink.append([make_request(key_id=key, at=at) for at in moments])
-        await sink.append([make_request(key_id=key, at=hour), make_request(at=hour)])
+        refused = make_request(key_id=key, at=hour, status=429, requests=40)
+        await sink.append([make_request(key_id=key, at=hour), make_request(at=hour), refused])
         counts = await sink.of(key, hour + timedelta(seconds=30))  # type: ignore[attr-defined]  # both
-        assert counts == {Window.MINUTE: 3, Window.HOUR: 4, Window.DAY: 4}
+        assert counts == {Window.MINUTE: 43, Window.HOUR: 44, Window.DAY: 44}
         later = await sink.of(key, hour + timedelta(minutes=70))  # type: ignore[attr-defined]  # both
         assert later[Window.MINUTE] == later[Window.HOUR] == 0

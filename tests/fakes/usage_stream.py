@@ -47,7 +47,8 @@ class InMemoryUsageSink:
         for row in rows:
             self._entries.add(row)
             for window in Window:
-                self._entries.counts[row.key_id, window, window_number(window, row.at)] += 1
+                number = window_number(window, row.at)
+                self._entries.counts[row.key_id, window, number] += row.requests
 
     async def of(self, key_id: ApiKeyId, now: datetime) -> Mapping[Window, int]:
         self._entries.answer()

@@ -206,6 +206,7 @@ runs = Table(
     Index("runs_one_live", "project_id", unique=True, postgresql_where=text(_LIVE)),
     Index("runs_due", "due_at", postgresql_where=text(_LIVE)),
     Index("runs_of_project", "project_id", text("id DESC")),
+    Index("runs_of_user", "user_id", text("id DESC")),
 )
 
 run_events = Table(
@@ -990,6 +991,7 @@ usage_logs = Table(
     Column("latency_us", Integer, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("run_id", Uuid, nullable=True),
+    Column("requests", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("user_id", "at", "id", name="usage_logs_pkey"),
     Index("usage_logs_of_key", "api_key_id", "at", "id"),
     postgresql_partition_by="RANGE (at)",

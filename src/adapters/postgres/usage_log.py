@@ -55,18 +55,19 @@ _KEEP = text(
     """
     WITH added AS (
         INSERT INTO usage_logs
-            (id, user_id, api_key_id, at, route, status, latency_us, request_id, run_id)
+            (id, user_id, api_key_id, at, route, status, latency_us, request_id, run_id, requests)
         SELECT * FROM unnest(:ids, :users, :keys, :moments, :routes, :statuses, :latencies,
-                             :requests, :runs)
-            AS given (id, user_id, api_key_id, at, route, status, latency_us, request_id, run_id)
+                             :request_ids, :runs, :counts)
+            AS given (id, user_id, api_key_id, at, route, status, latency_us, request_id, run_id,
+                      requests)
         ORDER BY user_id, at, id
         ON CONFLICT DO NOTHING
-        RETURNING user_id, api_key_id, at, route, status, latency_us
+        RETURNING user_id, api_key_id, at, route, status, latency_us, requests
     ), summed AS (
         INSERT INTO usage_hours AS kept
             (user_id, api_key_id, hour, route, status_class, requests, latency_us)
         SELECT user_id, api_key_id, date_bin('1 hour', at, :origin), route, status / 100,
-               count(*), sum(latency_us)
+               sum(requests), sum(latency_us::bigint * requests)
         FROM added GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 3, 2, 4, 5
         ON CONFLICT (user_id, hour, api_key_id, route, status_class) DO UPDATE
             SET requests = kept.requests + excluded.requests,
@@ -82,8 +83,9 @@ _KEEP = text(
     bindparam("routes", type_=ARRAY(Text)),
     bindparam("statuses", type_=ARRAY(SmallInteger)),
     bindparam("latencies", type_=ARRAY(Integer)),
-    bindparam("requests", type_=ARRAY(Text)),
+    bindparam("request_ids", type_=ARRAY(Text)),
     bindparam("runs", type_=ARRAY(Uuid)),
+    bindparam("counts", type_=ARRAY(Integer)),
     # Any beginning of an hour in India.
     bindparam("origin", datetime(2000, 1, 1, 0, 30, tzinfo=UTC), type_=DateTime(timezone=True)),
 )
@@ -115,8 +117,9 @@ class PostgresUsageLogWriter:
                         "routes": [row.route for row in rows],
                         "statuses": [row.status for row in rows],
                         "latencies": [row.latency_us for row in rows],
-                        "requests": [row.request_id for row in rows],
+                        "request_ids": [row.request_id for row in rows],
                         "runs": [row.run_id for row in rows],
+                        "counts": [row.requests for row in rows],
                     },
                 )
         except Exception as error:
@@ -299,6 +302,7 @@ def _kept(row: Row[Any]) -> KeptRequest:
             latency_us=row.latency_us,
             request_id=row.request_id,
             run_id=None if row.run_id is None else RunId(row.run_id),
+            requests=row.requests,
         ),
         tokens=int(row.tokens),
         credits=int(row.credits),

@@ -90,6 +90,7 @@ class _Entry(msgspec.Struct, array_like=True):
     latency_us: int
     request_id: str
     run_id: bytes | None = None
+    requests: int = 1
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -119,7 +120,9 @@ class RedisUsageSink:
         """Append all rows and count them, or do neither."""
         if not rows:
             return
-        of_minutes = Counter((row.key_id, window_number(Window.MINUTE, row.at)) for row in rows)
+        of_minutes: Counter[tuple[ApiKeyId, int]] = Counter()
+        for row in rows:
+            of_minutes[row.key_id, window_number(Window.MINUTE, row.at)] += row.requests
         counted: Counter[tuple[ApiKeyId, Window, int]] = Counter()
         for (key_id, minute), count in of_minutes.items():
             for window in Window:
@@ -239,6 +242,7 @@ def _packed(row: LoggedRequest) -> bytes:
             row.latency_us,
             row.request_id,
             None if row.run_id is None else row.run_id.bytes,
+            row.requests,
         )
     )
 
@@ -256,6 +260,7 @@ def _row(fields: Mapping[bytes, bytes]) -> LoggedRequest | None:
             latency_us=entry.latency_us,
             request_id=entry.request_id,
             run_id=None if entry.run_id is None else RunId(UUID(bytes=entry.run_id)),
+            requests=entry.requests,
         )
     except (KeyError, ValueError, OverflowError, msgspec.DecodeError):
         return None

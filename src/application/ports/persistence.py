@@ -737,6 +737,16 @@ class RunOversight(Protocol):
         """
         ...
 
+    async def of_person(
+        self, user_id: UserId, status: RunStatus | None, page: Page
+    ) -> Sequence[RunSummary]:
+        """That person's runs, newest first; of one status, if one is named.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
+        ...
+
     async def get(self, run_id: RunId) -> RunSummary | None:
         """Anybody's run, or None.
 

@@ -20,6 +20,9 @@ class LoggedRequest:
     ``id`` is its own wherever it is kept, so that keeping it twice changes nothing. ``route`` is
     the method and the path's template, never the path. ``latency_us``: microseconds until the
     answer's last byte was handed over. ``run_id``: the run that it started, if it did.
+
+    ``requests`` is 1, or how many requests in a row were refused for their rate that this one
+    stands for: it is the first of them, and ``latency_us`` is what they took on average.
     """
 
     id: UUID
@@ -31,6 +34,7 @@ class LoggedRequest:
     latency_us: int
     request_id: str
     run_id: RunId | None = None
+    requests: int = 1
 
 
 class Window(StrEnum):

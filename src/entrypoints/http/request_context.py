@@ -48,6 +48,7 @@ class RequestContext:
         if scope["type"] == "lifespan":
             # Litestar takes this scope too; its type for applications leaves it out.
             await self._app(cast(Scope, scope), receive, send)
+            self._log.flush()
             return
         request: Scope = scope
         request_id = _request_id(request)

@@ -1,8 +1,5 @@
 """What was asked for with keys: requests, sums of hours and days, CSV, and a key's live figure."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -30,6 +27,7 @@ from domain.shared.errors import InvalidValue
 from domain.shared.ids import ApiKeyId
 from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment
+from entrypoints.http.csv_stream import CSV, csv_of
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -59,13 +57,16 @@ COLUMNS = (
     "run_id",
     "tokens",
     "credits",
+    "requests",
 )
 """The columns of an export, in order."""
 
 
 class LoggedRequestView(msgspec.Struct):
     """A request with a key. ``tokens`` and ``credits`` are those of the run that it started,
-    as far as that is settled."""
+    as far as that is settled. ``requests`` is 1, or how many requests in a row it stands for that
+    were refused for their rate (429): it is the first of them, and took what they took on
+    average."""
 
     id: UUID
     at: datetime
@@ -77,6 +78,7 @@ class LoggedRequestView(msgspec.Struct):
     run_id: UUID | None
     tokens: int
     credits: int
+    requests: int
 
     @classmethod
     def of(cls, kept: KeptRequest) -> "LoggedRequestView":
@@ -92,6 +94,7 @@ class LoggedRequestView(msgspec.Struct):
             run_id=request.run_id,
             tokens=kept.tokens,
             credits=kept.credits,
+            requests=request.requests,
         )
 
 
@@ -167,7 +170,11 @@ class RequestLogController(Controller):
         cursor: Cursor = "",
         limit: Limit = DEFAULT_LIMIT,
     ) -> LoggedRequestPageView:
-        """Every request with one of your keys, newest first, a few seconds after its answer."""
+        """Every request with one of your keys, newest first, a few seconds after its answer.
+
+        Of requests refused for their rate (429) the first is an item of its own, and those that
+        follow within ten seconds are one.
+        """
         check_limit(limit)
         only = _only(since, until, key_id, status, route)
         kept = await list_requests(principal.user_id, only, _position(cursor), limit + 1)
@@ -233,8 +240,8 @@ class RequestLogController(Controller):
         batches = await export_requests(principal.user_id, only)
         days = "-".join(day for day in (since, until) if day) or "all"
         return Stream(
-            _csv(batches),
-            media_type="text/csv; charset=utf-8",
+            csv_of(COLUMNS, batches, _cells),
+            media_type=CSV,
             headers=attachment(f"requests-{days}.csv"),
         )
 
@@ -302,19 +309,6 @@ def _not_ours() -> InvalidValue:
     return InvalidValue("cursor", "Use a next_cursor of the same listing, or leave it out.")
 
 
-async def _csv(batches: AsyncIterator[Sequence[KeptRequest]]) -> AsyncIterator[bytes]:
-    """RFC 4180, with a head."""
-    yield _rows([COLUMNS])
-    async for kept in batches:
-        yield _rows(map(_cells, kept))
-
-
-def _rows(rows: Iterable[tuple[object, ...]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
 def _cells(kept: KeptRequest) -> tuple[object, ...]:
     request = kept.request
     return (
@@ -328,6 +322,7 @@ def _cells(kept: KeptRequest) -> tuple[object, ...]:
         request.run_id or "",
         kept.tokens,
         kept.credits,
+        request.requests,
     )
 
 

@@ -130,15 +130,15 @@ def _summed(
     begins: datetime, rows: list[LoggedRequest], used: list[tuple[int, int]], settled: bool
 ) -> RequestSum:
     def of_class(*classes: int) -> int:
-        return sum(row.status // 100 in classes for row in rows)
+        return sum(row.requests for row in rows if row.status // 100 in classes)
 
     return RequestSum(
         begins=begins,
-        requests=len(rows),
+        requests=sum(row.requests for row in rows),
         succeeded=of_class(1, 2, 3),
         client_errors=of_class(4),
         server_errors=of_class(5),
-        latency_us=sum(row.latency_us for row in rows),
+        latency_us=sum(row.latency_us * row.requests for row in rows),
         tokens=sum(tokens for tokens, _ in used) if settled else None,
         credits=sum(credits for _, credits in used) if settled else None,
     )

@@ -1,10 +1,8 @@
 """Every route for every kind of caller: what its guard says, the next route included."""
 
-import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -30,23 +28,6 @@ from tests.integration.authority.world import Caller, World, open_world, said
 from tests.integration.platform.person import PASSWORD
 
 REFUSALS = {"not_authenticated", "permission_denied", "insufficient_scope"}
-
-
-@pytest.fixture(scope="module")
-async def world(stack: StackAddresses) -> AsyncIterator[World]:
-    # A task of its own: what the application opens must be closed where it was opened.
-    opened, done = asyncio.get_running_loop().create_future(), asyncio.Event()
-
-    async def live() -> None:
-        async with open_world(stack) as here:
-            opened.set_result(here)
-            await done.wait()
-
-    living = asyncio.create_task(live())
-    await asyncio.wait({living, opened}, return_when=asyncio.FIRST_COMPLETED)
-    yield opened.result() if opened.done() else living.result()
-    done.set()
-    await living
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +68,44 @@ async def test_a_key_opens_what_each_of_its_scopes_says(world: World, people: li
     keys = [await world.key(admin, scope) for scope in sorted(GRANTABLE)]
     asked = await compare(world, keys)
     assert asked["refused"] > asked["let in"] > 100, asked
+
+
+async def test_a_key_with_every_scope_but_the_route_s_does_not_open_it(
+    world: World, people: list[Caller]
+) -> None:
+    admin = people[list(Role).index(Role.ADMIN)]
+    await world.sign_in(admin)
+    keys: dict[Permission, Caller] = {}
+    wrong, asked = [], set()
+    for route in world.routes():
+        for permission in route.permissions:
+            if permission not in keys:
+                others = sorted(GRANTABLE - {permission})
+                name = f"a key for all but {permission}"
+                keys[permission] = await world.key(admin, *others, name=name)
+            got = said(await world.ask(route, keys[permission]))
+            if got != (403, "insufficient_scope"):
+                wrong.append(f"{route} for {keys[permission]}: {got}")
+            asked.add(str(route))
+    assert not wrong, "\n".join(wrong)
+    assert len(asked) > 80 and len(keys) > 10
+
+
+async def test_an_administrator_without_a_second_factor_does_nothing_but_set_one_up(
+    stack: StackAddresses,
+) -> None:
+    """Where one is needed, whatever was proved before."""
+    async with open_world(stack, ADMIN_SECOND_FACTOR="required") as world:
+        admin = await world.person(Role.ADMIN)
+        restricted = Caller(
+            "an administrator without a second factor",
+            frozenset({Permission.ACCOUNT_READ}),
+            admin.headers,
+            email=admin.email,
+            denied="second_factor_required",
+        )
+        asked = await compare(world, [restricted])
+    assert asked["refused"] > 80 and asked["let in"] > 10, asked
 
 
 async def test_a_token_that_is_not_ours_opens_nothing(world: World, people: list[Caller]) -> None:

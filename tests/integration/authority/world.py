@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp
 
 from adapters.observability.request_log import request_log
 from adapters.postgres.oversight import grant_role
@@ -65,6 +67,16 @@ class Route:
             path = path.replace(f"{{{name}}}", (values or {}).get(name, nowhere))
         return path
 
+    @property
+    def permissions(self) -> list[Permission]:
+        """What its guards ask for."""
+        return [
+            permission
+            for guard in own_guards(self.handler)
+            if isinstance(guard, Requires)
+            for permission in guard.permissions
+        ]
+
     def refusal(self, caller: "Caller") -> Answer | None:
         """How the guards answer the caller, or None where they let them in."""
         for guard in own_guards(self.handler):
@@ -78,7 +90,7 @@ class Route:
                 continue
             assert isinstance(guard, Requires), f"teach the matrix what {guard} asks for"
             if not set(guard.permissions) <= caller.permissions:
-                return 403, "insufficient_scope" if caller.is_key else "permission_denied"
+                return 403, "insufficient_scope" if caller.is_key else caller.denied
         return None
 
 
@@ -91,6 +103,8 @@ class Caller:
     headers: dict[str, str] = field(default_factory=dict)
     is_key: bool = False
     email: str = ""
+    denied: str = "permission_denied"
+    """The code of a refusal, where it is a person who lacks a permission."""
 
     def __str__(self) -> str:
         return self.name
@@ -104,6 +118,7 @@ class World:
     settings: Settings
     http: httpx.AsyncClient
     owner_url: str
+    served: ASGIApp
 
     def routes(self) -> Iterator[Route]:
         """Every route that is served, the next one included."""
@@ -132,13 +147,14 @@ class World:
         assert answer.status_code == 200, answer.text
         caller.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    async def key(self, owner: Caller, scope: Permission) -> Caller:
-        """A key of theirs with one scope."""
-        body = {"name": scope.value, "scopes": [scope.value]}
+    async def key(self, owner: Caller, *scopes: Permission, name: str = "") -> Caller:
+        """A key of theirs with those scopes."""
+        name = name or f"a key for {', '.join(scopes)}"
+        body = {"name": name[:80], "scopes": [scope.value for scope in scopes]}
         answer = await self.http.post("/api/v1/api-keys", json=body, headers=owner.headers)
         assert answer.status_code == 201, answer.text
         headers = {"X-API-Key": answer.json()["secret"]}
-        return Caller(f"a key for {scope}", frozenset({scope}), headers, is_key=True)
+        return Caller(name, frozenset(scopes), headers, is_key=True)
 
     async def ask(
         self, route: Route, caller: Caller, path: str | None = None, body: Any = None
@@ -198,8 +214,8 @@ def said(answer: httpx.Response) -> Answer:
 
 
 @asynccontextmanager
-async def open_world(stack: StackAddresses) -> AsyncIterator[World]:
-    """The application with limits that nobody here reaches."""
+async def open_world(stack: StackAddresses, **more: str) -> AsyncIterator[World]:
+    """The application with limits that nobody here reaches, and a provider that is away."""
     settings = load(
         {
             **stack.environment(),
@@ -208,6 +224,9 @@ async def open_world(stack: StackAddresses) -> AsyncIterator[World]:
             "SECRET_BOX_KEYS": generate_box_key(),
             "ALLOWED_ORIGINS": "https://app.example.com",
             "OPEN_REGISTRATION": "true",
+            "GOOGLE_CLIENT_ID": "the-platform",
+            "GOOGLE_CLIENT_SECRET": secrets.token_urlsafe(24),
+            "GOOGLE_ISSUER": "http://127.0.0.1:9",
             **{
                 name: str(MANY)
                 for name in (
@@ -218,6 +237,7 @@ async def open_world(stack: StackAddresses) -> AsyncIterator[World]:
                     "KEY_PER_DAY",
                 )
             },
+            **more,
         }
     )
     app = create_app(settings)
@@ -225,4 +245,4 @@ async def open_world(stack: StackAddresses) -> AsyncIterator[World]:
         served = RequestContext(app, request_log("error", machine=True))
         transport = httpx.ASGITransport(served)  # type: ignore[arg-type]  # the same interface
         async with httpx.AsyncClient(transport=transport, base_url="http://platform") as http:
-            yield World(app, settings, http, stack.database_owner_url or "")
+            yield World(app, settings, http, stack.database_owner_url or "", served)

@@ -121,9 +121,13 @@ async def test_an_account_is_linked_only_by_who_has_its_password(
             "/auth/link", json={"password": PASSWORD}, headers={"Origin": "https://evil.example"}
         )
         assert from_elsewhere.json()["code"] == "origin_refused"
+        waiting = other.http.cookies["bb_link"]
         linked = await other.post("/auth/link", password=PASSWORD)
         assert linked["user"]["email"] == browser.email
+        assert "bb_link" not in other.http.cookies
+        other.http.cookies.set("bb_link", waiting, path="/api/v1/auth")
         assert (await other.post("/auth/link", 401, password=PASSWORD))["code"] == "challenge_over"
+        other.http.cookies.delete("bb_link")
         assert await other.with_provider("/x", name=browser.name) == "/x?sign_in=done"
     (identity,) = (await browser.get("/auth/identities"))["items"]
     assert (identity["provider"], identity["email"]) == ("google", browser.email)

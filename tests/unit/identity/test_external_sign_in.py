@@ -1,6 +1,7 @@
 """Signing in with a provider: for whom it vouches, in the browser that began, and once."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from application.identity.external_sign_in import (
 from application.identity.open_session import SignedIn
 from application.identity.pass_first_factor import SecondFactorNeeded
 from application.identity.reauthenticate import Proof, ReauthenticationFailed
+from application.ports.persistence import Transaction
 from domain.audit.act import AuditAction
 from domain.identity.linked_identity import (
     IdentityTaken,
@@ -33,6 +35,7 @@ from domain.identity.second_factor import ChallengeOver
 from domain.identity.session import SessionEnd, SignInMethod
 from domain.identity.user import InvalidCredentials, User
 from domain.shared.errors import InvalidValue, NotFound
+from domain.shared.ids import UserId
 from tests.unit.identity.world import GOOGLE, GRANT, HERE, PASSWORD, PHONE, World
 
 
@@ -110,6 +113,28 @@ async def test_an_email_that_is_not_verified_opens_no_account(world: World) -> N
     world.there.person("asha", email="no address")
     assert (await world.there_and_back("asha")).outcome is Trouble.EMAIL_UNVERIFIED
     assert not world.database.tables.users
+
+
+async def test_an_email_that_is_not_verified_is_looked_up_nowhere(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So neither the answer nor its time tells whether the address has an account."""
+    await world.person(email="known@example.com")
+    begun: list[UserId | None] = []
+    begin = world.uow.begin
+
+    def noted(user_id: UserId | None) -> AbstractAsyncContextManager[Transaction]:
+        begun.append(user_id)
+        return begin(user_id)
+
+    monkeypatch.setattr(world.uow, "begin", noted)
+    seen = []
+    for email in ("known@example.com", "unknown@example.com"):
+        begun.clear()
+        world.there.person("asha", email=email, email_verified=False)
+        finished = await world.there_and_back("asha")
+        seen.append((finished.outcome, list(begun)))
+    assert seen[0] == seen[1] == (Trouble.EMAIL_UNVERIFIED, [None])
 
 
 async def test_a_password_opens_no_account_that_has_none(world: World) -> None:

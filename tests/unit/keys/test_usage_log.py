@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,9 @@ from application.keys.drain_usage import DrainUsage
 from application.keys.log_usage import BATCH, LogUsage
 from application.ports.usage_log import UsageStream
 from domain.billing.days import INDIA, day_of
-from domain.keys.usage_log import WINDOWS, Window, hour_of, window_number
+from domain.keys.usage_log import WINDOWS, LoggedRequest, Window, hour_of, window_number
+from domain.shared.ids import ApiKeyId
+from tests.contracts.samples import new_id
 from tests.contracts.usage_log_contract import (
     Consumer,
     UsageStreamContract,
@@ -137,6 +140,58 @@ async def test_rows_wait_while_the_stream_is_away_and_the_last_ones_are_lost() -
     await until(lambda: bool(process.entries.rows))
     assert list(process.entries.rows.values()) == rows[:5]
     await process.log.close()
+
+
+def refusal() -> LoggedRequest:
+    return make_request(status=429)
+
+
+def of_key(row: LoggedRequest, **more: object) -> LoggedRequest:
+    return replace(row, id=new_id(), **more)  # type: ignore[arg-type]  # by the test
+
+
+async def test_a_flood_of_refusals_is_two_rows() -> None:
+    process, first = Appender(flush_seconds=0.001, refused_seconds=3_600.0), refusal()
+    process.log.start()
+    process.log.note(first)
+    following = [of_key(first, latency_us=micros) for micros in range(1_000, 3_000)]
+    for row in following:
+        process.log.note(row)
+    await until(lambda: bool(process.entries.rows))
+    assert list(process.entries.rows.values()) == [first]
+    await process.log.close()
+    merged = replace(following[0], requests=2_000, latency_us=1_999)
+    assert list(process.entries.rows.values()) == [first, merged]
+
+
+async def test_refusals_of_a_while_become_a_row_by_themselves_and_then_begin_anew() -> None:
+    process, first = Appender(flush_seconds=0.001, refused_seconds=0.01), refusal()
+    process.log.start()
+    for _ in range(3):
+        process.log.note(of_key(first))
+    await until(lambda: len(process.entries.rows) == 2)
+    process.log.note(of_key(first))
+    await until(lambda: len(process.entries.rows) == 3)
+    rows = [row.requests for row in process.entries.rows.values() if row is not None]
+    assert rows == [1, 2, 1]
+    await process.log.close()
+
+
+async def test_only_refusals_of_one_key_on_one_route_are_counted_together() -> None:
+    process, first = Appender(refused_seconds=3_600.0), refusal()
+    process.log.start()
+    others = [
+        first,
+        of_key(first, route="GET /api/v1/projects"),
+        of_key(first, key_id=ApiKeyId(new_id())),
+        of_key(first, status=503),
+        of_key(first, status=503),
+        of_key(first, status=200),
+    ]
+    for row in others:
+        process.log.note(row)
+    await process.log.close()
+    assert list(process.entries.rows.values()) == others
 
 
 class Drained:
