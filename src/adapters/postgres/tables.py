@@ -179,6 +179,7 @@ runs = Table(
     Column("cap_credits", BigInteger, nullable=True),
     _count("charged_credits"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("stalls", Integer, nullable=False, server_default=text("0")),
     _count("fence"),
     _moment("lease_until", nullable=True),
     _moment("due_at", default=True),

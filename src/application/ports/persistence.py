@@ -678,6 +678,15 @@ class RunClaims(Protocol):
         """
         ...
 
+    async def outlived(self, run_id: RunId, fence: int) -> bool:
+        """Take a claim's attempt off the count, for the worker that lost its lease and lives.
+
+        Whoever has the run by now keeps it. False: the run has ended or finished a step
+        since, so the attempt does not count any more, or it stalled too often
+        (:data:`~domain.projects.run.MAX_STALLS`), and it goes on counting.
+        """
+        ...
+
     async def due(self, limit: int) -> Sequence[RunId]:
         """Runs that wait for a worker and that nobody announced lately.
 
