@@ -1,7 +1,8 @@
 """The dispatcher's health check: exit status 0 while due runs are announced in time.
 
-A dispatcher moves the time of every due run on each second. A run that has been due for
-``OVERDUE_SECONDS`` says that none does, whatever the process table says.
+A dispatcher moves the time of every due run on each second, but of those that wait for room
+beside others of their person. A run that has been due for ``OVERDUE_SECONDS`` although nothing
+of its person's is announced or at a worker says that none does, whatever the process table says.
 """
 
 import asyncio
@@ -15,8 +16,13 @@ from entrypoints.settings import SettingsInvalid, read
 OVERDUE_SECONDS = 15
 
 _OVERDUE = """
-    SELECT count(*) FROM runs
+    SELECT count(*) FROM runs AS due
     WHERE status IN ('queued', 'running') AND due_at < now() - make_interval(secs => $1)
+        AND NOT EXISTS (
+            SELECT FROM runs
+            WHERE user_id = due.user_id AND status IN ('queued', 'running')
+                AND due_at > now() AND not_before <= now()
+        )
 """
 
 

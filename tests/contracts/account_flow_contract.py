@@ -41,12 +41,14 @@ from application.ports.mail import (
 )
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
+from domain.billing.parties import BillingProfile, Buyer
 from domain.identity.mail import LinkRefused
 from domain.identity.session import Device
 from domain.identity.user import InvalidCredentials, Role, User
 from domain.keys.rate_limit import RateLimited
 from domain.shared.errors import InvalidValue
 from tests.contracts.samples import ORIGIN, keep_project, keep_run, keep_user, new_id
+from tests.contracts.subscriptions_contract import keep_subscription, make_seat
 from tests.fakes.keys import InMemoryKeyChanges
 from tests.fakes.security import (
     CountingRefreshTokens,
@@ -147,12 +149,12 @@ class Platform:
         )
 
     async def person(self, **changes: object) -> User:
-        return await keep_user(
-            self.uow,
-            password_hash=await self.hasher.hash(PASSWORD),
-            email_verified_at=self.clock.now(),
+        values = {
+            "password_hash": await self.hasher.hash(PASSWORD),
+            "email_verified_at": self.clock.now(),
             **changes,
-        )
+        }
+        return await keep_user(self.uow, **values)
 
     async def signed_in(self, user: User, password: str = PASSWORD) -> SignedIn:
         opened = await self.sign_in(
@@ -391,6 +393,38 @@ class AccountFlowContract:
         assert (left.name, left.is_active) == ("Deleted account", False)
         await platform.ask(user.email)
         assert subjects(await platform.mail(user.email))[-1] == "Confirm your email address"
+
+    async def test_what_is_left_of_an_account_is_what_the_law_has_kept(
+        self, platform: Platform
+    ) -> None:
+        user, buyer = await platform.person(), await platform.person()
+        profile = BillingProfile(
+            user_id=user.id,
+            buyer=Buyer(name="Asha Rao", address="", state="29", country="IN", gstin=""),
+            updated_at=platform.clock.now(),
+        )
+        sub = await keep_subscription(platform.uow, buyer, "team", seats=4)
+        now = platform.clock.now()
+        other = make_seat(sub, 3, assigned_at=now)
+        async with platform.uow.begin(buyer.id) as tx:
+            await tx.seats.add(
+                make_seat(sub, 2, email=user.email, holder_id=user.id, assigned_at=now)
+            )
+            await tx.seats.add(other)
+        async with platform.uow.begin(user.id) as tx:
+            await tx.billing_profiles.put(profile)
+        await platform.ask_email(caller(user), RIGHT, new := address(), ORIGIN)
+        token = await platform.token(new)
+
+        await platform.delete(caller(user), RIGHT, ORIGIN)
+
+        with pytest.raises(LinkRefused):
+            await platform.confirm_email(token, ORIGIN)
+        async with platform.uow.begin(user.id) as tx:
+            assert await tx.billing_profiles.get() is None
+            assert await tx.seats.leave(user.email, now) == 0
+        async with platform.uow.begin(buyer.id) as tx:
+            assert await tx.seats.of(sub.id) == [other]
 
     async def test_an_admin_leaves_while_another_stays(self, platform: Platform) -> None:
         admin = await platform.person(role=Role.ADMIN)

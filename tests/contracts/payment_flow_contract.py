@@ -350,7 +350,7 @@ class PaymentFlowContract:
         refund = await shop.refunds.request(_give_back(payment))
         assert refund.status is PENDING
         assert await shop.credits(order.user_id) == (0, 0)
-        seen = _seen(refund.gateway_refund_id, payment, PROCESSED)
+        seen = seen_refund(refund.gateway_refund_id, payment, PROCESSED)
         for _ in range(2):
             done = await shop.refunds.record(order.user_id, payment.id, seen)
             assert done.status is PROCESSED
@@ -367,7 +367,7 @@ class PaymentFlowContract:
         shop.gateway.refund_status = PENDING
         refund = await shop.refunds.request(_give_back(payment))
         for status in (PENDING, FAILED):
-            seen = _seen(refund.gateway_refund_id, payment, status)
+            seen = seen_refund(refund.gateway_refund_id, payment, status)
             await shop.refunds.record(order.user_id, payment.id, seen)
         shop.gateway.refund_status = PROCESSED
         await shop.gateway.forget_refunds(order.gateway_order_id)
@@ -386,7 +386,7 @@ class PaymentFlowContract:
 
     async def test_a_refund_made_at_the_gateway_takes_the_credits_back(self, shop: Shop) -> None:
         order, payment = await shop.paid()
-        seen = _seen("rfnd_theirs_" + secrets.token_hex(6), payment, PROCESSED, 11_800)
+        seen = seen_refund("rfnd_theirs_" + secrets.token_hex(6), payment, PROCESSED, 11_800)
         for _ in range(3):
             await shop.refunds.record(order.user_id, payment.id, seen)
         assert await shop.credits(order.user_id) == (CREDITS // 2, 0)
@@ -399,7 +399,7 @@ class PaymentFlowContract:
         shop.gateway.away = True
         refund = await shop.refunds.request(_give_back(payment, 500))
         shop.gateway.away = False
-        told = _seen("rfnd_" + secrets.token_hex(6), payment, PROCESSED, 500)
+        told = seen_refund("rfnd_" + secrets.token_hex(6), payment, PROCESSED, 500)
         told = replace(told, key=f"{refund.id}-1")
         await shop.refunds.record(order.user_id, payment.id, told)
         (kept,) = await shop.refunds_of(payment)
@@ -410,7 +410,7 @@ class PaymentFlowContract:
         shop.gateway.refund_status = PENDING
         refund = await shop.refunds.request(_give_back(payment))
         await shop.refunds.record(
-            order.user_id, payment.id, _seen(refund.gateway_refund_id, payment, FAILED)
+            order.user_id, payment.id, seen_refund(refund.gateway_refund_id, payment, FAILED)
         )
         assert shop.metrics.alerts == ["refund_failed"]
         # Still owed to the person, so the credits stay taken, and are taken once.
@@ -963,7 +963,7 @@ def _give_back(payment: Payment, amount_paise: int | None = None) -> RefundOrder
     )
 
 
-def _seen(
+def seen_refund(
     id_: str, payment: Payment, status: TransactionStatus, amount_paise: int | None = None
 ) -> GatewayRefund:
     return GatewayRefund(

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from application.ports.persistence import Heartbeat, LeaseLost, RunClaims, UnitOfWork
-from domain.projects.run import MAX_CLAIMS, TERMINAL, Run, RunStatus
+from domain.projects.run import MAX_CLAIMS, MAX_STALLS, TERMINAL, Run, RunStatus
 from domain.shared.ids import RunId
 from tests.contracts.samples import (
     LONG_LEASE,
@@ -417,6 +417,68 @@ class RunClaimsContract:
         await end(uow, run)
         assert await due_among(claims, [run]) == []
 
+    # Leases lost by workers that live
+
+    async def test_a_worker_that_outlives_its_claim_takes_its_attempt_back(
+        self, uow: UnitOfWork, claims: RunClaims
+    ) -> None:
+        run = await keep_run(uow)
+        claim = await take(claims, run)
+        assert await claims.outlived(run.id, claim.fence)
+        assert (await reread(uow, run)).attempts == 0
+
+    async def test_an_attempt_is_taken_back_from_under_the_next_claim_which_stays_counted(
+        self, uow: UnitOfWork, claims: RunClaims, wait: Wait
+    ) -> None:
+        run = await keep_run(uow)
+        first = await take(claims, run, SHORT_LEASE)
+        await wait(PAST_SHORT_LEASE)
+        second = await take(claims, run)
+        assert await claims.outlived(run.id, first.fence)
+        kept = await reread(uow, run)
+        assert (kept.attempts, kept.fence, kept.status) == (1, second.fence, RunStatus.RUNNING)
+        assert await claims.renew(run.id, second.fence, LONG_LEASE) is not None
+
+    async def test_an_attempt_that_a_finished_step_has_forgotten_is_not_taken_back(
+        self, uow: UnitOfWork, claims: RunClaims, wait: Wait
+    ) -> None:
+        run = await keep_run(uow)
+        first = await take(claims, run, SHORT_LEASE)
+        await wait(PAST_SHORT_LEASE)
+        second = await take(claims, run, SHORT_LEASE)
+        async with uow.begin(run.user_id) as tx:
+            await tx.runs.set_progress(run.id, 20)
+        await wait(PAST_SHORT_LEASE)
+        await take(claims, run)
+        assert not await claims.outlived(run.id, first.fence)
+        assert not await claims.outlived(run.id, second.fence)
+        assert (await reread(uow, run)).attempts == 1
+
+    async def test_a_run_that_has_ended_takes_no_attempt_back(
+        self, uow: UnitOfWork, claims: RunClaims
+    ) -> None:
+        run = await keep_run(uow)
+        claim = await take(claims, run)
+        await end(uow, run)
+        assert not await claims.outlived(run.id, claim.fence)
+
+    async def test_a_run_that_stalls_too_often_spends_its_attempts_until_it_gets_on(
+        self, uow: UnitOfWork, claims: RunClaims
+    ) -> None:
+        run = await keep_run(uow)
+
+        async def stall() -> bool:
+            claim = await take(claims, run)
+            taken_back = await claims.outlived(run.id, claim.fence)
+            await claims.hand_back(run.id, claim.fence, delay_seconds=0, refund=False)
+            return taken_back
+
+        assert [await stall() for _ in range(MAX_STALLS + 2)] == [True] * MAX_STALLS + [False] * 2
+        assert (await reread(uow, run)).attempts == 2
+        async with uow.begin(run.user_id) as tx:
+            await tx.runs.set_progress(run.id, 20)
+        assert await stall()
+
     # Fairness among people
 
     async def test_turns_go_round_among_people(self, uow: UnitOfWork, claims: RunClaims) -> None:
@@ -432,6 +494,15 @@ class RunClaimsContract:
         claims = limited(2)
         assert await due_among(claims, runs) == [run.id for run in runs[:2]]
         assert await due_among(claims, runs) == []
+
+    async def test_a_hundred_runs_of_one_person_do_not_delay_anothers_first(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        many = await of_one_person(uow, 100)
+        other = await keep_run(uow)
+        claims = limited(3)
+        due = await due_among(claims, [*many, other])
+        assert due == [many[0].id, other.id, many[1].id, many[2].id]
 
     async def test_an_announced_run_that_nobody_took_comes_again(
         self, uow: UnitOfWork, limited: Limited, wait: Wait

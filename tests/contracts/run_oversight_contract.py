@@ -3,7 +3,7 @@
 from application.ports.persistence import Page, RunOversight, UnitOfWork
 from domain.projects.run import RunStatus
 from domain.shared.ids import RunId
-from tests.contracts.samples import ids, keep_run, new_id
+from tests.contracts.samples import ids, keep_project, keep_run, keep_user, new_id
 
 
 class RunOversightContract:
@@ -22,6 +22,20 @@ class RunOversightContract:
         rest = await oversight.of_status(RunStatus.DEAD, Page(limit=100, after=newer.id))
         assert rest[0].id == older.id
         assert queued.id not in ids(rest)
+
+    async def test_somebodys_runs_are_listed_newest_first_of_any_status_or_of_one(
+        self, uow: UnitOfWork, oversight: RunOversight
+    ) -> None:
+        owner = await keep_user(uow)
+        older, newer = [await keep_run(uow, await keep_project(uow, owner)) for _ in range(2)]
+        await keep_run(uow)
+        async with uow.begin(owner.id) as tx:
+            await tx.runs.finish(older.id, RunStatus.DEAD, error_code="worker_lost", error="Lost.")
+        page = Page(limit=10)
+        assert ids(await oversight.of_person(owner.id, None, page)) == [newer.id, older.id]
+        assert ids(await oversight.of_person(owner.id, RunStatus.DEAD, page)) == [older.id]
+        rest = Page(limit=10, after=newer.id)
+        assert ids(await oversight.of_person(owner.id, None, rest)) == [older.id]
 
     async def test_a_run_is_found_whoever_it_is_of(
         self, uow: UnitOfWork, oversight: RunOversight

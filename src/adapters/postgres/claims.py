@@ -27,7 +27,7 @@ from adapters.postgres.runs import run_of
 from adapters.postgres.tables import entitlements, plans, runs
 from application.ports.persistence import Heartbeat, RunUnreadable
 from domain.billing.plans import FREE
-from domain.projects.run import LIVE, Claim, RunStatus
+from domain.projects.run import LIVE, MAX_STALLS, Claim, RunStatus
 from domain.shared.ids import ProjectId, RunId, UserId
 
 _LIVE = tuple(sorted(LIVE))
@@ -182,6 +182,22 @@ class PostgresRunClaims:
                 not_before=at,
                 due_at=at,
             )
+            .returning(runs.c.id)
+        )
+        return row is not None
+
+    async def outlived(self, run_id: RunId, fence: int) -> bool:
+        # The last claims are what is counted: as many fences back as there are attempts. A
+        # hand-back among them makes that too few, and an attempt too many is the safe mistake.
+        row = await self._one(
+            update(runs)
+            .where(
+                runs.c.id == run_id,
+                runs.c.status.in_(_LIVE),
+                runs.c.fence - runs.c.attempts < fence,
+                runs.c.stalls < MAX_STALLS,
+            )
+            .values(attempts=runs.c.attempts - 1, stalls=runs.c.stalls + 1)
             .returning(runs.c.id)
         )
         return row is not None

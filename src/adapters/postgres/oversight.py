@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Select, insert, select, text, update
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,7 +27,17 @@ class PostgresRunOversight:
         self._engine = engine
 
     async def of_status(self, status: RunStatus, page: Page) -> Sequence[RunSummary]:
-        query = select(runs).where(runs.c.status == status)
+        return await self._page(select(runs).where(runs.c.status == status), page)
+
+    async def of_person(
+        self, user_id: UserId, status: RunStatus | None, page: Page
+    ) -> Sequence[RunSummary]:
+        query = select(runs).where(runs.c.user_id == user_id)
+        if status is not None:
+            query = query.where(runs.c.status == status)
+        return await self._page(query, page)
+
+    async def _page(self, query: Select[Any], page: Page) -> Sequence[RunSummary]:
         if page.after is not None:
             query = query.where(runs.c.id < page.after)
         return await self._read(query.order_by(runs.c.id.desc()).limit(page.limit))

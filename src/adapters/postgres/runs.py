@@ -117,7 +117,7 @@ class PostgresRuns:
         await self._connection.execute(
             update(runs)
             .where(runs.c.id == run_id, self._mine)
-            .values(progress=progress, attempts=0)
+            .values(progress=progress, attempts=0, stalls=0)
         )
 
     async def finish(

@@ -179,6 +179,7 @@ runs = Table(
     Column("cap_credits", BigInteger, nullable=True),
     _count("charged_credits"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("stalls", Integer, nullable=False, server_default=text("0")),
     _count("fence"),
     _moment("lease_until", nullable=True),
     _moment("due_at", default=True),
@@ -205,6 +206,7 @@ runs = Table(
     Index("runs_one_live", "project_id", unique=True, postgresql_where=text(_LIVE)),
     Index("runs_due", "due_at", postgresql_where=text(_LIVE)),
     Index("runs_of_project", "project_id", text("id DESC")),
+    Index("runs_of_user", "user_id", text("id DESC")),
 )
 
 run_events = Table(

@@ -48,7 +48,15 @@ class ChangePassword:
         password_hash = await self.hasher.hash(new)
         session = principal.session.id if principal.session else None
         async with self.uow.begin(user.id) as tx:
-            ended = await _replace(tx, self.desk, user.id, password_hash, origin, but=session)
+            ended = await _replace(
+                tx,
+                self.desk,
+                user.id,
+                password_hash,
+                origin.as_person(user.id),
+                AuditAction.PASSWORD_CHANGED,
+                but=session,
+            )
         await self.changes.announce(user.id)
         return ended
 
@@ -108,7 +116,15 @@ class ResetPassword:
                 raise LinkRefused
             if not await tx.links.use(digest, link.purpose):
                 raise LinkRefused
-            await _replace(tx, self.desk, user.id, password_hash, origin, but=None)
+            await _replace(
+                tx,
+                self.desk,
+                user.id,
+                password_hash,
+                origin.as_person(user.id),
+                AuditAction.PASSWORD_RESET,
+                but=None,
+            )
             # Who reads its mail has the address.
             await tx.users.set_email(user.id, user.email)
         await self.changes.announce(user.id)
@@ -121,12 +137,12 @@ async def _replace(
     user_id: UserId,
     password_hash: str,
     origin: Origin,
+    action: AuditAction,
     *,
     but: SessionId | None,
 ) -> int:
     await tx.users.set_password_hash(user_id, password_hash)
     ended = await tx.sessions.end_all(SessionEnd.CREDENTIALS_CHANGED, but=but)
-    action = AuditAction.PASSWORD_RESET if but is None else AuditAction.PASSWORD_CHANGED
-    await tx.audit.record(origin.as_person(user_id), acted(action, user_id))
+    await tx.audit.record(origin, acted(action, user_id))
     await desk(tx, MailKind.PASSWORD_CHANGED, {}, user_id=user_id)
     return ended

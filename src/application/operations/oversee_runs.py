@@ -35,13 +35,19 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class OverseeRuns:
-    """Lists everybody's runs of a status."""
+    """Lists everybody's runs of a status, or somebody's."""
 
     oversight: RunOversight
 
     async def __call__(self, status: RunStatus, page: Page) -> Sequence[RunSummary]:
         """The page's runs, newest first."""
         return await self.oversight.of_status(status, page)
+
+    async def of_person(
+        self, user_id: UserId, status: RunStatus | None, page: Page
+    ) -> Sequence[RunSummary]:
+        """The page of somebody's runs, newest first; of one status, if one is named."""
+        return await self.oversight.of_person(user_id, status, page)
 
 
 @dataclass(frozen=True, slots=True)

@@ -678,6 +678,15 @@ class RunClaims(Protocol):
         """
         ...
 
+    async def outlived(self, run_id: RunId, fence: int) -> bool:
+        """Take a claim's attempt off the count, for the worker that lost its lease and lives.
+
+        Whoever has the run by now keeps it. False: the run has ended or finished a step
+        since, so the attempt does not count any more, or it stalled too often
+        (:data:`~domain.projects.run.MAX_STALLS`), and it goes on counting.
+        """
+        ...
+
     async def due(self, limit: int) -> Sequence[RunId]:
         """Runs that wait for a worker and that nobody announced lately.
 
@@ -722,6 +731,16 @@ class RunOversight(Protocol):
 
     async def of_status(self, status: RunStatus, page: Page) -> Sequence[RunSummary]:
         """Everybody's runs of that status, newest first.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer.
+        """
+        ...
+
+    async def of_person(
+        self, user_id: UserId, status: RunStatus | None, page: Page
+    ) -> Sequence[RunSummary]:
+        """That person's runs, newest first; of one status, if one is named.
 
         Raises:
             DatabaseUnavailable: the database did not answer.

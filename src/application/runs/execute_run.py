@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -32,6 +32,9 @@ Fifteen beats may be missed before that, so a garbage pause or a slow commit cos
 HEARTBEAT_SECONDS = 1.0
 """Between renewals; also how soon a wish to cancel is seen."""
 
+LATE_SECONDS = 2.0
+"""How long a worker that stood still past its lease waits to hear whether it still has it."""
+
 _SENTENCE_LENGTH = 300
 
 
@@ -49,12 +52,19 @@ class ExecuteRun:
     metrics: RunMetrics
     lease_seconds: float = LEASE_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    _beating: set[RunId] = field(default_factory=set)
+    """The runs whose leases this process renews."""
 
     async def __call__(self, run_id: RunId) -> None:
         """Claim the run and work on it until it ends, is parked, or the lease is lost.
 
         Cancelling this (a worker that shuts down) hands the run back for another.
         """
+        if run_id in self._beating:
+            # Its lease is over, for this process had no time to renew it: taking the run from
+            # oneself would throw away what is under way. The next beat asks for the lease.
+            log.debug("run is under way here", run_id=str(run_id))
+            return
         asked_at = asyncio.get_running_loop().time()
         try:
             claim = await self.claims.claim(run_id, self.lease_seconds)
@@ -62,7 +72,8 @@ class ExecuteRun:
             with structlog.contextvars.bound_contextvars(
                 run_id=str(run_id), user_id=str(unreadable.user_id), fence=unreadable.fence
             ):
-                await self._guarded(self._put_off(unreadable, None, unreadable))
+                work = self._put_off(unreadable, None, unreadable)
+                await self._guarded(unreadable.run_id, unreadable.fence, work)
             return
         if claim is None:
             log.debug("run not to be had", run_id=str(run_id))
@@ -73,12 +84,16 @@ class ExecuteRun:
             log.info("run claimed", attempt=claim.run.attempts)
             reach(Failpoint.AFTER_CLAIM)
             graph = RunGraph(claim, self.tools.of(claim.run))
-            await self._guarded(self._claimed(claim, graph, asked_at + self.lease_seconds))
+            work = self._claimed(claim, graph, asked_at + self.lease_seconds)
+            await self._guarded(run_id, claim.fence, work)
             # What is left was cut off by a lost lease.
             await graph.give_up()
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do what may find that the run is another's, or the database away."""
+    async def _guarded(self, run_id: RunId, fence: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do what may find that the run is another's, or the database away.
+
+        Attempts are for runs that kill their worker. This one lives, so its own is taken back.
+        """
         try:
             await work
         except LeaseLost as reason:
@@ -86,6 +101,12 @@ class ExecuteRun:
         except DatabaseUnavailable as reason:
             # The lease runs out by itself and the dispatcher finds the run again.
             log.error("database away; leaving the run to its lease", reason=str(reason))
+        else:
+            return
+        try:
+            await self.claims.outlived(run_id, fence)
+        except DatabaseUnavailable as reason:
+            log.warning("attempt not taken back", reason=str(reason))
 
     async def _claimed(self, claim: Claim, graph: RunGraph, deadline: float) -> None:
         try:
@@ -112,10 +133,9 @@ class ExecuteRun:
                 return
             interruption = beating.result()
             await stop(working)
-            if interruption is _Interruption.CANCELLED:
-                await graph.end(RunStatus.CANCELLED)
-            else:
-                log.warning("lease lost while working")
+            if interruption is _Interruption.LEASE_LOST:
+                raise LeaseLost(f"the lease on run {claim.run.id} is over")
+            await graph.end(RunStatus.CANCELLED)
         except asyncio.CancelledError:
             await stop(working)
             await asyncio.shield(self._hand_back(claim, graph))
@@ -124,13 +144,25 @@ class ExecuteRun:
             await stop(working, beating)
 
     async def _beat(self, claim: Claim, deadline: float) -> _Interruption:
-        """Renew until the person wants an end, or the lease's own deadline has passed."""
+        """Renew until the person wants an end, or the lease's own deadline has passed.
+
+        Who wakes up only after that stood still, and nobody may have taken the run all the
+        same: the lease is asked for once more before all is given up.
+        """
+        self._beating.add(claim.run.id)
+        try:
+            return await self._renewed(claim, deadline)
+        finally:
+            self._beating.discard(claim.run.id)
+
+    async def _renewed(self, claim: Claim, deadline: float) -> _Interruption:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.heartbeat_seconds)
             asked_at = loop.time()
+            late = asked_at >= deadline
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(asked_at + LATE_SECONDS if late else deadline):
                     beat = await self.claims.renew(claim.run.id, claim.fence, self.lease_seconds)
             except (DatabaseUnavailable, TimeoutError):
                 if loop.time() >= deadline:

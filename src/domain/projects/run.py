@@ -14,6 +14,11 @@ MAX_CLAIMS = 5
 """Claims of a run since its last finished step. More than that means that the run itself
 kills its worker; it is set aside as dead, with its evidence, instead of looping."""
 
+MAX_STALLS = 20
+"""Leases since its last finished step that a run may lose to a worker which lives to see it,
+without an attempt spent: the machine was too busy, or the database away. Bounded all the same,
+for the run itself may be what its worker stands still over."""
+
 
 DEFAULT_CAP_CREDITS = 30_000
 """What a run may be charged where nobody said otherwise: ₹300."""

@@ -23,7 +23,7 @@ from entrypoints.version import VERSION
 console = Console()
 errors = Console(stderr=True)
 
-_OPERATORS = ("ledger", "runs", "secrets", "signing-keys", "users")
+_OPERATORS = ("audit", "ledger", "runs", "secrets", "signing-keys", "users")
 
 
 class _Group(click.Group):
@@ -39,11 +39,13 @@ class _Group(click.Group):
         if cmd_name not in _OPERATORS:
             return super().get_command(ctx, cmd_name)
         from entrypoints.cli import operators
+        from entrypoints.cli.audit import audit
         from entrypoints.cli.ledger import ledger
         from entrypoints.cli.secrets import secrets
         from entrypoints.cli.signing_keys import signing_keys
 
         return {
+            "audit": audit,
             "ledger": ledger,
             "runs": operators.runs,
             "secrets": secrets,

@@ -3,8 +3,8 @@
 import asyncio
 import getpass
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -16,17 +16,23 @@ from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import open_engine
-from adapters.postgres.oversight import PostgresRunOversight, grant_role
+from adapters.postgres.oversight import PostgresRunOversight, grant_role, switch_person
+from adapters.postgres.people import PostgresPeopleOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.redis import RedisKeyChanges, open_redis
 from adapters.system import SystemClock, UuidMaker
+from application.operations.manage_people import MAX_REASON_LENGTH, OverseePeople
 from application.operations.oversee_runs import Evidence, ExamineRun, OverseeRuns, RetryAnyRun
+from application.ports.live import Nudge, StepProgress
+from application.ports.people import PeopleQuery, PersonSummary
 from application.ports.persistence import Page
 from application.projects.retry_run import RetryRun
+from application.runs.cancel_run import CancelRun
 from domain.audit.origin import Origin
 from domain.identity.user import Role
-from domain.projects.run import RunStatus
-from domain.shared.errors import NotFound
-from domain.shared.ids import RunId, WebhookEndpointId
+from domain.projects.run import RunNotLive, RunStatus
+from domain.shared.errors import InvalidValue, NotFound
+from domain.shared.ids import RunId, UserId, WebhookEndpointId
 from entrypoints.cli.platform import local_services
 from entrypoints.local_stack import LocalStack
 from entrypoints.settings import SettingsInvalid, read
@@ -95,17 +101,118 @@ def users() -> None:
     """Look after people. Reads DATABASE_OWNER_URL, or this folder's."""
 
 
+@users.command("list")
+@click.option("--search", default="", help="Words in address or name.")
+@click.option("--role", default=None, type=click.Choice([role.value for role in Role]))
+@click.option("--suspended", is_flag=True, help="Only those who may do nothing.")
+@click.option("--limit", default=50, type=click.IntRange(1, 1000), help="People to list.")
+def list_(search: str, role: str | None, suspended: bool, limit: int) -> None:
+    """List people, newest first. Reads DATABASE_DISPATCH_URL and DATABASE_URL."""
+    query = PeopleQuery(
+        page=Page(limit=limit),
+        search=search.strip(),
+        role=None if role is None else Role(role),
+        is_active=False if suspended else None,
+    )
+
+    async def find() -> Sequence[PersonSummary]:
+        async with _databases() as (dispatch, _):
+            return await OverseePeople(PostgresPeopleOversight(dispatch))(query)
+
+    for person in asyncio.run(find()):
+        state = "active" if person.is_active else "suspended"
+        line = f"{person.id}  {person.role.value}  {state}  {person.email}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @users.command("grant-role")
 @click.argument("email")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 def grant(email: str, role: str) -> None:
     """Give the person with EMAIL a ROLE, in place of the one they have."""
-    normalised = email.strip().lower()
-    if not asyncio.run(
-        grant_role(setting("DATABASE_OWNER_URL"), normalised, Role(role), operator())
-    ):
-        raise NotFound("user", normalised)
-    console.print(f"{normalised} is {role} from the next sign-in on.", markup=False)
+    address = email.strip().lower()
+
+    async def change() -> bool:
+        changed = await grant_role(setting("DATABASE_OWNER_URL"), address, Role(role), operator())
+        return await _told(changed, address)
+
+    console.print(f"{address} is {role} {_from(asyncio.run(change()))}.", markup=False)
+
+
+@users.command()
+@click.argument("email")
+@click.option("--reason", required=True, help="Why, for the audit log.")
+def suspend(email: str, reason: str) -> None:
+    """Keep the person with EMAIL, and their keys, from doing anything; stop what runs for them.
+
+    Reads DATABASE_OWNER_URL, and DATABASE_URL and DATABASE_DISPATCH_URL to stop their runs.
+    """
+    address = email.strip().lower()
+
+    async def change() -> bool:
+        user_id = await _switched(address, False, reason)
+        told = await _told(user_id, address)
+        async with _databases() as (_, app):
+            uow = PostgresUnitOfWork(app)
+            cancel = CancelRun(uow, _WatchersLook(), SystemClock(), _DispatcherFindsIt())
+            async with uow.begin(user_id) as tx:
+                live = await tx.runs.live_ids()
+            for run_id in live:
+                try:
+                    await cancel(user_id, run_id)
+                except RunNotLive:
+                    continue  # it ended by itself meanwhile
+        return told
+
+    console.print(f"{address} is suspended {_from(asyncio.run(change()))}.", markup=False)
+
+
+@users.command()
+@click.argument("email")
+@click.option("--reason", required=True, help="Why, for the audit log.")
+def reinstate(email: str, reason: str) -> None:
+    """Let the person with EMAIL act again. They sign in anew; what was stopped stays so."""
+    address = email.strip().lower()
+
+    async def change() -> bool:
+        return await _told(await _switched(address, True, reason), address)
+
+    console.print(f"{address} may act again {_from(asyncio.run(change()))}.", markup=False)
+
+
+async def _switched(address: str, active: bool, reason: str) -> UserId:
+    if not 1 <= len(reason.strip()) <= MAX_REASON_LENGTH:
+        raise InvalidValue("reason", f"Say why, in 1 to {MAX_REASON_LENGTH} characters.")
+    user_id = await switch_person(
+        setting("DATABASE_OWNER_URL"), address, active, reason.strip(), operator()
+    )
+    if user_id is None:
+        raise NotFound("user", address)
+    return user_id
+
+
+async def _told(user_id: UserId | None, address: str) -> bool:
+    """Tell every process of the change, where REDIS_URL says how to; whether it does.
+
+    Raises:
+        NotFound: there was nobody to change.
+    """
+    if user_id is None:
+        raise NotFound("user", address)
+    try:
+        url = setting("REDIS_URL")
+    except SettingsInvalid:
+        return False
+    redis = open_redis(url)
+    try:
+        await RedisKeyChanges(redis).announce(user_id)
+    finally:
+        await redis.aclose()
+    return True
+
+
+def _from(told: bool) -> str:
+    return "from now on" if told else "within 30 seconds (REDIS_URL tells every process at once)"
 
 
 def _print(evidence: Evidence) -> None:
@@ -150,6 +257,20 @@ class _DispatcherFindsIt:
 
     async def announce_webhooks(self, endpoint_id: WebhookEndpointId) -> None:
         """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _WatchersLook:
+    """Nobody is nudged: who watches a run looks into its log every few seconds."""
+
+    async def publish(self, run_id: RunId, update: Nudge | StepProgress) -> None:
+        """Nothing."""
+
+    def follow(
+        self, run_id: RunId
+    ) -> AbstractAsyncContextManager[AsyncIterator[Nudge | StepProgress]]:
+        """Nobody watches a run from here."""
+        raise NotImplementedError
 
 
 def operator() -> Origin:

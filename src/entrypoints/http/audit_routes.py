@@ -1,12 +1,9 @@
 """The audit log: to a person what is theirs, to admins all of it; in pages and as a file."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
@@ -19,11 +16,17 @@ from application.audit.read_audit import OverseeAudit, ReadOwnAudit
 from application.ports.audit import AuditEntry, AuditQuery
 from application.ports.security import Principal
 from domain.audit.act import AuditAction
-from domain.audit.origin import ActorKind
 from domain.identity.user import Permission
 from domain.shared.ids import UserId
 from entrypoints.http.access import ANSWERS, COST, requires, signed_in
 from entrypoints.http.attachments import attachment
+from entrypoints.http.audit_files import (
+    AuditEntryView,
+    ExportFormat,
+    OverseenAuditEntryView,
+    written,
+)
+from entrypoints.http.csv_stream import CSV
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -34,49 +37,8 @@ from entrypoints.http.cursors import (
 )
 from entrypoints.http.routing import get
 
-CSV, JSON_LINES = "text/csv", "application/jsonl"
-EXPORTS = (CSV, JSON_LINES)
-
-
-class ExportFormat(StrEnum):
-    """How a file is written: comma-separated, or a JSON object a line."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-
-
-class AuditEntryView(msgspec.Struct):
-    """An act. ``actor`` is a person, a key, an operator, the system, or nobody known.
-
-    Who acts on another's behalf for the house is ``operator`` to them, without further names.
-    """
-
-    at: datetime
-    action: str
-    subject_id: str
-    actor: str
-    api_key_id: UUID | None
-    address: str
-    request_id: str
-    before: dict[str, Any]
-    after: dict[str, Any]
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> "AuditEntryView":
-        origin, act = entry.origin, entry.act
-        # A stranger who tried a password is told with their address, an admin without.
-        own = origin.person in (None, entry.user_id)
-        return cls(
-            at=entry.at,
-            action=act.action.value,
-            subject_id=act.subject_id,
-            actor=origin.kind.value if own else ActorKind.OPERATOR.value,
-            api_key_id=origin.key if own else None,
-            address=origin.address if own else "",
-            request_id=origin.request_id if own else "",
-            before=dict(act.before),
-            after=dict(act.after),
-        )
+JSON_LINES: Final = "application/jsonl"
+EXPORTS = ("text/csv", JSON_LINES)
 
 
 class AuditPageView(msgspec.Struct):
@@ -84,43 +46,6 @@ class AuditPageView(msgspec.Struct):
 
     items: list[AuditEntryView]
     next_cursor: str | None
-
-
-class OverseenAuditEntryView(msgspec.Struct):
-    """An act, and all that is known of who acted. ``user_id`` is whose data it was on."""
-
-    number: int
-    at: datetime
-    user_id: UUID
-    action: str
-    subject_id: str
-    actor: str
-    actor_id: UUID | None
-    api_key_id: UUID | None
-    actor_name: str
-    address: str
-    request_id: str
-    before: dict[str, Any]
-    after: dict[str, Any]
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> "OverseenAuditEntryView":
-        origin, act = entry.origin, entry.act
-        return cls(
-            number=entry.number,
-            at=entry.at,
-            user_id=entry.user_id,
-            action=act.action.value,
-            subject_id=act.subject_id,
-            actor=origin.kind.value,
-            actor_id=origin.person,
-            api_key_id=origin.key,
-            actor_name=origin.name,
-            address=origin.address,
-            request_id=origin.request_id,
-            before=dict(act.before),
-            after=dict(act.after),
-        )
 
 
 class OverseenAuditPageView(msgspec.Struct):
@@ -269,42 +194,8 @@ def _file(
     kind: type[msgspec.Struct],
     format: ExportFormat,
 ) -> Stream:
-    lines = format is ExportFormat.JSONL
     return Stream(
-        _json_lines(batches, view) if lines else _csv(batches, view, kind.__struct_fields__),
-        media_type=JSON_LINES if lines else CSV,
+        written(batches, view, kind, format),
+        media_type=JSON_LINES if format is ExportFormat.JSONL else CSV,
         headers=attachment(f"audit.{format.value}"),
     )
-
-
-async def _json_lines(
-    batches: AsyncIterator[Sequence[AuditEntry]], view: Callable[[AuditEntry], msgspec.Struct]
-) -> AsyncIterator[bytes]:
-    encoder = msgspec.json.Encoder()
-    async for entries in batches:
-        yield encoder.encode_lines([view(entry) for entry in entries])
-
-
-async def _csv(
-    batches: AsyncIterator[Sequence[AuditEntry]],
-    view: Callable[[AuditEntry], msgspec.Struct],
-    columns: tuple[str, ...],
-) -> AsyncIterator[bytes]:
-    """RFC 4180, with a head. What people wrote stands inside JSON: no cell is a formula."""
-    yield _rows([columns])
-    async for entries in batches:
-        yield _rows([[_cell(each) for each in msgspec.structs.astuple(view(e))] for e in entries])
-
-
-def _rows(rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, dict):
-        return msgspec.json.encode(value).decode()
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    return "" if value is None else str(value)

@@ -25,6 +25,7 @@ from domain.billing.serials import DocumentKind, FinancialYear
 from domain.identity.user import Permission
 from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment
+from entrypoints.http.csv_stream import CSV
 from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
 from entrypoints.http.invoice_csv import as_csv
 from entrypoints.http.invoice_schemas import (
@@ -37,7 +38,6 @@ from entrypoints.http.invoice_schemas import (
 from entrypoints.http.routing import get, put
 
 _PDF = "application/pdf"
-_CSV = "text/csv; charset=utf-8"
 
 
 class BillingProfileController(Controller):
@@ -151,7 +151,7 @@ class AdminInvoiceController(Controller):
     @get(
         "",
         guards=[requires(Permission.BILLING_OPERATE)],
-        media_type=_CSV,
+        media_type=CSV,
         summary="Export a month's invoices",
     )
     async def export(
@@ -166,6 +166,6 @@ class AdminInvoiceController(Controller):
         rows = await export_invoices(chosen)
         return Stream(
             as_csv(rows),
-            media_type=_CSV,
+            media_type=CSV,
             headers=attachment(f"invoices-{chosen.first:%Y-%m}.csv"),
         )

@@ -12,16 +12,19 @@ from litestar.status_codes import HTTP_200_OK
 
 from application.operations.adjust_credits import AdjustCredits, NewAdjustment
 from application.operations.manage_people import ManagePeople, OverseePeople
+from application.operations.oversee_runs import OverseeRuns
 from application.ports.people import PeopleQuery, PersonSummary
 from application.ports.security import Principal
 from domain.audit.origin import Origin
 from domain.billing.adjustment import Adjustment, AdjustmentStatus
 from domain.identity.user import Permission, Role, User
+from domain.projects.run import RunStatus
 from domain.shared.ids import AdjustmentId, UserId
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, Cursor, Limit, cursor_after, page_from
 from entrypoints.http.idempotency import OncePerKey
 from entrypoints.http.routing import get, post, put
+from entrypoints.http.schemas import OverseenRunPageView, OverseenRunView
 
 
 class PersonView(msgspec.Struct):
@@ -151,6 +154,28 @@ class AdminPeopleController(Controller):
     ) -> PersonView:
         """Who they are, and whether they may act."""
         return PersonView.of(await oversee_people.show(UserId(user_id)))
+
+    @get(
+        "/{user_id:str}/runs",
+        guards=[requires(Permission.RUNS_OPERATE)],
+        summary="List a person's runs",
+    )
+    async def runs_of_person(
+        self,
+        user_id: FromPath[UUID],
+        oversee_people: NamedDependency[OverseePeople],
+        oversee_runs: NamedDependency[OverseeRuns],
+        status: FromQuery[RunStatus | None] = None,
+        cursor: Cursor = "",
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> OverseenRunPageView:
+        """Newest first, of one state if asked."""
+        person = await oversee_people.show(UserId(user_id))
+        runs = await oversee_runs.of_person(person.id, status, page_from(cursor, limit))
+        return OverseenRunPageView(
+            items=[OverseenRunView.of(run) for run in runs[:limit]],
+            next_cursor=cursor_after([run.id for run in runs], limit),
+        )
 
     @put("/{user_id:str}/role", guards=_MANAGE, summary="Change a person's role")
     async def set_role(

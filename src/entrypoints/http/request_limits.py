@@ -177,15 +177,17 @@ class RequestLimits:
 
     async def _keep_looking(self) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(LOOK_SECONDS)
-        self._at_first_look()
+        looked = False
         while True:
+            await asyncio.sleep(LOOK_SECONDS)
             try:
+                if not looked:
+                    looked = True
+                    self._at_first_look()
                 self.look(loop.time())
             except Exception as error:
                 # One that breaks the look must not end the limits of all the others.
                 log.error("requests not looked at", exc_info=error)
-            await asyncio.sleep(LOOK_SECONDS)
 
     def look(self, now: float) -> None:
         """Hold every request under way to what it may take."""

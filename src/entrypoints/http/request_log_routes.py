@@ -1,8 +1,5 @@
 """What was asked for with keys: requests, sums of hours and days, CSV, and a key's live figure."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -30,6 +27,7 @@ from domain.shared.errors import InvalidValue
 from domain.shared.ids import ApiKeyId
 from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment
+from entrypoints.http.csv_stream import CSV, csv_of
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -242,8 +240,8 @@ class RequestLogController(Controller):
         batches = await export_requests(principal.user_id, only)
         days = "-".join(day for day in (since, until) if day) or "all"
         return Stream(
-            _csv(batches),
-            media_type="text/csv; charset=utf-8",
+            csv_of(COLUMNS, batches, _cells),
+            media_type=CSV,
             headers=attachment(f"requests-{days}.csv"),
         )
 
@@ -309,19 +307,6 @@ def _moment(given: str | None) -> datetime | None:
 
 def _not_ours() -> InvalidValue:
     return InvalidValue("cursor", "Use a next_cursor of the same listing, or leave it out.")
-
-
-async def _csv(batches: AsyncIterator[Sequence[KeptRequest]]) -> AsyncIterator[bytes]:
-    """RFC 4180, with a head."""
-    yield _rows([COLUMNS])
-    async for kept in batches:
-        yield _rows(map(_cells, kept))
-
-
-def _rows(rows: Iterable[tuple[object, ...]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
 
 
 def _cells(kept: KeptRequest) -> tuple[object, ...]:

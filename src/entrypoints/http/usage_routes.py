@@ -1,8 +1,5 @@
 """What was used: sums, and every line as CSV."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import msgspec
@@ -21,6 +18,7 @@ from domain.shared.ids import ProjectId
 from domain.shared.money import rupees
 from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment
+from entrypoints.http.csv_stream import CSV, csv_of
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -157,8 +155,8 @@ class UsageController(Controller):
         batches = await export_usage(principal.user_id, _only(since, until, project_id))
         days = "-".join(day for day in (since, until) if day) or "all"
         return Stream(
-            _csv(batches),
-            media_type="text/csv; charset=utf-8",
+            csv_of(COLUMNS, batches, _cells),
+            media_type=CSV,
             headers=attachment(f"usage-{days}.csv"),
         )
 
@@ -168,19 +166,6 @@ def _only(since: str, until: str, project_id: UUID | None) -> UsageFilter:
         days=days_asked(since, until),
         project_id=None if project_id is None else ProjectId(project_id),
     )
-
-
-async def _csv(batches: AsyncIterator[Sequence[UsageLine]]) -> AsyncIterator[bytes]:
-    """RFC 4180, with a head. No column holds what a person wrote: no cell is a formula."""
-    yield _rows([COLUMNS])
-    async for lines in batches:
-        yield _rows(map(_cells, lines))
-
-
-def _rows(rows: "Sequence[tuple[object, ...]] | map[tuple[object, ...]]") -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
 
 
 def _cells(line: UsageLine) -> tuple[object, ...]:

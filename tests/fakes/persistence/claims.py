@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from application.ports.persistence import Heartbeat, RunClaims
 from domain.billing.plans import FREE
-from domain.projects.run import Claim, RunStatus
+from domain.projects.run import MAX_STALLS, Claim, RunStatus
 from domain.shared.ids import RunId, UserId
 from tests.fakes.persistence.database import InMemoryDatabase, RunRow, Session
 
@@ -65,6 +65,17 @@ class InMemoryRunClaims(RunClaims):
                 not_before=again,
                 due_at=again,
             )
+            return True
+
+    async def outlived(self, run_id: RunId, fence: int) -> bool:
+        async with self._database.session(None) as session:
+            row = session.tables.runs.get(run_id)
+            if row is None or not row.run.live or row.stalls >= MAX_STALLS:
+                return False
+            if row.run.fence - row.run.attempts >= fence:
+                return False
+            run = replace(row.run, attempts=row.run.attempts - 1)
+            session.tables.runs[run_id] = replace(row, run=run, stalls=row.stalls + 1)
             return True
 
     async def due(self, limit: int) -> Sequence[RunId]:

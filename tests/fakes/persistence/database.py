@@ -94,6 +94,7 @@ class RunRow:
     due_at: datetime
     not_before: datetime
     lease_until: datetime | None = None
+    stalls: int = 0
 
     def claimable(self, now: datetime) -> bool:
         """Whether a worker may take the run at ``now``."""

@@ -1,10 +1,10 @@
 """Everybody's runs, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from application.ports.persistence import Page, RunOversight, RunSummary
 from domain.projects.run import Run, RunStatus
-from domain.shared.ids import RunId
+from domain.shared.ids import RunId, UserId
 from tests.fakes.persistence.database import InMemoryDatabase
 
 
@@ -15,12 +15,16 @@ class InMemoryRunOversight(RunOversight):
         self._database = database
 
     async def of_status(self, status: RunStatus, page: Page) -> Sequence[RunSummary]:
+        return self._page(lambda run: run.status is status, page)
+
+    async def of_person(
+        self, user_id: UserId, status: RunStatus | None, page: Page
+    ) -> Sequence[RunSummary]:
+        return self._page(lambda run: run.user_id == user_id and status in (None, run.status), page)
+
+    def _page(self, fits: Callable[[Run], bool], page: Page) -> Sequence[RunSummary]:
         runs = [row.run for row in self._database.tables.runs.values()]
-        found = [
-            run
-            for run in runs
-            if run.status is status and (page.after is None or run.id < page.after)
-        ]
+        found = [run for run in runs if fits(run) and (page.after is None or run.id < page.after)]
         found.sort(key=lambda run: run.id, reverse=True)
         return [_summary(run) for run in found[: page.limit]]
 

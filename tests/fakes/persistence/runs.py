@@ -77,7 +77,7 @@ class InMemoryRuns(RunRepository):
             raise self._session.refused(TransactionRefused("progress is 0 to 100"))
         row = self._row(run_id)
         if row is not None:
-            self._put(replace(row, run=replace(row.run, progress=progress, attempts=0)))
+            self._put(replace(row, stalls=0, run=replace(row.run, progress=progress, attempts=0)))
 
     async def finish(
         self, run_id: RunId, status: RunStatus, *, error_code: str = "", error: str = ""

@@ -15,7 +15,11 @@ from adapters.mail import SmtpMailSender, SmtpServer, TemplatedLetterWriter
 from adapters.postgres.mail import PostgresMailQueue
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock, UuidMaker
+from application.identity.deliver_mail import MailNotices
+from application.identity.mail_desk import MailDesk
 from application.ports.mail import MailRefused, MailUndelivered, Message
+from application.ports.subscriptions import Notice
+from domain.billing.subscriptions.changes import NoticeKind
 from entrypoints.local_stack.ports import choose_free_port
 from tests.contracts.account_flow_contract import (
     AccountFlowContract,
@@ -24,6 +28,7 @@ from tests.contracts.account_flow_contract import (
     address,
 )
 from tests.contracts.samples import new_id
+from tests.fakes.security import TransparentSecretBox
 
 
 class Handler:
@@ -147,6 +152,45 @@ class TestMailOnPostgres(MailContract):
             assert token not in str([(bytes(row.sealed), row.outcome) for row in rows])
         async with app_engine.connect() as connection:
             assert await connection.scalar(text("SELECT count(*) FROM account_links")) == 0
+
+
+async def test_a_notice_is_mailed_once_whatever_is_cut_off(
+    clear: None, postgres_uow: PostgresUnitOfWork, dispatch_engine: AsyncEngine
+) -> None:
+    platform = platform_on(postgres_uow, dispatch_engine)
+    desk = MailDesk(TransparentSecretBox(), UuidMaker())
+    make = MailNotices(PostgresMailQueue(dispatch_engine), postgres_uow, desk)
+    user = await platform.person()
+    notice = Notice(
+        id=new_id(),
+        user_id=user.id,
+        key="seat:a-test",
+        kind=NoticeKind.SEAT_GIVEN,
+        data={"until": "2026-12-01T00:00:00+00:00"},
+        created_at=SystemClock().now(),
+        subscription_id=None,
+    )
+    while await make():  # what other tests left
+        pass
+    async with postgres_uow.begin(user.id) as tx:
+        await tx.notices.add(notice)
+    assert await make() == 1
+    # As if the process had died before it noted that: the mail is the same one.
+    async with dispatch_engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE notices SET sent_at = NULL WHERE id = :id"), {"id": notice.id}
+        )
+    assert await make() == 1
+    assert await make() == 0
+    (message,) = await platform.mail(user.email)
+    assert message.subject == "You have a seat"
+    assert "Until: 2026-12-01" in message.text
+    async with dispatch_engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE notices SET sent_at = NULL WHERE id = :id"), {"id": notice.id}
+        )
+    assert await make() == 1
+    assert len(await platform.mail(user.email)) == 1
 
 
 MESSAGE = Message(

@@ -23,7 +23,7 @@ from entrypoints.cli import main as cli
 from entrypoints.local_stack import StackAddresses
 from entrypoints.secret_check import examine
 from entrypoints.settings import REQUIRED, Settings, load, read
-from tests.contracts.samples import keep_run
+from tests.contracts.samples import keep_project, keep_run
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.prefix, "bin")
@@ -446,6 +446,15 @@ async def test_the_dispatcher_is_unhealthy_while_a_due_run_is_left_waiting(
     assert await checked(url) == 1
     await due(3600, "id = :id", id=run.id)
     assert await checked(url) == 0
+    # Another of the same person may have to wait for that one's end.
+    async with postgres_uow.begin(run.user_id) as tx:
+        owner = await tx.users.get(run.user_id)
+    second = await keep_run(postgres_uow, await keep_project(postgres_uow, owner))
+    await due(-60, "id = :id", id=second.id)
+    assert await checked(url) == 0
+    await due(-60, "id = :id", id=run.id)
+    assert await checked(url) == 1
+    await due(3600, "user_id = :id", id=run.user_id)
 
 
 async def test_the_dispatcher_is_unhealthy_while_the_database_is_away() -> None:

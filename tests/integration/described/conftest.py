@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio
 
 from domain.identity.user import PERMISSIONS, Permission, Role
+from domain.keys.scopes import GRANTABLE
 from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
 from tests.integration.http_process import answering, http_environment, http_process
@@ -50,7 +51,7 @@ class Laboratory:
             self.callers[role.value] = {"Authorization": token}
             self._persons[role.value] = person
             if Permission.KEYS_ISSUE in PERMISSIONS[role]:
-                key = await person.issue(scopes=sorted(PERMISSIONS[role]))
+                key = await person.issue(scopes=sorted(PERMISSIONS[role] & GRANTABLE))
                 self.callers[f"{role}'s key"] = {"X-API-Key": key["secret"]}
             if role is Role.ADMIN:
                 self.known = await _belongings(person)
@@ -135,8 +136,8 @@ async def laboratory(
             found = Laboratory(
                 url=url, owner_url=stack.database_owner_url or "", log=log, valkey=valkey
             )
-            await found.settle()
             try:
+                await found.settle()
                 yield found
             finally:
                 await found.close()

@@ -5,10 +5,12 @@ import hashlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import httpx
+import psutil
 
 from adapters.minio import MinioObjectStore
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -79,12 +81,17 @@ async def projects_locked(superuser_url: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def kept_document(person: Person, stack: StackAddresses, uow: PostgresUnitOfWork) -> Document:
-    """A big document of theirs."""
+async def kept_document(
+    person: Person,
+    stack: StackAddresses,
+    uow: PostgresUnitOfWork,
+    data: bytes = bytes(BIG),
+    **changes: Any,
+) -> Document:
+    """A document of theirs, a big one if nothing else is said."""
     me = (await person.get("/auth/me"))["user"]
     user = make_user(id=UUID(me["id"]), email=me["email"])
     run = make_run(await keep_project(uow, user))
-    data = bytes(BIG)
     digest = hashlib.sha256(data).hexdigest()
     store = MinioObjectStore(
         stack.s3_endpoint or "",
@@ -98,7 +105,7 @@ async def kept_document(person: Person, stack: StackAddresses, uow: PostgresUnit
         await store.put(kept, data, "application/octet-stream")
     finally:
         await store.close()
-    document = make_document(run, object_key=kept, sha256=digest, size=BIG)
+    document = make_document(run, object_key=kept, sha256=digest, size=len(data), **changes)
     async with uow.begin(user.id) as tx:
         await tx.runs.add(run)
         await tx.documents.add([document])
@@ -106,13 +113,25 @@ async def kept_document(person: Person, stack: StackAddresses, uow: PostgresUnit
 
 
 def read_to_the_end(client: socket.socket) -> int:
-    """How much comes before the connection is broken."""
+    """How much comes before nothing more does."""
     taken = 0
     with client:
-        client.settimeout(PATIENCE)
+        client.settimeout(2)
         try:
             while part := client.recv(1 << 20):
                 taken += len(part)
-        except ConnectionResetError:
+        except (ConnectionResetError, TimeoutError):
+            # A server that gave up does not always say so.
             pass
     return taken
+
+
+def is_kept(url: str, client: socket.socket) -> bool:
+    """Whether the server still has the client's connection."""
+    here, there = client.getsockname()[1], httpx.URL(url).port
+    return any(
+        each.status == psutil.CONN_ESTABLISHED
+        and (each.laddr.port, each.raddr.port) == (there, here)
+        for each in psutil.net_connections("tcp4")
+        if each.laddr and each.raddr
+    )

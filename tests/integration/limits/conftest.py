@@ -47,7 +47,7 @@ async def serving(
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 async def served(
     stack: StackAddresses, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
@@ -56,7 +56,7 @@ async def served(
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 async def person(served: str) -> AsyncIterator[Person]:
     """Somebody who is registered and signed in there."""
     async with PatientPerson(served) as registered:

@@ -16,13 +16,16 @@ from tests.integration.limits.clients import (
     PATIENCE,
     counted,
     dripped,
+    is_kept,
     kept_document,
     others_are_served,
     projects_locked,
     read_to_the_end,
 )
-from tests.integration.limits.conftest import serving
+from tests.integration.limits.conftest import PatientPerson, serving
 from tests.integration.platform.person import Person
+
+IN_PROGRESS = "bharatbuild_requests_in_progress "
 
 
 @pytest.fixture(scope="module", params=["granian", "uvicorn"])
@@ -34,6 +37,13 @@ async def served(
     """Where a process of each server answers."""
     async with serving(stack, tmp_path_factory, request.param) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+async def person(served: str) -> AsyncIterator[Person]:
+    """Somebody who is registered and signed in there."""
+    async with PatientPerson(served) as registered:
+        yield registered
 
 
 def problem_in(said: bytes) -> tuple[int, str]:
@@ -66,8 +76,8 @@ async def test_who_never_reads_is_cut_off(
     asked = f"GET /api/v1/documents/{document_id}/download HTTP/1.1\r\nHost: here\r\n"
     client.sendall(f"{asked}Authorization: {token}\r\n\r\n".encode())
     async with asyncio.timeout(PATIENCE):
-        # Until nothing is under way but the very request that asks.
-        while await counted(served, "bharatbuild_requests_in_progress ") > 1:
+        # Until nothing is under way but the very request that asks, and the connection is gone.
+        while is_kept(served, client) or await counted(served, IN_PROGRESS) > 1:
             await others_are_served(served, 1)
             await asyncio.sleep(0.2)
         taken = await asyncio.to_thread(read_to_the_end, client)

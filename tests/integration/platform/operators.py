@@ -6,10 +6,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from click.testing import CliRunner
+
+from entrypoints.cli.main import main
 from entrypoints.cli.platform import Platform
 from tests.integration.platform.person import PASSWORD, Person
 
-ADDRESSES = ("DATABASE_URL", "DATABASE_DISPATCH_URL", "DATABASE_OWNER_URL")
+ADDRESSES = ("DATABASE_URL", "DATABASE_DISPATCH_URL", "DATABASE_OWNER_URL", "REDIS_URL")
 
 
 async def command(platform: Platform, *arguments: str) -> tuple[int, str]:
@@ -26,6 +29,16 @@ async def command(platform: Platform, *arguments: str) -> tuple[int, str]:
     )
     said, _ = await process.communicate()
     return process.returncode or 0, said.decode()
+
+
+async def in_process(platform: Platform, *arguments: str) -> tuple[int, str]:
+    """The same without a process of its own, for what a process adds nothing to."""
+    environment = {name: platform.environment[name] for name in ADDRESSES} | {"COLUMNS": "400"}
+    runner = CliRunner()
+    result = await asyncio.to_thread(runner.invoke, main, arguments, env=environment)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
 
 
 @asynccontextmanager

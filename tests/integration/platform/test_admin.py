@@ -1,13 +1,17 @@
 """Admins: what they do to others holds at once, and money takes two of them."""
 
 import asyncio
+import csv
+import io
+import json
 import re
 import time
+from pathlib import Path
 
 from entrypoints.cli.platform import Platform
-from tests.integration.platform.operators import administrator, command
+from tests.integration.platform.operators import administrator, command, in_process
 from tests.integration.platform.partner import partner_of, program
-from tests.integration.platform.person import Person
+from tests.integration.platform.person import PASSWORD, Person
 
 
 async def test_what_an_admin_does_to_somebody_holds_for_their_keys_at_once(
@@ -43,6 +47,71 @@ async def test_what_an_admin_does_to_somebody_holds_for_their_keys_at_once(
         async with Person(platform.url) as member:
             await member.get("/admin/users", status=403)
             await member.post(f"{path}/suspend", status=403, json={"reason": "mine"})
+
+
+async def test_an_operator_suspends_and_reinstates_at_the_command_line(
+    platform: Platform, newcomer: Person
+) -> None:
+    async with administrator(platform) as admin:
+        me = (await newcomer.get("/auth/me"))["user"]["id"]
+        runs = await admin.get(f"/admin/users/{me}/runs")
+        assert runs == {"items": [], "next_cursor": None}
+        project = await newcomer.project()
+        run = await newcomer.post(f"/projects/{project['id']}/execute", status=202)
+        (seen,) = (await admin.get(f"/admin/users/{me}/runs"))["items"]
+        assert (seen["id"], seen["user_id"]) == (run["id"], me)
+        query = {"status": seen["status"]}
+        assert (await admin.get(f"/admin/users/{me}/runs", params=query))["items"]
+        await admin.get(f"/admin/users/{'0' * 8}-0000-7000-8000-{'0' * 12}/runs", status=404)
+        await newcomer.get(f"/admin/users/{me}/runs", status=403)
+
+        status, said = await in_process(
+            platform, "users", "suspend", newcomer.email, "--reason", "abuse"
+        )
+        assert (status, "from now on" in said) == (0, True), said
+        await newcomer.get("/auth/me", status=401)
+        status, said = await in_process(
+            platform, "users", "list", "--suspended", "--search", newcomer.email
+        )
+        assert (status, newcomer.email in said, "suspended" in said) == (0, True, True), said
+        status, said = await in_process(
+            platform, "users", "reinstate", newcomer.email, "--reason", "a mix-up"
+        )
+        assert status == 0, said
+        body = {"email": newcomer.email, "password": PASSWORD}
+        await newcomer.post("/auth/login", status=200, json=body)
+        status, said = await in_process(
+            platform, "users", "suspend", "nobody@example.org", "--reason", "x"
+        )
+        assert (status, "nobody@example.org" in said) == (2, True)
+
+        status, said = await in_process(
+            platform, "audit", "list", "--email", newcomer.email, "--limit", "3"
+        )
+        assert status == 0, said
+        acts = [line.split()[2] for line in said.splitlines()]
+        assert acts == ["user.signed_in", "user.reinstated", "user.suspended"]
+        status, said = await in_process(
+            *(platform, "audit", "export", "--format", "jsonl", "--user-id", me),
+            *("--action", "user.suspended"),
+        )
+        (line,) = [json.loads(each) for each in said.splitlines()]
+        assert (line["actor"], line["after"]["reason"]) == ("operator", "abuse")
+
+
+async def test_an_operator_exports_the_audit_log_to_a_file_of_their_own(
+    platform: Platform, newcomer: Person, tmp_path: Path
+) -> None:
+    file = tmp_path / "audit.csv"
+    arguments = ("--email", newcomer.email, "--output", str(file))
+    status, said = await in_process(platform, "audit", "export", *arguments)
+    assert (status, said) == (0, "")
+    assert file.stat().st_mode & 0o077 == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    assert [row["action"] for row in rows] == ["user.signed_in", "user.registered"]
+    assert newcomer.email not in file.read_text()
+    status, said = await in_process(platform, "audit", "list", "--since", "yesterday")
+    assert (status, "no moment" in said) == (2, True)
 
 
 async def test_nobody_changes_their_own_role_and_an_unknown_person_is_not_found(

@@ -7,6 +7,7 @@ import pytest
 
 from entrypoints.cli.platform import Platform
 from entrypoints.http.server import HEAD_BYTES
+from tests.integration.platform.person import PASSWORD, Person
 
 
 async def spoken(platform: Platform, words: bytes) -> bytes:
@@ -43,3 +44,18 @@ async def test_pages_read_answers_where_their_origin_is_listed(
     asked = {"Origin": origin, "Access-Control-Request-Method": "DELETE"}
     preflight = await client.options("/projects", headers=asked)
     assert (preflight.headers.get("Access-Control-Allow-Origin") == origin) is allowed
+
+
+async def test_a_caller_is_whoever_is_connected_where_no_proxy_is_trusted(
+    newcomer: Person,
+) -> None:
+    headers = {
+        "X-Forwarded-For": "203.0.113.7",
+        "Forwarded": "for=203.0.113.7",
+        "X-Real-IP": "203.0.113.7",
+    }
+    body = {"email": newcomer.email, "password": PASSWORD}
+    opened = await newcomer.post("/auth/login", status=200, json=body, headers=headers)
+    token = {"Authorization": f"Bearer {opened['access_token']}"}
+    found = await newcomer.get("/auth/sessions", headers=token)
+    assert {each["address"] for each in found["items"]} == {"127.0.0.1"}

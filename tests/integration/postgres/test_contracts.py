@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.audit_log import PostgresAuditOversight
 from adapters.postgres.claims import PostgresRunClaims
+from adapters.postgres.erasures import PostgresErasureQueue
 from adapters.postgres.history import PostgresStepHistory
 from adapters.postgres.hot_reads import PostgresHotReads
 from adapters.postgres.idempotency import PostgresExpiredIdempotencyKeys
@@ -17,6 +18,7 @@ from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from application.ports.audit import AuditOversight
+from application.ports.erasure import ErasureQueue
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
@@ -28,6 +30,7 @@ from application.ports.usage_log import UsageLogWriter
 from application.ports.webhooks import WebhookClaims
 from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.erasure_contract import ErasureQueueContract
 from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
@@ -94,6 +97,11 @@ def history(dispatch_engine: AsyncEngine) -> StepHistory:
 @pytest.fixture
 def expired_keys(dispatch_engine: AsyncEngine) -> ExpiredIdempotencyKeys:
     return PostgresExpiredIdempotencyKeys(dispatch_engine)
+
+
+@pytest.fixture
+def erasures(dispatch_engine: AsyncEngine) -> ErasureQueue:
+    return PostgresErasureQueue(dispatch_engine)
 
 
 @pytest.fixture
@@ -168,6 +176,10 @@ class TestUnitOfWork(UnitOfWorkContract):
 
 class TestUsers(UsersContract):
     """People."""
+
+
+class TestErasures(ErasureQueueContract):
+    """What is still to be deleted of those who left."""
 
 
 class TestSessions(SessionsContract):

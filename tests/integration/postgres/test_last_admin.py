@@ -1,11 +1,8 @@
 """One active admin is always left, whoever leaves, is demoted or suspended at the same moment."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -13,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.constraints import violated
 from adapters.postgres.engine import open_engine
-from adapters.postgres.migrate import upgrade
 from adapters.postgres.oversight import grant_role, switch_person
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from application.ports.audit import AuditQuery
@@ -22,6 +18,7 @@ from domain.audit.origin import Origin
 from domain.identity.user import LastAdmin, PermissionDenied, Role, User
 from entrypoints.local_stack import StackAddresses
 from tests.contracts.samples import keep_user
+from tests.integration.databases import own_database
 
 OPERATOR = Origin.of_operator("tests")
 
@@ -29,17 +26,8 @@ OPERATOR = Origin.of_operator("tests")
 @pytest.fixture(scope="module")
 async def alone(stack: StackAddresses, superuser_url: str) -> AsyncIterator[tuple[str, str]]:
     """A database in which nobody else is an admin: for its owner, and for ``bb_app``."""
-    name = f"alone_{secrets.token_hex(4)}"
-    superuser = await asyncpg.connect(superuser_url)
-    await superuser.execute(f"CREATE DATABASE {name} OWNER bb_owner")
-    urls = [
-        urlsplit(url or "")._replace(path=f"/{name}").geturl()
-        for url in (stack.database_owner_url, stack.database_url)
-    ]
-    await upgrade(urls[0])
-    yield urls[0], urls[1]
-    await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await superuser.close()
+    async with own_database(stack, superuser_url) as own:
+        yield own.database_owner_url or "", own.database_url or ""
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from application.ports.audit import AuditOversight
+from application.ports.erasure import ErasureQueue
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
@@ -25,6 +26,7 @@ from domain.identity.user import EmailTaken
 from domain.projects.run import RunStatus
 from tests.contracts.audit_contract import AuditContract
 from tests.contracts.documents_contract import DocumentsContract
+from tests.contracts.erasure_contract import ErasureQueueContract
 from tests.contracts.hot_reads_contract import HotReadsContract
 from tests.contracts.idempotency_contract import IdempotencyContract
 from tests.contracts.invoices_contract import (
@@ -75,6 +77,7 @@ from tests.fakes.clock import MovableClock
 from tests.fakes.persistence import (
     InMemoryAuditOversight,
     InMemoryDatabase,
+    InMemoryErasureQueue,
     InMemoryExpiredIdempotencyKeys,
     InMemoryHotReads,
     InMemoryInvoiceRegister,
@@ -144,6 +147,11 @@ def history(database: InMemoryDatabase) -> StepHistory:
 @pytest.fixture
 def expired_keys(database: InMemoryDatabase) -> ExpiredIdempotencyKeys:
     return InMemoryExpiredIdempotencyKeys(database)
+
+
+@pytest.fixture
+def erasures(database: InMemoryDatabase) -> ErasureQueue:
+    return InMemoryErasureQueue(database)
 
 
 @pytest.fixture
@@ -247,6 +255,10 @@ class TestUnitOfWork(UnitOfWorkContract):
 
 class TestUsers(UsersContract):
     """People."""
+
+
+class TestErasures(ErasureQueueContract):
+    """What is still to be deleted of those who left."""
 
 
 class TestSessions(SessionsContract):

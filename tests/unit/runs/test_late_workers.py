@@ -1,6 +1,7 @@
 """What comes late, or stops half-way, leaves nothing open behind."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,12 +12,12 @@ from application.runs import run_graph
 from domain.agents.pipelines import Step
 from domain.billing.ledger import AccountKind
 from domain.projects.agent_task import AgentTask, AgentTaskStatus
-from domain.projects.run import RunStatus
+from domain.projects.run import MAX_CLAIMS, MAX_STALLS, Run, RunStatus
 from domain.shared.events import EventType
 from tests.fakes.language_model import answer, fail
 from tests.unit.agents import samples
-from tests.unit.runs.simulation import Faults, connected
-from tests.unit.runs.world import GRANT, RATE, files_of, model, open_world
+from tests.unit.runs.simulation import Fault, Faults, connected
+from tests.unit.runs.world import GRANT, RATE, World, files_of, model, open_world
 
 
 async def test_a_run_whose_worker_died_after_a_step_failed_only_ends(
@@ -175,3 +176,90 @@ async def test_cancelling_a_run_parked_before_any_call_closes_its_step() -> None
     await world.worker()(run.id)
     assert (await world.run(run.id)).status is RunStatus.CANCELLED
     assert (await world.tasks(run.id))["srs"].status is AgentTaskStatus.CANCELLED
+
+
+async def stalled(world: World, run: Run) -> None:
+    """A worker that stands still past its lease while a model answers, and sees it."""
+    worker = asyncio.create_task(world.worker(lease=0.02, heartbeat=0.05)(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=1))
+    heir = await world.claims.claim(run.id, 1)
+    assert heir is not None
+    await worker
+    world.clock.move(timedelta(seconds=2))
+
+
+async def test_a_lease_that_is_over_and_nobodys_is_taken_up_again() -> None:
+    gate = asyncio.Event()
+    world = await open_world(language_model=model(idea=answer(samples.brief(), gate=gate)))
+    run = await world.accepted()
+    # It comes to its first beat only after its lease.
+    worker = asyncio.create_task(world.worker(lease=0.02, heartbeat=0.05)(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=1))
+    asyncio.get_running_loop().call_later(0.2, gate.set)
+    await worker
+    assert (await world.run(run.id)).status is RunStatus.SUCCEEDED
+    assert len(world.model.asked("idea")) == 1
+    resumed = [e for e in await world.events(run.id) if e.type is EventType.RUN_RESUMED]
+    assert not resumed
+
+
+async def test_a_process_does_not_take_a_run_from_itself() -> None:
+    gate = asyncio.Event()
+    world = await open_world(language_model=model(idea=answer(samples.brief(), gate=gate)))
+    run = await world.accepted()
+    execute = world.worker(heartbeat=1000)
+    worker = asyncio.create_task(execute(run.id))
+    while world.model.in_flight == 0:
+        await asyncio.sleep(0)
+    world.clock.move(timedelta(seconds=31))
+    await execute(run.id)
+    assert not worker.done()
+    gate.set()
+    await worker
+    assert (await world.run(run.id)).status is RunStatus.SUCCEEDED
+    assert len(world.model.asked("idea")) == 1
+    # It forgets the run with its claim.
+    again = await world.accepted()
+    await execute(again.id)
+    assert (await world.run(again.id)).status is RunStatus.SUCCEEDED
+
+
+async def test_leases_lost_to_workers_that_live_are_no_attempts_and_those_of_dead_ones_are() -> (
+    None
+):
+    never = asyncio.Event()
+    world = await open_world(language_model=model(idea=answer(samples.brief(), gate=never)))
+    run = await world.accepted()
+    for times in range(1, MAX_CLAIMS):
+        await stalled(world, run)
+        # The heir of each is never heard of again.
+        assert (await world.run(run.id)).attempts == times
+    assert (await world.run(run.id)).live
+
+
+async def test_a_run_that_its_workers_always_stand_still_over_comes_to_an_end() -> None:
+    world = await open_world()
+    run = await world.accepted()
+    for _ in range(MAX_STALLS + MAX_CLAIMS):
+        claim = await world.claims.claim(run.id, 1)
+        assert claim is not None
+        await world.claims.outlived(run.id, claim.fence)
+        world.clock.move(timedelta(seconds=2))
+    await world.worker()(run.id)
+    assert (await world.run(run.id)).status is RunStatus.DEAD
+
+
+async def test_a_worker_whose_database_went_away_takes_its_attempt_back_if_it_can() -> None:
+    world = await open_world()
+    run = await world.accepted()
+    faults = Faults([Fault.BEGIN])
+    process, _ = connected(world, faults)
+    process = replace(process, claims=world.claims)
+    await process.worker()(run.id)
+    assert not faults.coming
+    kept = await world.run(run.id)
+    assert (kept.status, kept.attempts) == (RunStatus.RUNNING, 0)
