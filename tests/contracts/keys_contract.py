@@ -259,10 +259,10 @@ class KeySecretsContract:
         self, key_secrets: KeySecrets, with_newer_pepper: KeySecrets
     ) -> None:
         key = key_secrets.mint(KeyEnvironment.LIVE)
-        for secrets in (key_secrets, with_newer_pepper):
-            assert secrets.digest(key.text) == secrets.digests(key)[0]
+        for each in (key_secrets, with_newer_pepper):
+            assert each.digest(key.text) == each.digests(key)[0]
         sent = ("", key.text + " ", key.text[:-1], "schlüssel", "\ud800", "\0")
-        assert len({key_secrets.digest(each) for each in (key.text, *sent)}) == 7
+        assert len({key_secrets.digest(text) for text in (key.text, *sent)}) == 7
 
     def test_a_key_sealed_under_an_older_pepper_is_found(
         self, key_secrets: KeySecrets, with_newer_pepper: KeySecrets
