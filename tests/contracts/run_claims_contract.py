@@ -495,6 +495,15 @@ class RunClaimsContract:
         assert await due_among(claims, runs) == [run.id for run in runs[:2]]
         assert await due_among(claims, runs) == []
 
+    async def test_a_hundred_runs_of_one_person_do_not_delay_anothers_first(
+        self, uow: UnitOfWork, limited: Limited
+    ) -> None:
+        many = await of_one_person(uow, 100)
+        other = await keep_run(uow)
+        claims = limited(3)
+        due = await due_among(claims, [*many, other])
+        assert due == [many[0].id, other.id, many[1].id, many[2].id]
+
     async def test_an_announced_run_that_nobody_took_comes_again(
         self, uow: UnitOfWork, limited: Limited, wait: Wait
     ) -> None:

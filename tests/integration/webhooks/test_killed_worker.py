@@ -1,4 +1,5 @@
-"""Workers that are killed between sending and writing it down; two dispatchers all along."""
+"""Workers that are killed before sending, and between sending and writing it down; two
+dispatchers all along."""
 
 import asyncio
 import os
@@ -30,8 +31,8 @@ from tests.contracts.samples import ORIGIN, keep_user
 from tests.integration.webhooks.receiver import answering, receiver
 
 EVENTS = 200
-KILLED_AT = (30, 50)
-"""After so many requests of its own a worker is killed, once for each number."""
+KILLED_AT = ((Failpoint.WEBHOOK_BEFORE_SEND, 30), (Failpoint.WEBHOOK_AFTER_SEND, 50))
+"""Where workers are killed, one after the other, and the how-manieth time they come there."""
 
 
 class Processes:
@@ -98,7 +99,7 @@ async def platform(tmp_path: Path) -> AsyncIterator[tuple[Processes, AsyncEngine
         yield processes, engine, keys
 
 
-async def test_every_event_arrives_though_workers_are_killed_between_sending_and_marking(
+async def test_every_event_arrives_though_workers_are_killed_around_sending(
     platform: tuple[Processes, AsyncEngine, str],
 ) -> None:
     processes, engine, keys = platform
@@ -115,8 +116,8 @@ async def test_every_event_arrives_though_workers_are_killed_between_sending_and
                 await tx.webhooks.emit("run.succeeded", {"n": n})
         for _ in range(2):
             await processes.start("dispatcher")
-        for nth in KILLED_AT:
-            at = f"{Failpoint.WEBHOOK_AFTER_SEND.value}:{nth}"
+        for failpoint, nth in KILLED_AT:
+            at = f"{failpoint.value}:{nth}"
             worker = await processes.start("worker", BHARATBUILD_FAILPOINT=at)
             async with asyncio.timeout(60):
                 assert await worker.wait() == -signal.SIGKILL

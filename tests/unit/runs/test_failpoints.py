@@ -1,8 +1,10 @@
 """A failpoint ends or stops its own process, at the right coming, and never in production."""
 
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,13 @@ def test_a_place_that_is_not_armed_is_nothing() -> None:
     arm(None)
     for failpoint in Failpoint:
         reach(failpoint)
+
+
+def test_every_place_is_one_where_a_test_has_a_process_end() -> None:
+    tests = Path(__file__).parents[2] / "integration"
+    told = "".join(path.read_text() for path in tests.rglob("test_*.py"))
+    assert not [
+        failpoint.name
+        for failpoint in Failpoint
+        if not re.search(rf'Failpoint\.{failpoint.name}\b|"{failpoint.value}"', told)
+    ]

@@ -28,6 +28,7 @@ from application.ports.persistence import (
     DatabaseUnavailable,
     ModelCall,
 )
+from application.projects.retry_run import RetryRun
 from application.runs import write_codebase
 from application.runs.execute_run import ExecuteRun
 from domain.agents.pipelines import DEVELOPER
@@ -37,7 +38,7 @@ from domain.projects.project import Project
 from domain.projects.run import Run, RunInProgress, RunNotLive, RunStatus
 from domain.shared.events import EventType
 from domain.shared.ids import RunId, UserId
-from tests.contracts.samples import make_grant, make_user
+from tests.contracts.samples import ORIGIN, make_grant, make_user
 from tests.fakes.language_model import USAGE, fail
 from tests.unit.runs.simulation import (
     INSTANT,
@@ -145,9 +146,28 @@ class Runs(RuleBasedStateMachine):
         before = set(self.world.database.tables.runs)
         with suppress(RunInProgress, DatabaseUnavailable):
             self.now(world.execute(project, reuse=reuse, cap_credits=cap))
-        # Also one whose acceptance nobody heard of.
+        self._took(project.user_id, before, answers)
+
+    @precondition(lambda self: self._to_retry())
+    @rule(which=some, answers=st.integers(0, len(STEPS)), cap=st.sampled_from([None, *CAPS]))
+    def retry(self, which: int, answers: int, cap: int | None) -> None:
+        """A run that did not succeed is asked for once more, and brought some way."""
+        ended = self._to_retry()
+        run = ended[which % len(ended)]
+        world, _ = connected(self.people[run.user_id], self.faults)
+        before = set(self.world.database.tables.runs)
+        again = RetryRun(world.uow, world.queue, world.clock, world.ids)
+        with suppress(RunInProgress, DatabaseUnavailable):
+            self.now(again(run.user_id, run.id, origin=ORIGIN, cap_credits=cap))
+        self._took(run.user_id, before, answers)
+
+    def _to_retry(self) -> list[Run]:
+        return [run for run, _ in self.ended.values() if run.status is not RunStatus.SUCCEEDED]
+
+    def _took(self, user_id: UserId, before: set[RunId], answers: int) -> None:
+        """Note what was accepted, also one whose acceptance nobody heard of."""
         for run_id in set(self.world.database.tables.runs) - before:
-            self.accepted.append((project.user_id, run_id))
+            self.accepted.append((user_id, run_id))
             if answers and len(self.workers) < MOST_WORKERS:
                 self._start(run_id)
                 self.answer(answers)
