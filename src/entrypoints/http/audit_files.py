@@ -9,8 +9,14 @@ from uuid import UUID
 import msgspec
 
 from application.ports.audit import AuditEntry
+from domain.audit.act import AuditAction
 from domain.audit.origin import ActorKind
 from entrypoints.http.csv_stream import csv_of
+
+OF_STRANGERS = frozenset(
+    {AuditAction.SIGN_IN_FAILED, AuditAction.PROOF_FAILED, AuditAction.REFRESH_TOKEN_REUSED}
+)
+"""What somebody who is signed in as themselves may do to another's account: never an admin."""
 
 
 class ExportFormat(StrEnum):
@@ -39,16 +45,18 @@ class AuditEntryView(msgspec.Struct):
     @classmethod
     def of(cls, entry: AuditEntry) -> "AuditEntryView":
         origin, act = entry.origin, entry.act
-        # A stranger who tried a password is told with their address, an admin without.
         own = origin.person in (None, entry.user_id)
+        # A stranger is told with their address, an admin without; either without their account.
+        stranger = not own and act.action in OF_STRANGERS
+        actor = ActorKind.NOBODY if stranger else ActorKind.OPERATOR
         return cls(
             at=entry.at,
             action=act.action.value,
             subject_id=act.subject_id,
-            actor=origin.kind.value if own else ActorKind.OPERATOR.value,
+            actor=origin.kind.value if own else actor.value,
             api_key_id=origin.key if own else None,
-            address=origin.address if own else "",
-            request_id=origin.request_id if own else "",
+            address=origin.address if own or stranger else "",
+            request_id=origin.request_id if own or stranger else "",
             before=dict(act.before),
             after=dict(act.after),
         )

@@ -15,13 +15,13 @@ A socket has no such limit: :mod:`entrypoints.http.run_stream` looks after its r
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Final, cast
 
 import msgspec
 import structlog
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanScope, Message, Receive, Scope, Send
 
 from application.runs.cancellation import stop
@@ -135,21 +135,19 @@ class RequestLimits:
         address = client_address(request, self._proxies)
         if ":" in address:
             address = caller(address)
-        if request["type"] == ScopeType.HTTP:
-            await self._request(request, address, receive, send)
-        else:
+        kind: str = request["type"]
+        if kind != "http":
             await self._socket(request, address, receive, send)
-
-    async def _request(self, scope: Scope, address: str, receive: Receive, send: Send) -> None:
-        refusal = self._requests.take(address)
-        if refusal is not None and scope["path"] != ALIVE:
-            count_turned_away(refusal.code)
-            await _send_problem(scope, refusal, send, self._settings.origins)
             return
-        flight = _Flight(scope, receive, send, self._settings)
+        refusal = self._requests.take(address)
+        if refusal is not None and request["path"] != ALIVE:
+            count_turned_away(refusal.code)
+            await _send_problem(request, refusal, send, self._settings.origins)
+            return
+        flight = _Flight(request, receive, send, self._settings)
         self._flights.add(flight)
         try:
-            await self._app(scope, flight.receive, flight.send)
+            await self._app(request, flight.receive, flight.send)
         except asyncio.CancelledError:
             if not flight.cut_while_answered_for():
                 raise
@@ -176,7 +174,6 @@ class RequestLimits:
         await send({"type": "websocket.close", "code": code, "reason": "too many streams at once"})
 
     async def _keep_looking(self) -> None:
-        loop = asyncio.get_running_loop()
         looked = False
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -184,7 +181,7 @@ class RequestLimits:
                 if not looked:
                     looked = True
                     self._at_first_look()
-                self.look(loop.time())
+                self.look(time.monotonic())
             except Exception as error:
                 # One that breaks the look must not end the limits of all the others.
                 log.error("requests not looked at", exc_info=error)
@@ -241,7 +238,6 @@ class _Flight:
 
     __slots__ = (
         "_body_read",
-        "_clock",
         "_cuts",
         "_handling",
         "_in_receive",
@@ -256,12 +252,10 @@ class _Flight:
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
-        loop = asyncio.get_running_loop()
         self._scope, self._receive, self._send, self._settings = scope, receive, send, settings
-        self._clock = loop.time
-        self._since = loop.time()
+        self._since = time.monotonic()
         self._phase = _Phase.HANDLER
-        self._task: asyncio.Task[Any] | None = asyncio.current_task(loop)
+        self._task: asyncio.Task[Any] | None = asyncio.current_task()
         self._body_read = self._in_receive = False
         self._cuts = 0
         self.telling: asyncio.Task[None] | None = None
@@ -278,7 +272,7 @@ class _Flight:
             return await self._receive()
         message = await self._part_of_body()
         if message["type"] != "http.request" or not message.get("more_body"):
-            self._body_read, self._phase, self._since = True, _Phase.HANDLER, self._clock()
+            self._body_read, self._phase, self._since = True, _Phase.HANDLER, time.monotonic()
         return message
 
     async def _part_of_body(self) -> Any:
@@ -292,7 +286,7 @@ class _Flight:
             self._forget_cuts()
         finally:
             self._in_receive = False
-        self._body_read, self._phase, self._since = True, _Phase.HANDLER, self._clock()
+        self._body_read, self._phase, self._since = True, _Phase.HANDLER, time.monotonic()
         raise BodyTooSlow(self._settings.http_body_seconds)
 
     async def send(self, message: Message) -> None:
@@ -304,8 +298,11 @@ class _Flight:
             if message["status"] == PROBLEMS[BodyTooSlow.code].status:
                 # What of the body still comes must not be read as the next request.
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
+            self._since = time.monotonic()
         await self._send(message)
-        self._since = self._clock()
+        # The last part of an answer is nobody's to wait for.
+        if message.get("more_body"):
+            self._since = time.monotonic()
 
     def look(self, now: float) -> None:
         """Do what is due, if anything is."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,7 +76,7 @@ class Call:
     async def after(self, seconds: float) -> None:
         """So many seconds pass."""
         await self.settled()
-        self.limits.look(asyncio.get_running_loop().time() + seconds)
+        self.limits.look(time.monotonic() + seconds)
         await self.settled()
 
     @property
