@@ -184,6 +184,9 @@ def test_every_answer_has_the_headers_of_every_answer() -> None:
     for name, operation, _ in named():
         for status, answer in operation["responses"].items():
             assert {"X-Request-Id", "RateLimit", "RateLimit-Policy"} <= set(answer["headers"])
+            # A refusal for want of room, or of time, is made before anybody is counted.
+            counted = status not in ("429", "503", "504")
+            assert ("$ref" in answer["headers"]["RateLimit"]) is counted, f"{name} {status}"
             later = "Retry-After" in answer["headers"]
             assert later == (status in ("409", "429", "503")), name
 

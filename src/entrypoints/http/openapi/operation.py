@@ -11,15 +11,16 @@ from litestar.handlers import HTTPRouteHandler
 
 from entrypoints.http.access import ANSWERS, COST
 from entrypoints.http.idempotency import HEADER_REPLAYED, OncePerKey
-from entrypoints.http.openapi.components import Json
+from entrypoints.http.openapi.components import HEADERS, Json
 from entrypoints.http.openapi.examples import Examples
 from entrypoints.http.openapi.guards import security
 from entrypoints.http.openapi.prose import OPERATION_ENDS
-from entrypoints.http.openapi.refusals import domain_errors, refusals
+from entrypoints.http.openapi.refusals import NOT_COUNTED, domain_errors, refusals
 from entrypoints.http.openapi.samples import REQUEST_ID_SAMPLE
 from entrypoints.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
 
-_ALWAYS = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
+_COUNTED = ("RateLimit-Policy", "RateLimit")
+_ALWAYS = ("X-Request-Id", *_COUNTED)
 _RETRY_LATER = (409, 429, 503)
 
 FACTS: Final[Mapping[str, Json]] = {
@@ -104,9 +105,12 @@ class Operation:
         }
 
     def _problem(self, status: int, codes: list[str]) -> Json:
+        headers = self._headers(*["Retry-After"] if status in _RETRY_LATER else [])
+        if NOT_COUNTED & set(codes):
+            headers |= {name: _optional(HEADERS[name]) for name in _COUNTED}
         return {
             "description": "\n".join(f"- `{code}`: {PROBLEMS[code].title}" for code in codes),
-            "headers": self._headers(*["Retry-After"] if status in _RETRY_LATER else []),
+            "headers": headers,
             "content": {
                 MEDIA_TYPE: {
                     "schema": {
@@ -127,6 +131,10 @@ class Operation:
 
     def _headers(self, *more: str) -> Json:
         return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_ALWAYS, *more)}
+
+
+def _optional(header: Json) -> Json:
+    return {name: value for name, value in header.items() if name != "required"}
 
 
 def _schema_of(media_type: str) -> Json:

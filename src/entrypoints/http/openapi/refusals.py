@@ -34,7 +34,10 @@ _WITH_CREDENTIALS = (
     "insufficient_scope",
     "database_unavailable",
 )
-_ALWAYS = ("internal_error", "overloaded", "too_many_at_once", "took_too_long")
+NOT_COUNTED = frozenset({"overloaded", "too_many_at_once", "took_too_long"})
+"""Answered around the application, by what its limits know: no caller is counted for them."""
+
+_ALWAYS = {"internal_error", *NOT_COUNTED}
 _ONCE = ("idempotency_in_flight", "idempotency_mismatch")
 
 ELSEWHERE: Mapping[str, str] = {
