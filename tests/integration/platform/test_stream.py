@@ -1,5 +1,6 @@
 """The live stream, on the server of production and on its fallback."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -75,6 +76,19 @@ async def test_a_page_of_an_unknown_origin_gets_no_stream(person: Person) -> Non
         permit = await person.post(f"/runs/{run['id']}/stream-ticket")
         address = person.url.replace("http", "ws", 1) + permit["stream_url"]
         assert await _close_code(f"{address}?ticket={permit['ticket']}", origin) == code
+
+
+async def test_a_ping_of_the_protocol_is_answered(person: Person) -> None:
+    project = await person.project()
+    run = await person.post(f"/projects/{project['id']}/execute", status=202)
+    permit = await person.post(f"/runs/{run['id']}/stream-ticket")
+    address = person.url.replace("http", "ws", 1) + permit["stream_url"]
+    async with (
+        asyncio.timeout(30),
+        websockets.connect(f"{address}?ticket={permit['ticket']}", proxy=None) as socket,
+    ):
+        answered = await socket.ping()
+        assert await answered >= 0
 
 
 async def test_a_reader_that_leaves_in_the_middle_resumes_where_it_was(person: Person) -> None:
