@@ -255,6 +255,15 @@ class KeySecretsContract:
         assert (kept.prefix, kept.last_four) == (key.prefix, key.last_four)
         assert key.text[len(key.prefix) : -4] not in str(kept)
 
+    def test_whatever_is_sent_has_a_digest_and_a_key_its_newest(
+        self, key_secrets: KeySecrets, with_newer_pepper: KeySecrets
+    ) -> None:
+        key = key_secrets.mint(KeyEnvironment.LIVE)
+        for each in (key_secrets, with_newer_pepper):
+            assert each.digest(key.text) == each.digests(key)[0]
+        sent = ("", key.text + " ", key.text[:-1], "schlüssel", "\ud800", "\0")
+        assert len({key_secrets.digest(text) for text in (key.text, *sent)}) == 7
+
     def test_a_key_sealed_under_an_older_pepper_is_found(
         self, key_secrets: KeySecrets, with_newer_pepper: KeySecrets
     ) -> None:

@@ -36,6 +36,10 @@ class CountingKeySecrets:
             hashlib.sha256(f"{pepper}:{key.text}".encode()).hexdigest() for pepper in self._peppers
         )
 
+    def digest(self, sent: str) -> str:
+        text = f"{self._peppers[0]}:{sent}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(text).hexdigest()
+
 
 class InMemoryKeyChanges:
     """Announcements within one process; ``cut`` and ``mend`` play the subscription's loss."""

@@ -65,7 +65,7 @@ class PepperedKeySecrets:
         """What is kept of a key."""
         version, pepper = self._peppers[0]
         return KeySecret(
-            digest=_digest(pepper, key),
+            digest=_digest(pepper, key.text),
             pepper=version,
             prefix=key.prefix,
             last_four=key.last_four,
@@ -73,8 +73,12 @@ class PepperedKeySecrets:
 
     def digests(self, key: KeyText) -> tuple[str, ...]:
         """Its hash under every pepper, the newest first."""
-        return tuple(_digest(pepper, key) for _, pepper in self._peppers)
+        return tuple(_digest(pepper, key.text) for _, pepper in self._peppers)
+
+    def digest(self, sent: str) -> str:
+        """The newest of them, of whatever was sent."""
+        return _digest(self._peppers[0][1], sent)
 
 
-def _digest(pepper: bytes, key: KeyText) -> str:
-    return hmac.digest(pepper, key.text.encode("ascii"), "sha256").hex()
+def _digest(pepper: bytes, text: str) -> str:
+    return hmac.digest(pepper, text.encode("utf-8", "surrogatepass"), "sha256").hex()

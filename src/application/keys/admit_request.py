@@ -161,13 +161,13 @@ class AdmitRequest:
         return Admission(verdict=verdict, principal=principal)
 
     async def _with_key(self, presented: Presented, text: str, cost: int) -> Admission:
+        known = self.keys.remembered(text, presented.address)
+        if known is not None:
+            return await self._as_caller(known, cost)
         try:
             key = parse(text)
         except MalformedKey as error:
             return await self._rejected(presented, text, error)
-        known = self.keys.remembered(key, presented.address)
-        if known is not None:
-            return await self._as_caller(known, cost)
         return await self._unknown(presented, key, cost)
 
     async def _unknown(self, presented: Presented, key: KeyText, cost: int) -> Admission:

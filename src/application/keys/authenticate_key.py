@@ -37,9 +37,12 @@ class AuthenticateKey:
     cache: KeyCache
     clock: Clock
 
-    def remembered(self, key: KeyText, address: str) -> KeyCaller | None:
-        """Who it is, if this process knows that the key may be used from that address."""
-        known = self.cache.get(self.secrets.digests(key)[0])
+    def remembered(self, sent: str, address: str) -> KeyCaller | None:
+        """Who it is, if this process knows that the key may be used from that address.
+
+        What is remembered was read as a key before: its form need not be looked at again.
+        """
+        known = self.cache.get(self.secrets.digest(sent))
         if known is None:
             return None
         try:

@@ -83,6 +83,10 @@ class KeySecrets(Protocol):
         """Its hash under every pepper in force, the newest first."""
         ...
 
+    def digest(self, sent: str) -> str:
+        """The hash under the newest pepper of whatever was sent as a key."""
+        ...
+
 
 class KeyChanges(Protocol):
     """Tells every process that something about a person's keys has changed."""

@@ -103,9 +103,9 @@ async def test_a_change_during_a_look_up_is_not_overwritten_by_it() -> None:
     known = KnownKey(key=issued.key, digest=issued.key.secret.digest, role=owner.role)
     await world.revoke(Principal(user_id=owner.id, role=owner.role), issued.key.id, origin=ORIGIN)
     cache.put(known.digest, known.key.user_id, known, read)
-    assert world.process.keys.remembered(issued.text, HERE) is None
+    assert world.process.keys.remembered(issued.text.text, HERE) is None
     cache.put(known.digest, known.key.user_id, known, cache.epoch)
-    assert world.process.keys.remembered(issued.text, HERE) is not None
+    assert world.process.keys.remembered(issued.text.text, HERE) is not None
 
 
 async def test_a_role_changed_past_the_platform_holds_soon() -> None:
