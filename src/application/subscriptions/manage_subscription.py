@@ -313,12 +313,15 @@ def _told(subscription: Subscription) -> dict[str, object]:
 
 async def overview(tx: Transaction, clock: Clock) -> Overview:
     """What the transaction's person has."""
+    # First, for a commit may come between: a plan is not to be shown beside a subscription that
+    # does not give it yet.
+    plan = await tx.entitlements.effective(clock.now())
     subscription = await tx.subscriptions.current() or await tx.subscriptions.latest()
     charge = subscription.charge if subscription else None
     return Overview(
         subscription=subscription,
         order_id=await tx.subscriptions.order_of(charge.reference) if charge else None,
-        plan=await tx.entitlements.effective(clock.now()),
+        plan=plan,
     )
 
 
