@@ -29,7 +29,7 @@ from adapters.postgres.engine import open_engine
 from adapters.postgres.migrate import upgrade
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import UuidMaker
-from application.ports.persistence import EntryQuery
+from application.ports.ledger import EntryQuery
 from domain.billing.ledger import Grant, LotKind, Reservation, Settlement
 from domain.identity.user import Role, User
 from domain.shared.ids import RunId, UserId

@@ -7,7 +7,8 @@ import pytest
 
 from application.billing.expire_credits import ExpireCredits
 from application.billing.read_account import ShowBalance
-from application.ports.persistence import EntryQuery, LapsedCredits, UnitOfWork
+from application.ports.ledger import EntryQuery, LapsedCredits
+from application.ports.persistence import UnitOfWork
 from domain.billing.days import Days, day_of
 from domain.billing.ledger import (
     AccountKind,

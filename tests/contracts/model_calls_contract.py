@@ -7,13 +7,8 @@ from dataclasses import replace
 import pytest
 
 from application.ports.language_model import StopReason
-from application.ports.persistence import (
-    BorneBy,
-    CallState,
-    MendingCost,
-    ModelCall,
-    UnitOfWork,
-)
+from application.ports.model_calls import BorneBy, CallState, MendingCost, ModelCall
+from application.ports.persistence import UnitOfWork
 from domain.billing.usage import TokenUsage
 from domain.projects.run import RunStatus
 from domain.shared.ids import RunId

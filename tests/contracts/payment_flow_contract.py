@@ -13,6 +13,7 @@ from application.billing.buy_credits import CreditOrder
 from application.billing.payment_book import SURPLUS
 from application.billing.refund_desk import RefundOrder
 from application.billing.webhooks import MAX_ATTEMPTS, MAX_EVENT_BYTES
+from application.ports.paging import Page
 from application.ports.payment_gateway import (
     CheckoutReply,
     DisputeStatus,
@@ -24,7 +25,6 @@ from application.ports.payment_gateway import (
     SignatureInvalid,
 )
 from application.ports.payments import MovementFilter, OrderFilter, WebhookStatus
-from application.ports.persistence import Page
 from domain.billing.coupons import CouponAlreadyUsed, CouponExhausted, CouponNotUsable
 from domain.billing.days import Days, day_of
 from domain.billing.orders import Order, OrderNotOpen, OrderPurpose, OrderStatus

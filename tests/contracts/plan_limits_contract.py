@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from application.ports.persistence import RunClaims, UnitOfWork
+from application.ports.claims import RunClaims
+from application.ports.persistence import UnitOfWork
 from domain.billing.plans import FREE
 from domain.shared.ids import SubscriptionId
 from tests.contracts.samples import LONG_LEASE, keep_project, keep_run, keep_user, new_id

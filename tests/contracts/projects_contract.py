@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from application.ports.persistence import Page, UnitOfWork
+from application.ports.paging import Page
+from application.ports.persistence import UnitOfWork
 from domain.agents.artifacts import Mode
 from domain.projects.project import Project, ProjectStatus
 from domain.shared.events import EventType

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from application.ports.persistence import Heartbeat, LeaseLost, RunClaims, UnitOfWork
+from application.ports.claims import Heartbeat, RunClaims
+from application.ports.persistence import LeaseLost, UnitOfWork
 from domain.projects.run import MAX_CLAIMS, MAX_STALLS, TERMINAL, Run, RunStatus
 from domain.shared.ids import RunId
 from tests.contracts.samples import (

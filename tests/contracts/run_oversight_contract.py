@@ -1,6 +1,8 @@
 """What every ``RunOversight`` shows: rows of everybody's runs."""
 
-from application.ports.persistence import Page, RunOversight, UnitOfWork
+from application.ports.claims import RunOversight
+from application.ports.paging import Page
+from application.ports.persistence import UnitOfWork
 from domain.projects.run import RunStatus
 from domain.shared.ids import RunId
 from tests.contracts.samples import ids, keep_project, keep_run, keep_user, new_id

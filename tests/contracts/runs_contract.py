@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from application.ports.persistence import LeaseLost, Page, RunClaims, UnitOfWork
+from application.ports.claims import RunClaims
+from application.ports.paging import Page
+from application.ports.persistence import LeaseLost, UnitOfWork
 from domain.projects.run import LIVE, TERMINAL, Run, RunInProgress, RunNotLive, RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.events import EventType

@@ -16,14 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from application.ports.persistence import (
-    BorneBy,
-    CallState,
-    ModelCall,
-    RunClaims,
-    Transaction,
-    UnitOfWork,
-)
+from application.ports.claims import RunClaims
+from application.ports.model_calls import BorneBy, CallState, ModelCall
+from application.ports.persistence import Transaction, UnitOfWork
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import DocumentType
 from domain.audit.origin import Origin

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from application.billing.refund_desk import RefundOrder
+from application.ports.ledger import EntryQuery
 from application.ports.payments import OrderFilter
-from application.ports.persistence import EntryQuery
 from application.subscriptions.manage_subscription import Change, NewSubscription
 from domain.billing.ledger import AccountKind, EntryKind
 from domain.billing.orders import Order, OrderStatus

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from application.ports.persistence import Page, Transaction, UnitOfWork
+from application.ports.paging import Page
+from application.ports.persistence import Transaction, UnitOfWork
 from domain.billing.ledger import Balance
 from domain.identity.user import User
 from domain.projects.run import Run

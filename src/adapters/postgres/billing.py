@@ -10,13 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.tables import balances, model_calls
 from application.ports.language_model import StopReason
-from application.ports.persistence import (
-    MENDING,
-    BorneBy,
-    CallState,
-    MendingCost,
-    ModelCall,
-)
+from application.ports.model_calls import MENDING, BorneBy, CallState, MendingCost, ModelCall
 from domain.billing.usage import TokenUsage
 from domain.shared.ids import ModelCallId, RunId, UserId
 

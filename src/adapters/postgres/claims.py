@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.engine import with_retries
 from adapters.postgres.runs import run_of
 from adapters.postgres.tables import entitlements, plans, runs
-from application.ports.persistence import Heartbeat, RunUnreadable
+from application.ports.claims import Heartbeat, RunUnreadable
 from domain.billing.plans import FREE
 from domain.projects.run import LIVE, MAX_STALLS, Claim, RunStatus
 from domain.shared.ids import ProjectId, RunId, UserId

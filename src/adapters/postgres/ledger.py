@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from adapters.postgres.engine import with_retries
 from adapters.postgres.spans import within
 from adapters.postgres.tables import balances, holds, journal, lots, postings
-from application.ports.persistence import BookedEntry, EntryQuery
+from application.ports.ledger import BookedEntry, EntryQuery
 from domain.billing.account import Account, spend_order
 from domain.billing.ledger import (
     AccountKind,

@@ -12,7 +12,8 @@ from adapters.postgres.audit_log import written
 from adapters.postgres.constraints import violated
 from adapters.postgres.engine import open_engine, with_retries
 from adapters.postgres.tables import audit_log, runs, users
-from application.ports.persistence import Page, RunSummary
+from application.ports.claims import RunSummary
+from application.ports.paging import Page
 from domain.audit.act import Act, AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.user import LastAdmin, Role

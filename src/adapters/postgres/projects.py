@@ -9,7 +9,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.tables import documents, model_calls, projects, runs
-from application.ports.persistence import Page
+from application.ports.paging import Page
 from domain.agents.artifacts import Mode
 from domain.agents.pipelines import DocumentType
 from domain.projects.document import Document

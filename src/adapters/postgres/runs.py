@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.constraints import violated
 from adapters.postgres.tables import agent_tasks, run_events, runs
-from application.ports.persistence import LeaseLost, Page
+from application.ports.paging import Page
+from application.ports.persistence import LeaseLost
 from domain.agents.artifacts import Mode
 from domain.agents.review import Finding
 from domain.billing.usage import TokenUsage

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from application.ports.persistence import DatabaseUnavailable, LapsedCredits, UnitOfWork
+from application.ports.ledger import LapsedCredits
+from application.ports.persistence import DatabaseUnavailable, UnitOfWork
 
 log = structlog.get_logger(__name__)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from application.billing.refund_desk import RefundDesk, RefundOrder
 from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
+from application.ports.paging import Page
 from application.ports.payments import (
     Movement,
     MovementFilter,
@@ -17,7 +18,7 @@ from application.ports.payments import (
     WebhookStatus,
     WebhookWork,
 )
-from application.ports.persistence import Page, UnitOfWork
+from application.ports.persistence import UnitOfWork
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.billing.coupons import Coupon, normalised_code

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.ports.persistence import BookedEntry, EntryQuery, UnitOfWork
+from application.ports.ledger import BookedEntry, EntryQuery
+from application.ports.persistence import UnitOfWork
 from domain.billing.ledger import Balance, Lot
 from domain.shared.ids import UserId
 

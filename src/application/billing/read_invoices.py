@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports.invoices import InvoiceRenderer
-from application.ports.persistence import Page, UnitOfWork
+from application.ports.paging import Page
+from application.ports.persistence import UnitOfWork
 from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.serials import DocumentKind, FinancialYear
 from domain.shared.errors import NotFound

@@ -6,8 +6,9 @@ from typing import Any
 
 from application.ports.audit import AuditQuery
 from application.ports.keys import KeyFilter
+from application.ports.ledger import EntryQuery
 from application.ports.paging import Page
-from application.ports.persistence import EntryQuery, UnitOfWork
+from application.ports.persistence import UnitOfWork
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.user import NotAuthenticated

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
+from application.ports.paging import Page
 from application.ports.people import AdjustmentOversight, PeopleOversight
-from application.ports.persistence import Page, Transaction, UnitOfWork
+from application.ports.persistence import Transaction, UnitOfWork
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.billing.adjustment import OPEN_FOR, Adjustment, AdjustmentStatus

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from application.ports.claims import RunOversight, RunSummary
 from application.ports.idempotency import Completion
-from application.ports.persistence import (
-    ModelCall,
-    Page,
-    RunOversight,
-    RunSummary,
-    UnitOfWork,
-)
+from application.ports.model_calls import ModelCall
+from application.ports.paging import Page
+from application.ports.persistence import UnitOfWork
 from application.projects.retry_run import RetryRun
 from domain.audit.origin import Origin
 from domain.projects.agent_task import AgentTask

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from application.ports.claims import RunClaims
 from application.ports.clock import Clock
 from application.ports.health import ProbeFailed
 from application.ports.language_model import LanguageModel, ModelCallFailed
-from application.ports.persistence import DatabaseUnavailable, RunClaims
+from application.ports.persistence import DatabaseUnavailable
 from application.ports.provider_gate import CircuitState, ProviderGate
 
 MODEL_CHECK_EVERY = timedelta(seconds=30)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.ports.persistence import Page, UnitOfWork
+from application.ports.paging import Page
+from application.ports.persistence import UnitOfWork
 from application.projects.show_project import owned_project
 from domain.projects.run import Run
 from domain.shared.ids import ProjectId, UserId

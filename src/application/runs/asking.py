@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 import structlog
 
 from application.ports.language_model import ModelRequest
-from application.ports.persistence import BorneBy
+from application.ports.model_calls import BorneBy
 from application.runs.failures import MendingBudgetSpent, StepFailed
 from application.runs.model_calls import Answer, StepCalls
 from domain.agents.artifacts import Reply

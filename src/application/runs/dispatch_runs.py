@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.failpoints import Failpoint, reach
-from application.ports.persistence import RunClaims
+from application.ports.claims import RunClaims
 from application.ports.queue import JobQueue
 
 LOOK = 20_000

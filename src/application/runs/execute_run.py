@@ -9,13 +9,9 @@ from typing import Any
 import structlog
 
 from application.failpoints import Failpoint, reach
+from application.ports.claims import RunClaims, RunUnreadable
 from application.ports.metrics import RunMetrics
-from application.ports.persistence import (
-    DatabaseUnavailable,
-    LeaseLost,
-    RunClaims,
-    RunUnreadable,
-)
+from application.ports.persistence import DatabaseUnavailable, LeaseLost
 from application.runs.cancellation import stop
 from application.runs.failures import RetryLater
 from application.runs.run_graph import RunGraph, RunTools

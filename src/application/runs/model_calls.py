@@ -31,15 +31,8 @@ from application.ports.language_model import (
     StopReason,
 )
 from application.ports.live import LiveUpdates, StepProgress
-from application.ports.persistence import (
-    CUT_OFF,
-    OUTAGE,
-    BorneBy,
-    CallState,
-    ModelCall,
-    Transaction,
-    UnitOfWork,
-)
+from application.ports.model_calls import CUT_OFF, OUTAGE, BorneBy, CallState, ModelCall
+from application.ports.persistence import Transaction, UnitOfWork
 from application.ports.provider_gate import RefusalReason
 from application.runs.artifact_store import canonical_json
 from application.runs.call_pacing import CallPacing

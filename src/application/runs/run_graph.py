@@ -18,15 +18,9 @@ from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
 from application.ports.language_model import LanguageModel
 from application.ports.live import LiveUpdates, Nudge
+from application.ports.model_calls import BorneBy, CallState, ModelCall
 from application.ports.object_store import ObjectStoreUnavailable
-from application.ports.persistence import (
-    BorneBy,
-    CallState,
-    DatabaseUnavailable,
-    ModelCall,
-    Transaction,
-    UnitOfWork,
-)
+from application.ports.persistence import DatabaseUnavailable, Transaction, UnitOfWork
 from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import Sandbox
 from application.runs.artifact_store import ArtifactStore, canonical_json

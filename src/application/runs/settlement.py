@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from application.ports.persistence import CUT_OFF, BorneBy, CallState, ModelCall, Transaction
+from application.ports.model_calls import CUT_OFF, BorneBy, CallState, ModelCall
+from application.ports.persistence import Transaction
 from application.ports.usage import SettledStep
 from domain.billing.ledger import AccountKind, HouseCost, Settlement
 from domain.billing.usage import TokenUsage

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from application.ports.persistence import BorneBy
+from application.ports.model_calls import BorneBy
 from application.ports.sandbox import (
     Sandbox,
     SandboxLimits,

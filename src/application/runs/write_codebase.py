@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import structlog
 
-from application.ports.persistence import BorneBy
+from application.ports.model_calls import BorneBy
 from application.runs.artifact_store import canonical_json
 from application.runs.asking import ask_reviewed, error_count
 from application.runs.cancellation import stop

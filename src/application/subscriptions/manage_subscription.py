@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
-from application.ports.persistence import Page, Transaction, UnitOfWork
+from application.ports.paging import Page
+from application.ports.persistence import Transaction, UnitOfWork
 from application.ports.subscriptions import Notice
 from application.subscriptions.keeper import Carried, SubscriptionKeeper
 from domain.audit.act import AuditAction, acted

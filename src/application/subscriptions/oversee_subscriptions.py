@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.ports.persistence import Page, UnitOfWork
+from application.ports.paging import Page
+from application.ports.persistence import UnitOfWork
 from application.ports.subscriptions import Notice, SubscriptionSchedule, SubscriptionSummary
 from domain.billing.subscriptions.subscription import SubscriptionStatus
 from domain.shared.errors import NotFound

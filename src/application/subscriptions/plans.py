@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from application.ports.clock import Clock, IdMaker
 from application.ports.idempotency import Completion
-from application.ports.persistence import Page, UnitOfWork
+from application.ports.paging import Page
+from application.ports.persistence import UnitOfWork
 from domain.agents.artifacts import Mode
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin

@@ -24,8 +24,8 @@ from adapters.system import SystemClock, UuidMaker
 from application.operations.manage_people import MAX_REASON_LENGTH, OverseePeople
 from application.operations.oversee_runs import Evidence, ExamineRun, OverseeRuns, RetryAnyRun
 from application.ports.live import Nudge, StepProgress
+from application.ports.paging import Page
 from application.ports.people import PeopleQuery, PersonSummary
-from application.ports.persistence import Page
 from application.projects.retry_run import RetryRun
 from application.runs.cancel_run import CancelRun
 from domain.audit.origin import Origin

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from application.billing.read_account import ListEntries, ShowBalance
-from application.ports.persistence import BookedEntry, EntryQuery
+from application.ports.ledger import BookedEntry, EntryQuery
 from application.ports.security import Principal
 from domain.billing.ledger import HOUSE_BORNE, AccountKind, Balance, EntryKind, Lot
 from domain.identity.user import Permission

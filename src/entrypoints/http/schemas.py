@@ -8,7 +8,7 @@ import msgspec
 
 from application.operations.check_health import ProbeResult
 from application.operations.oversee_runs import Evidence
-from application.ports.persistence import RunSummary
+from application.ports.claims import RunSummary
 from domain.agents.artifacts import Mode
 from domain.billing.ledger import Balance
 from domain.identity.user import User

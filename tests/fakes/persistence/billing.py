@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from application.ports.persistence import (
+from application.ports.ledger import BookedEntry, EntryQuery, LapsedCredits, Ledger
+from application.ports.model_calls import (
     MENDING,
-    BookedEntry,
     BorneBy,
     CallState,
-    EntryQuery,
-    LapsedCredits,
-    Ledger,
     MendingCost,
     ModelCall,
     ModelCallRepository,

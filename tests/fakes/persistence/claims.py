@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from application.ports.persistence import Heartbeat, RunClaims
+from application.ports.claims import Heartbeat, RunClaims
 from domain.billing.plans import FREE
 from domain.projects.run import MAX_STALLS, Claim, RunStatus
 from domain.shared.ids import RunId, UserId

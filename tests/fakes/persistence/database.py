@@ -18,8 +18,9 @@ from application.ports.audit import NOBODY, AuditEntry
 from application.ports.clock import Clock
 from application.ports.idempotency import StoredReply
 from application.ports.mail import DueMail
+from application.ports.model_calls import ModelCall
 from application.ports.payment_gateway import GatewayDispute
-from application.ports.persistence import DatabaseUnavailable, ModelCall
+from application.ports.persistence import DatabaseUnavailable
 from application.ports.prices import PriceRow, RateRow
 from application.ports.subscriptions import Allotment, Notice
 from application.ports.usage import UsageLine

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from application.ports.persistence import Page, RunOversight, RunSummary
+from application.ports.claims import RunOversight, RunSummary
+from application.ports.paging import Page
 from domain.projects.run import Run, RunStatus
 from domain.shared.ids import RunId, UserId
 from tests.fakes.persistence.database import InMemoryDatabase

@@ -3,12 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from application.ports.persistence import (
-    AgentTaskRepository,
-    DocumentRepository,
-    Page,
-    ProjectRepository,
-)
+from application.ports.paging import Page
+from application.ports.projects import AgentTaskRepository, DocumentRepository, ProjectRepository
 from domain.agents.pipelines import DocumentType
 from domain.projects.agent_task import AgentTask, AgentTaskStatus
 from domain.projects.document import Document

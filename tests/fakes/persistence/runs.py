@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import msgspec
 
-from application.ports.persistence import LeaseLost, Page, RunRepository
+from application.ports.paging import Page
+from application.ports.persistence import LeaseLost
+from application.ports.projects import RunRepository
 from domain.projects.run import TERMINAL, Run, RunInProgress, RunNotLive, RunStatus
 from domain.shared.errors import NotFound
 from domain.shared.events import EventType, RunEvent

@@ -10,21 +10,19 @@ from application.ports.idempotency import IdempotencyKeys
 from application.ports.identity_provider import LinkedIdentities
 from application.ports.invoices import BillingProfiles, InvoiceRepository
 from application.ports.keys import ApiKeyRepository
+from application.ports.ledger import Ledger
 from application.ports.mail import LinkRepository, MailRepository
+from application.ports.model_calls import ModelCallRepository
 from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
 from application.ports.people import AdjustmentRepository
-from application.ports.persistence import (
+from application.ports.persistence import Transaction, UnitOfWork
+from application.ports.prices import PriceRecords
+from application.ports.projects import (
     AgentTaskRepository,
     DocumentRepository,
-    Ledger,
-    ModelCallRepository,
     ProjectRepository,
     RunRepository,
-    Transaction,
-    UnitOfWork,
-    UserRepository,
 )
-from application.ports.prices import PriceRecords
 from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
 from application.ports.sessions import SessionRepository
 from application.ports.subscriptions import (
@@ -37,6 +35,7 @@ from application.ports.subscriptions import (
 )
 from application.ports.usage import UsageRecords
 from application.ports.usage_log import UsageLog
+from application.ports.users import UserRepository
 from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.audit import InMemoryAuditTrail

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from application.ports.persistence import UserRepository
+from application.ports.users import UserRepository
 from domain.identity.user import (
     EmailTaken,
     LastAdmin,

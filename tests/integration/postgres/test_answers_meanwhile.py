@@ -20,7 +20,8 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock, UuidMaker
 from application.billing.price_book import PriceBook
 from application.ports.language_model import StopReason
-from application.ports.persistence import BorneBy, CallState, EntryQuery, ModelCall
+from application.ports.ledger import EntryQuery
+from application.ports.model_calls import BorneBy, CallState, ModelCall
 from application.runs.settlement import record_calls, settle_step
 from domain.billing.ledger import AccountKind
 from domain.projects.run import Run, RunStatus

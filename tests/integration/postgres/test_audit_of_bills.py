@@ -19,7 +19,7 @@ from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from application.billing.buy_credits import CreditOrder
 from application.billing.refund_desk import RefundOrder
-from application.ports.persistence import CallState, ModelCall
+from application.ports.model_calls import CallState, ModelCall
 from application.runs.settlement import record_calls, settle_step
 from domain.billing.ledger import Reservation
 from domain.identity.user import User

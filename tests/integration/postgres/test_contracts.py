@@ -18,12 +18,14 @@ from adapters.postgres.subscription_work import PostgresSubscriptionSchedule
 from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from application.ports.audit import AuditOversight
+from application.ports.claims import RunClaims, RunOversight
 from application.ports.erasure import ErasureQueue
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
+from application.ports.ledger import LapsedCredits
 from application.ports.people import AdjustmentOversight, PeopleOversight
-from application.ports.persistence import LapsedCredits, RunClaims, RunOversight, UnitOfWork
+from application.ports.persistence import UnitOfWork
 from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
 from application.ports.usage_log import UsageLogWriter

@@ -5,7 +5,7 @@ import pytest
 
 from adapters.postgres.claims import PostgresRunClaims
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from application.ports.persistence import RunUnreadable
+from application.ports.claims import RunUnreadable
 from application.runs.set_aside import set_aside
 from domain.projects.run import RunStatus
 from entrypoints.local_stack import StackAddresses

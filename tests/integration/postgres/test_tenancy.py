@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.engine import open_engine
 from adapters.postgres.tables import TENANT_TABLES, users
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from application.ports.persistence import Page
+from application.ports.paging import Page
 from domain.identity.user import User
 from entrypoints.local_stack import StackAddresses
 from tests.contracts.samples import keep_project, keep_user

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from application.billing.export_usage import ExportUsage
-from application.ports.persistence import BorneBy, CallState, ModelCall
+from application.ports.model_calls import BorneBy, CallState, ModelCall
 from application.ports.usage import UsageFilter, UsageGroup, UsageLine
 from application.runs.settlement import settle_step
 from domain.billing.days import Days, beginning_of, day_of

@@ -20,8 +20,8 @@ from adapters.postgres.ledger import PostgresLapsedCredits
 from application.billing.expire_credits import ExpireCredits
 from application.billing.export_usage import ExportUsage
 from application.billing.refund_desk import RefundOrder
+from application.ports.ledger import EntryQuery
 from application.ports.payments import OrderFilter
-from application.ports.persistence import EntryQuery
 from application.ports.usage import SettledStep, UsageFilter
 from application.subscriptions.manage_subscription import Change, NewSubscription
 from domain.billing.ledger import AccountKind, EntryKind, Reservation, Settlement

@@ -10,7 +10,7 @@ import pytest
 from application.billing.price_book import PriceBook
 from application.billing.set_prices import AddExchangeRate, NewExchangeRate
 from application.ports.language_model import FailureKind, StopReason
-from application.ports.persistence import BorneBy
+from application.ports.model_calls import BorneBy
 from application.ports.usage import SettledStep, UsageFilter
 from application.runs.show_run import ShowRun
 from domain.billing.ledger import AccountKind

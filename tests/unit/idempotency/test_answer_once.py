@@ -16,7 +16,8 @@ from application.idempotency.answer_once import (
 )
 from application.idempotency.delete_expired_keys import BATCH, DeleteExpiredKeys
 from application.ports.idempotency import Completion, StoredReply
-from application.ports.persistence import DatabaseUnavailable, Page
+from application.ports.paging import Page
+from application.ports.persistence import DatabaseUnavailable
 from application.projects.create_project import CreateProject, NewProject
 from application.projects.execute_project import ExecuteProject, Execution
 from application.runs.cancel_run import CancelRun

@@ -6,18 +6,14 @@ from datetime import timedelta
 import pytest
 
 from application.ports.audit import AuditOversight
+from application.ports.claims import RunClaims, RunOversight
 from application.ports.erasure import ErasureQueue
 from application.ports.history import StepHistory
 from application.ports.idempotency import ExpiredIdempotencyKeys
 from application.ports.invoices import InvoiceRegister
+from application.ports.ledger import LapsedCredits
 from application.ports.people import AdjustmentOversight, PeopleOversight
-from application.ports.persistence import (
-    DatabaseUnavailable,
-    LapsedCredits,
-    RunClaims,
-    RunOversight,
-    UnitOfWork,
-)
+from application.ports.persistence import DatabaseUnavailable, UnitOfWork
 from application.ports.reads import HotReads
 from application.ports.subscriptions import SubscriptionSchedule
 from application.ports.usage_log import UsageLogWriter

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from application.ports.language_model import StopReason
-from application.ports.persistence import CUT_OFF, BorneBy, CallState, ModelCall
+from application.ports.model_calls import CUT_OFF, BorneBy, CallState, ModelCall
 from application.projects.read_documents import DownloadDocument
 from application.runs.cancellation import stop
 from domain.projects.agent_task import AgentTaskStatus

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from application.ports.language_model import FailureKind, StopReason
-from application.ports.persistence import BorneBy, CallState
+from application.ports.model_calls import BorneBy, CallState
 from application.projects.create_project import CreateProject, NewProject
 from domain.agents.artifacts import FileBatch, Mode, WrittenFile
 from domain.agents.pipelines import DEVELOPER, DocumentType

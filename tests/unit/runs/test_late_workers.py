@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from application.ports.language_model import FailureKind
-from application.ports.persistence import CUT_OFF, BorneBy, CallState
+from application.ports.model_calls import CUT_OFF, BorneBy, CallState
 from application.runs import run_graph
 from domain.agents.pipelines import Step
 from domain.billing.ledger import AccountKind

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from application.ports.persistence import BorneBy
+from application.ports.model_calls import BorneBy
 from application.projects.retry_run import RetryRun
 from application.runs import write_codebase
 from application.runs.headroom import Headroom

@@ -8,7 +8,7 @@ import pytest
 from application.operations.probes import ModelProbe
 from application.ports.health import ProbeFailed
 from application.ports.language_model import FailureKind, ModelCallFailed, ModelRequest
-from application.ports.persistence import OUTAGE
+from application.ports.model_calls import OUTAGE
 from application.ports.provider_gate import CircuitState
 from application.runs.circuit_policy import (
     COUNTED,

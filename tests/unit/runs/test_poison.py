@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
-from application.ports.persistence import RunClaims, RunUnreadable
+from application.ports.claims import RunClaims, RunUnreadable
 from domain.agents.artifacts import Mode
 from domain.projects.project import ProjectStatus
 from domain.projects.run import MAX_CLAIMS, Claim, Run, RunStatus

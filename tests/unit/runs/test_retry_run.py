@@ -6,7 +6,7 @@ import pytest
 
 from application.operations.oversee_runs import ExamineRun, OverseeRuns, RetryAnyRun
 from application.ports.language_model import FailureKind
-from application.ports.persistence import Page
+from application.ports.paging import Page
 from application.projects.retry_run import RetryRun
 from domain.projects.agent_task import AgentTaskStatus
 from domain.projects.run import Run, RunInProgress, RunStatus, RunSucceeded

@@ -20,14 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from application.ports.language_model import FailureKind
-from application.ports.persistence import (
-    CUT_OFF,
-    MENDING,
-    BorneBy,
-    CallState,
-    DatabaseUnavailable,
-    ModelCall,
-)
+from application.ports.model_calls import CUT_OFF, MENDING, BorneBy, CallState, ModelCall
+from application.ports.persistence import DatabaseUnavailable
 from application.projects.retry_run import RetryRun
 from application.runs import write_codebase
 from application.runs.execute_run import ExecuteRun

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from application.billing.price_book import PriceBook
-from application.ports.persistence import RunClaims, UnitOfWork
+from application.ports.claims import RunClaims
+from application.ports.persistence import UnitOfWork
 from application.ports.provider_gate import ProviderGate
 from application.ports.sandbox import SandboxOutcome, SandboxResult
 from application.projects.create_project import CreateProject, NewProject
