@@ -257,16 +257,15 @@ class SeatRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SeatView(msgspec.Struct):
-    """A seat that was given. ``accepted``: somebody has an account with that email."""
+    """A seat that was given. Whether its address has an account is for nobody else to know."""
 
     number: int
     email: str
-    accepted: bool
     assigned_at: datetime
 
     @classmethod
     def of(cls, seat: Seat) -> "SeatView":
-        return cls(seat.number, seat.email, seat.holder_id is not None, seat.assigned_at)
+        return cls(seat.number, seat.email, seat.assigned_at)
 
 
 class SeatListView(msgspec.Struct):

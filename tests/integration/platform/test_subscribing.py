@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -84,7 +85,12 @@ async def test_a_seat_is_given_and_taken_back(
     started = await newcomer.post(SUBSCRIPTION, json={"plan": "team", "seats": 2})
     await approved(newcomer, page, started)
     await until(newcomer, "team")
+    email = f"nobody-{uuid4()}@example.org"
+    nobodys = await newcomer.post("/billing/seats", json={"email": email})
+    await newcomer.http.delete(f"/billing/seats/{nobodys['number']}")
     given = await newcomer.post("/billing/seats", json={"email": stranger.email})
+    # Nothing tells whether an address has an account.
+    assert nobodys.keys() == given.keys() == {"number", "email", "assigned_at"}
     assert given["number"] == 2
     await until(stranger, "team")
     seats = await newcomer.get("/billing/seats")
