@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -107,7 +108,9 @@ class PricesContract:
             await tx.prices.add_rate(first)
             await tx.prices.add_rate(second)
         async with uow.begin(None) as tx:
-            page = list(await tx.prices.rate_page(Page(limit=2)))
+            # From the second on: others add rates to the same database.
+            from_second = UUID(int=second.id.int + 1)
+            page = list(await tx.prices.rate_page(Page(limit=2, after=from_second)))
             assert page == [second, first]
             (older,) = await tx.prices.rate_page(Page(limit=1, after=second.id))
             assert older == first
