@@ -7,7 +7,7 @@ from sqlalchemy import Select, insert, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of
 from adapters.postgres.tables import audit_log
 from application.ports.audit import AuditEntry, AuditQuery
 from domain.audit.act import Act, AuditAction
@@ -41,12 +41,8 @@ class PostgresAuditOversight:
     async def entries(
         self, query: AuditQuery, user_id: UserId | None = None
     ) -> Sequence[AuditEntry]:
-        async def execute() -> Sequence[AuditEntry]:
-            async with self._engine.connect() as connection:
-                rows = await connection.execute(_selected(query, user_id))
-                return [_entry(row) for row in rows]
-
-        return await with_retries(execute)
+        rows = await rows_of(self._engine, _selected(query, user_id))
+        return [_entry(row) for row in rows]
 
 
 def written(user_id: UserId, origin: Origin, act: Act) -> dict[str, Any]:

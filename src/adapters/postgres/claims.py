@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of, with_retries
 from adapters.postgres.runs import run_of
 from adapters.postgres.tables import entitlements, plans, runs
 from application.ports.claims import Heartbeat, RunUnreadable
@@ -277,8 +277,4 @@ class PostgresRunClaims:
         return rows[0] if rows else None
 
     async def _all(self, statement: Executable) -> Sequence[Row[Any]]:
-        async def execute() -> Sequence[Row[Any]]:
-            async with self._engine.connect() as connection:
-                return (await connection.execute(statement)).all()
-
-        return await with_retries(execute)
+        return await rows_of(self._engine, statement)

@@ -1,12 +1,13 @@
 """Connections: the engine, how errors are told apart, and the health probe."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Executable, text
+from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -117,6 +118,23 @@ async def with_retries(operation: Callable[[], Awaitable[T]]) -> T:
                 ) from error
             await asyncio.sleep(delay)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+async def rows_of(engine: AsyncEngine, statement: Executable) -> Sequence[Row[Any]]:
+    """Execute one statement as a commit of its own; its rows, none where it returns none.
+
+    It may be executed twice, for a server can be away before it tells of a commit.
+
+    Raises:
+        DatabaseUnavailable: it did not come back within about four seconds.
+    """
+
+    async def execute() -> Sequence[Row[Any]]:
+        async with engine.begin() as connection:
+            result = await connection.execute(statement)
+            return result.all() if result.returns_rows else []
+
+    return await with_retries(execute)
 
 
 class DatabaseProbe:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of
 from adapters.postgres.tables import erasures
 from application.ports.erasure import DueErasure
 from domain.shared.ids import UserId
@@ -75,9 +75,4 @@ class PostgresErasureQueue:
         await self._changed(delete(erasures).where(erasures.c.user_id == user_id))
 
     async def _changed(self, statement: Any) -> Sequence[Row[Any]]:
-        async def execute() -> Sequence[Row[Any]]:
-            async with self._engine.begin() as connection:
-                result = await connection.execute(statement)
-                return result.all() if result.returns_rows else []
-
-        return await with_retries(execute)
+        return await rows_of(self._engine, statement)

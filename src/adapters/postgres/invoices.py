@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of
 from adapters.postgres.tables import billing_profiles, credit_notes, document_series, invoices
 from domain.billing.gst import Supply
 from domain.billing.invoice import CreditNote, Invoice, Line, TaxDocument
@@ -188,12 +188,7 @@ class PostgresInvoiceRegister:
             .order_by(table.c.sequence)
             .limit(limit)
         )
-
-        async def execute() -> Sequence[Invoice | CreditNote]:
-            async with self._engine.connect() as connection:
-                return [_document(kind, row) for row in await connection.execute(query)]
-
-        return await with_retries(execute)
+        return [_document(kind, row) for row in await rows_of(self._engine, query)]
 
 
 def _table(kind: DocumentKind) -> Table:

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of
 from adapters.postgres.spans import within
 from adapters.postgres.tables import balances, holds, journal, lots, postings
 from application.ports.ledger import BookedEntry, EntryQuery
@@ -63,12 +63,7 @@ class PostgresLapsedCredits:
             .distinct()
             .limit(limit)
         )
-
-        async def execute() -> Sequence[UserId]:
-            async with self._engine.connect() as connection:
-                return [UserId(row.user_id) for row in await connection.execute(lapsed)]
-
-        return await with_retries(execute)
+        return [UserId(row.user_id) for row in await rows_of(self._engine, lapsed)]
 
 
 class PostgresLedger:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of, with_retries
 from adapters.postgres.tables import account_links, mails, notices
 from application.ports.mail import DueMail, DueNotice
 from domain.identity.mail import Link, LinkPurpose, MailKind
@@ -205,12 +205,7 @@ class PostgresMailQueue:
         )
 
     async def _changed(self, statement: Any) -> Sequence[Row[Any]]:
-        async def execute() -> Sequence[Row[Any]]:
-            async with self._engine.begin() as connection:
-                result = await connection.execute(statement)
-                return result.all() if result.returns_rows else []
-
-        return await with_retries(execute)
+        return await rows_of(self._engine, statement)
 
 
 def _link(row: Row[Any] | None) -> Link | None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.audit_log import written
 from adapters.postgres.constraints import violated
-from adapters.postgres.engine import open_engine, with_retries
+from adapters.postgres.engine import open_engine, rows_of
 from adapters.postgres.tables import audit_log, runs, users
 from application.ports.claims import RunSummary
 from application.ports.paging import Page
@@ -48,11 +48,7 @@ class PostgresRunOversight:
         return found[0] if found else None
 
     async def _read(self, query: Any) -> Sequence[RunSummary]:
-        async def execute() -> Sequence[RunSummary]:
-            async with self._engine.connect() as connection:
-                return [_summary(row) for row in await connection.execute(query)]
-
-        return await with_retries(execute)
+        return [_summary(row) for row in await rows_of(self._engine, query)]
 
 
 async def grant_role(owner_url: str, email: str, role: Role, origin: Origin) -> UserId | None:

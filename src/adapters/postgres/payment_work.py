@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.audit_log import written
 from adapters.postgres.constraints import violated
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of, with_retries
 from adapters.postgres.payments import movement_of, movements_of, order_of, orders_of
 from adapters.postgres.tables import audit_log, gateway_events, orders, transactions
 from application.ports.payments import (
@@ -73,11 +73,7 @@ class _Dispatching:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def _all(self, statement: Executable) -> Sequence[Row[Any]]:
-        async def execute() -> Sequence[Row[Any]]:
-            async with self._engine.connect() as connection:
-                return (await connection.execute(statement)).all()
-
-        return await with_retries(execute)
+        return await rows_of(self._engine, statement)
 
 
 class PostgresWebhookWork(_Dispatching):

@@ -7,7 +7,7 @@ from sqlalchemy import Select, func, insert, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of
 from adapters.postgres.tables import adjustments, users
 from application.ports.paging import Page
 from application.ports.people import PeopleQuery, PersonSummary
@@ -115,11 +115,7 @@ class PostgresPeopleOversight:
         return found[0] if found else None
 
     async def _read(self, query: Select[Any], made: Callable[[Row[Any]], T]) -> Sequence[T]:
-        async def execute() -> Sequence[T]:
-            async with self._engine.connect() as connection:
-                return [made(row) for row in await connection.execute(query)]
-
-        return await with_retries(execute)
+        return [made(row) for row in await rows_of(self._engine, query)]
 
 
 def _person(row: Row[Any]) -> PersonSummary:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of
 from adapters.postgres.tables import refresh_tokens, sessions, sign_in_challenges, users
 from application.ports.sessions import UsedToken
 from domain.identity.session import (
@@ -263,11 +263,7 @@ class PostgresOldSessions:
         )
 
     async def _deleted(self, statement: Executable) -> int:
-        async def execute() -> int:
-            async with self._engine.begin() as connection:
-                return len((await connection.execute(statement)).all())
-
-        return await with_retries(execute)
+        return len(await rows_of(self._engine, statement))
 
 
 def _session(row: Row[Any]) -> Session:

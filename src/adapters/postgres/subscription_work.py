@@ -12,7 +12,7 @@ from sqlalchemy import Column, Executable, Table, exists, func, or_, select, upd
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import with_retries
+from adapters.postgres.engine import rows_of
 from adapters.postgres.subscriptions import allotment_of
 from adapters.postgres.tables import (
     allotments,
@@ -228,11 +228,7 @@ class PostgresSubscriptionSchedule:
         )
 
     async def _all(self, statement: Executable) -> Sequence[Row[Any]]:
-        async def execute() -> Sequence[Row[Any]]:
-            async with self._engine.connect() as connection:
-                return (await connection.execute(statement)).all()
-
-        return await with_retries(execute)
+        return await rows_of(self._engine, statement)
 
 
 _SUMMARY = select(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from application.identity.mail_desk import MailDesk
+from application.identity.own_account import own_account
 from application.identity.reauthenticate import Proof, Reauthenticate
 from application.ports.clock import Clock
 from application.ports.keys import KeyChanges, KeyFilter
@@ -13,7 +14,7 @@ from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import MailKind
 from domain.identity.session import SessionEnd
-from domain.identity.user import NotAuthenticated, Role, User
+from domain.identity.user import Role, User
 from domain.shared.errors import Conflict
 
 BATCH = 100
@@ -58,9 +59,7 @@ class DeleteAccount:
         await self.proved(principal, proof, origin)
         user_id = principal.user_id
         async with self.uow.begin(user_id) as tx:
-            user = await tx.users.get(user_id)
-            if user is None:
-                raise NotAuthenticated("This account is not active. Sign in again.")
+            user = await own_account(tx, user_id)
             if user.role is Role.ADMIN:
                 await tx.users.keep_an_admin(user_id)
             if await tx.runs.live_count():

@@ -11,6 +11,7 @@ from application.identity.external_sign_in import (
     linked,
 )
 from application.identity.open_session import SessionOpener, SignedIn
+from application.identity.own_account import own_account
 from application.identity.pass_first_factor import signed_in_act
 from application.identity.reauthenticate import Proof, Reauthenticate
 from application.ports.clock import Clock
@@ -27,7 +28,6 @@ from domain.identity.linked_identity import (
 )
 from domain.identity.second_factor import ChallengeOver
 from domain.identity.session import Device, SignInMethod
-from domain.identity.user import NotAuthenticated
 from domain.shared.errors import NotFound
 from domain.shared.ids import UserId
 
@@ -142,9 +142,7 @@ class UnlinkIdentity:
             named = [each for each in mine if each.provider.value == provider]
             if not named:
                 raise NotFound("identity", provider)
-            user = await tx.users.get(principal.user_id)
-            if user is None:
-                raise NotAuthenticated("This account is not active. Sign in again.")
+            user = await own_account(tx, principal.user_id)
             if not user.has_password and len(mine) == len(named):
                 raise LastWayIn("Set a password first: without one this is the only way in.")
             await tx.linked_identities.remove(ProviderName(provider))

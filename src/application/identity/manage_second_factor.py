@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from application.identity.attempts import AttemptThrottle
 from application.identity.mail_desk import MailDesk
+from application.identity.own_account import own_account
 from application.identity.reauthenticate import Proof, Reauthenticate
 from application.identity.second_factor_codes import SecondFactorCodes
 from application.ports.keys import KeyChanges
@@ -22,7 +23,7 @@ from domain.identity.second_factor import (
     seal_use,
 )
 from domain.identity.session import SessionEnd, SignInMethod
-from domain.identity.user import NotAuthenticated, Role
+from domain.identity.user import Role
 from domain.shared.ids import UserId
 
 
@@ -82,9 +83,7 @@ class ProposeSecondFactor:
         secret = secrets.new_secret()
         sealed = self.codes.box.seal(secret, seal_use(principal.user_id))
         async with self.uow.begin(principal.user_id) as tx:
-            user = await tx.users.get(principal.user_id)
-            if user is None:
-                raise NotAuthenticated("This account is not active. Sign in again.")
+            user = await own_account(tx, principal.user_id)
             await tx.second_factor.propose(sealed)
         uri = secrets.uri(secret, user.email)
         return ProposedFactor(secret=secrets.written(secret), uri=uri, drawing=secrets.drawn(uri))
@@ -114,9 +113,7 @@ class ConfirmSecondFactor:
             NotAuthenticated: the account is gone.
         """
         async with self.uow.begin(principal.user_id) as tx:
-            user = await tx.users.get(principal.user_id)
-        if user is None:
-            raise NotAuthenticated("This account is not active. Sign in again.")
+            user = await own_account(tx, principal.user_id)
         async with self.throttle(user.email, None) as attempt:
             try:
                 shown = await self._confirmed(principal, text, origin)
@@ -234,9 +231,7 @@ class StepUp:
             NotAuthenticated: the account is gone.
         """
         async with self.uow.begin(principal.user_id) as tx:
-            user = await tx.users.get(principal.user_id)
-        if user is None:
-            raise NotAuthenticated("This account is not active. Sign in again.")
+            user = await own_account(tx, principal.user_id)
         async with self.throttle(user.email, None) as attempt:
             try:
                 async with self.uow.begin(user.id) as tx:

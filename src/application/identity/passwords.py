@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from application.identity.attempts import AttemptThrottle
 from application.identity.mail_desk import MAX_TOKEN_LENGTH, MailDesk, link_digest
 from application.identity.mail_limits import MailLimits
+from application.identity.own_account import own_account
 from application.identity.password_policy import PasswordPolicy
 from application.identity.reauthenticate import Proof, Reauthenticate
 from application.identity.register_user import normalised_email
@@ -15,7 +16,6 @@ from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.mail import LinkPurpose, LinkRefused, MailKind
 from domain.identity.session import SessionEnd
-from domain.identity.user import NotAuthenticated
 from domain.shared.ids import SessionId, UserId
 
 
@@ -41,9 +41,7 @@ class ChangePassword:
         """
         await self.proved(principal, proof, origin)
         async with self.uow.begin(principal.user_id) as tx:
-            user = await tx.users.get(principal.user_id)
-        if user is None:
-            raise NotAuthenticated("This account is not active. Sign in again.")
+            user = await own_account(tx, principal.user_id)
         self.policy(new, user.email, field="new_password")
         password_hash = await self.hasher.hash(new)
         session = principal.session.id if principal.session else None

@@ -33,12 +33,16 @@ class StepProgress:
     output_tokens: int
 
 
-class LiveUpdates(Protocol):
-    """Publishes to, and follows, a run's watchers. Lossy on purpose; the log is not."""
+class LivePublisher(Protocol):
+    """Tells a run's watchers. Lossy on purpose; the log is not."""
 
     async def publish(self, run_id: RunId, update: Nudge | StepProgress) -> None:
         """Tell the watchers. A failure is logged, never raised: watchers also poll."""
         ...
+
+
+class LiveUpdates(LivePublisher, Protocol):
+    """Tells a run's watchers, and lets one follow what is told."""
 
     def follow(
         self, run_id: RunId

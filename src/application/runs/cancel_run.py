@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from application.ports.clock import Clock
 from application.ports.idempotency import Completion
-from application.ports.live import LiveUpdates, Nudge
+from application.ports.live import LivePublisher, Nudge
 from application.ports.persistence import Transaction, UnitOfWork
 from application.ports.queue import JobQueue
 from application.runs.tell_of_run import tell_of_run
@@ -20,7 +20,7 @@ class CancelRun:
     """Ends a waiting run at once; asks the worker of a running one to stop."""
 
     uow: UnitOfWork
-    live: LiveUpdates
+    live: LivePublisher
     clock: Clock
     queue: JobQueue
 

@@ -30,7 +30,7 @@ from application.ports.language_model import (
     RawReply,
     StopReason,
 )
-from application.ports.live import LiveUpdates, StepProgress
+from application.ports.live import LivePublisher, StepProgress
 from application.ports.model_calls import CUT_OFF, OUTAGE, BorneBy, CallState, ModelCall
 from application.ports.persistence import Transaction, UnitOfWork
 from application.ports.provider_gate import RefusalReason
@@ -90,7 +90,7 @@ class StepCalls:
     step: str
     uow: UnitOfWork
     model: LanguageModel
-    live: LiveUpdates
+    live: LivePublisher
     ids: IdMaker
     rate: ExchangeRate
     cut: list[ModelCall]

@@ -17,7 +17,7 @@ from application.billing.price_book import PriceBook
 from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
 from application.ports.language_model import LanguageModel
-from application.ports.live import LiveUpdates, Nudge
+from application.ports.live import LivePublisher, Nudge
 from application.ports.model_calls import BorneBy, CallState, ModelCall
 from application.ports.object_store import ObjectStoreUnavailable
 from application.ports.persistence import DatabaseUnavailable, Transaction, UnitOfWork
@@ -88,7 +88,7 @@ class RunTools:
     publisher: Publisher
     model: LanguageModel
     sandbox: Sandbox
-    live: LiveUpdates
+    live: LivePublisher
     clock: Clock
     ids: IdMaker
     book: PriceBook

@@ -112,6 +112,7 @@ def export(kind: str, output: Path | None, **narrowed: Any) -> None:
         asyncio.run(write(sys.stdout.buffer))
         return
     output.touch(mode=0o600)
+    output.chmod(0o600)  # also one that was there before
     with output.open("wb") as file:
         asyncio.run(write(file))
 

@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -265,12 +265,6 @@ class _WatchersLook:
 
     async def publish(self, run_id: RunId, update: Nudge | StepProgress) -> None:
         """Nothing."""
-
-    def follow(
-        self, run_id: RunId
-    ) -> AbstractAsyncContextManager[AsyncIterator[Nudge | StepProgress]]:
-        """Nobody watches a run from here."""
-        raise NotImplementedError
 
 
 def operator() -> Origin:
