@@ -484,6 +484,31 @@ class AccountFlowContract:
             seen.append([(type(each[0]).__name__, str(each[0])[:40]) for each in found])
         assert seen[0] == seen[1]
 
+    async def test_signing_in_strengthens_a_hash_of_older_parameters_and_only_so(
+        self, platform: Platform
+    ) -> None:
+        person = await platform.person()
+
+        async def kept() -> str:
+            async with platform.uow.begin(person.id) as tx:
+                user = await tx.users.get(person.id)
+            assert user is not None
+            return user.password_hash
+
+        await platform.signed_in(person)
+        assert await kept() == person.password_hash
+        platform.hasher.generation += 1
+        with pytest.raises(InvalidCredentials):
+            await platform.signed_in(person, "not the password")
+        assert await kept() == person.password_hash
+        session = await platform.signed_in(person)
+        stronger = await kept()
+        assert not platform.hasher.outdated(stronger)
+        await platform.signed_in(person)
+        assert await kept() == stronger
+        # Nothing of it was changed by its owner, so no session ends.
+        assert await platform.live(session)
+
     async def test_signing_in_rightly_is_never_held_back(self, platform: Platform) -> None:
         user = await platform.person()
         for _ in range(30):
