@@ -83,7 +83,9 @@ async def test_everything_listens_on_the_loopback_interface_only(running: Runnin
     for server in running.stack.servers:
         ports = set(server.ports.values())
         # SeaweedFS opens its console's port some time after it serves objects.
-        await eventually(lambda ports=ports, name=server.name: ports <= set(running.listening(name)))
+        await eventually(
+            lambda ports=ports, name=server.name: ports <= set(running.listening(name))
+        )
         listening = running.listening(server.name)
         assert set(listening.values()) == {"127.0.0.1"}, server.name
         assert set(listening) == ports, server.name
