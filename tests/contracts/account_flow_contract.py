@@ -51,6 +51,7 @@ from domain.shared.errors import InvalidValue
 from tests.contracts.samples import ORIGIN, keep_project, keep_run, keep_user, new_id
 from tests.contracts.subscriptions_contract import keep_subscription, make_seat
 from tests.fakes.keys import InMemoryKeyChanges
+from tests.fakes.known_places import InMemoryKnownPlaces
 from tests.fakes.security import (
     CountingRefreshTokens,
     OpaqueAccessTokens,
@@ -99,7 +100,7 @@ class Platform:
         self.changes = InMemoryKeyChanges()
         self.hasher = PlainPasswordHasher()
         self.limiter = LocalRateLimiter()
-        self.throttle = AttemptThrottle(self.limiter)
+        self.throttle = AttemptThrottle(self.limiter, InMemoryKnownPlaces(self.clock))
         limits, policy = MailLimits(self.limiter), PasswordPolicy(Leaked())
         tokens, refresh = OpaqueAccessTokens(self.clock), CountingRefreshTokens()
         desk = MailDesk(TransparentSecretBox(), self.ids)
@@ -570,6 +571,43 @@ class AccountFlowContract:
         assert await kept() == stronger
         # Nothing of it was changed by its owner, so no session ends.
         assert await platform.live(session)
+
+    async def test_a_stranger_keeps_the_owner_out_neither_where_they_were_nor_of_what_they_do(
+        self, platform: Platform
+    ) -> None:
+        user = await platform.person()
+        session = (await platform.signed_in(user)).session
+        guesses = Credentials(email=user.email, password=ANOTHER, origin=ORIGIN)
+        guessed = await outcomes(
+            *(platform.sign_in(guesses, Device(address="198.51.100.66")) for _ in range(20))
+        )
+        assert sum(isinstance(each, RateLimited) for each in guessed) == 15
+        assert await platform.live(await platform.signed_in(user))
+        principal = Principal(user_id=user.id, role=user.role, session=acting(session))
+        await platform.change(principal, RIGHT, ANOTHER, ORIGIN)
+        # Elsewhere it could be anybody, with the right password too.
+        right = Credentials(email=user.email, password=ANOTHER, origin=ORIGIN)
+        with pytest.raises(RateLimited):
+            await platform.sign_in(right, Device(address="198.51.100.67"))
+
+    async def test_where_somebody_signed_in_no_more_may_fail_than_elsewhere(
+        self, platform: Platform
+    ) -> None:
+        user = await platform.person()
+        session = (await platform.signed_in(user)).session
+        found = await outcomes(*(platform.signed_in(user, ANOTHER) for _ in range(20)))
+        assert sum(isinstance(each, InvalidCredentials) for each in found) == OF_ACCOUNT[0].quota
+        with pytest.raises(RateLimited):
+            await platform.signed_in(user)
+        principal = Principal(user_id=user.id, role=user.role, session=acting(session))
+        wrong = Proof(password=ANOTHER)
+        found = await outcomes(*(platform.delete(principal, wrong, ORIGIN) for _ in range(20)))
+        failed = sum(isinstance(each, ReauthenticationFailed) for each in found)
+        assert failed == OF_ACCOUNT[0].quota
+        await platform.forgot(user.email, ORIGIN)
+        here = replace(ORIGIN, address=HERE.address)
+        await platform.reset(await platform.token(user.email), ANOTHER, here)
+        await platform.signed_in(user, ANOTHER)
 
     async def test_signing_in_rightly_is_never_held_back(self, platform: Platform) -> None:
         user = await platform.person()

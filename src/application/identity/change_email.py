@@ -48,7 +48,7 @@ class AskToChangeEmail:
         user_id = principal.user_id
         async with self.uow.begin(user_id) as tx:
             user = await own_account(tx, user_id)
-            asked = {"email": address, "version": user.session_version}
+            asked: dict[str, str | int] = {"email": address, "version": user.session_version}
             await self.desk(tx, MailKind.EMAIL_CHANGE, asked, user_id=user_id)
 
 

@@ -131,7 +131,7 @@ class ResetPassword:
             # Who reads its mail has the address.
             await tx.users.set_email(user.id, user.email)
         await self.changes.announce(user.id)
-        await self.throttle.forget(user.email)
+        await self.throttle.forget(user.email, origin.address)
 
 
 async def _replace(
