@@ -7,8 +7,8 @@ from domain.shared.errors import InvalidValue
 
 FIRST: Final = datetime(2, 1, 1, tzinfo=UTC)
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""A year less at each end than Python has: room for every time zone and every overlap, and clear of
-``datetime.min`` and ``datetime.max``, which asyncpg keeps as infinite and gives back without UTC."""
+"""A year less at each end than Python has: room for every time zone and overlap, and clear of
+``datetime.min`` and ``datetime.max``, which asyncpg keeps as infinite and gives back naive."""
 
 
 def given_moment(field: str, moment: datetime) -> datetime:
