@@ -302,6 +302,6 @@ async def _owner(uow: UnitOfWork, key: ApiKey) -> User:
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true():
             await asyncio.sleep(0.01)

@@ -51,7 +51,7 @@ async def free(person: Person) -> int:
     return int((await person.get("/auth/me"))["credits_available"])
 
 
-async def settled(person: Person, order: dict[str, Any], seconds: float = 15) -> dict[str, Any]:
+async def settled(person: Person, order: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
     """The order's detail once it is paid."""
     deadline = time.monotonic() + seconds
     while True:

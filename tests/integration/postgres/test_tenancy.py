@@ -167,7 +167,7 @@ async def test_pooled_connections_keep_nothing_of_whom_they_served(
 
 
 async def _nothing_is_left(engine: AsyncEngine) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         connections = [await engine.connect() for _ in range(CONNECTIONS)]
     try:
         for connection in connections:

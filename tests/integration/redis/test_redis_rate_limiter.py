@@ -67,16 +67,16 @@ class TestRedisRateLimiter(RateLimiterContract):
     async def test_an_empty_bucket_leaves_no_key(
         self, redis: Redis, limiter: RedisRateLimiter
     ) -> None:
-        await limiter.charge([Charge(policy=policy(10, 2), caller="c")])
+        await limiter.charge([Charge(policy=policy(10, 100), caller="c")])
         [key] = await redis.keys()
-        assert 0 < await redis.pttl(key) <= 200
-        await limiter.charge([Charge(policy=policy(10, 2), caller="c", cost=-1)])
+        assert 0 < await redis.pttl(key) <= 10_000
+        await limiter.charge([Charge(policy=policy(10, 100), caller="c", cost=-1)])
         assert await redis.keys() == []
 
     async def test_room_comes_back_with_the_servers_time(self, limiter: RedisRateLimiter) -> None:
-        charge = Charge(policy=policy(2, 1), caller="c")
+        charge = Charge(policy=policy(2, 5), caller="c")
         assert [(await limiter.charge([charge])).admitted for _ in range(3)] == [True, True, False]
-        await asyncio.sleep(0.55)
+        await asyncio.sleep(2.6)
         assert [(await limiter.charge([charge])).admitted for _ in range(2)] == [True, False]
 
 
@@ -157,7 +157,7 @@ async def test_a_frozen_server_costs_one_request_its_wait_and_not_each(
     valkey.freeze()
     try:
         await limiter.charge([charge])
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(20):
             answers = [await limiter.charge([charge]) for _ in range(300)]
     finally:
         valkey.thaw()

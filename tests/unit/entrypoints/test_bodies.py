@@ -44,8 +44,6 @@ async def answer_to(body: bytes) -> httpx.Response:
         ({"a": 2**63}, "a"),
         ({"a": [-(2**63) - 1]}, "a[0]"),
         ({"a": {"b\0": 1}}, "a"),
-        ({"valid_until": "9999-12-31T23:59:59-12:00"}, "valid_until"),
-        ({"a": ["0001-01-01T00:00:00+00:01"]}, "a[0]"),
     ],
 )
 async def test_a_misfit_is_named(body: dict[str, Any], field: str) -> None:
@@ -70,12 +68,7 @@ async def test_what_is_not_json_is_said_to_be_none(body: bytes) -> None:
 
 
 async def test_what_fits_goes_through() -> None:
-    body = {
-        "a": [2**63 - 1, -(2**63), True, None, 1.5],
-        "text": '\\u0000 "[{' * 100,
-        "moments": ["9999-12-31T23:59:59+12:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59"],
-        "none": ["9999-", "0001-01-01T00:00:00+99:99", "about 9999-12-31T23:59:59-12:00"],
-    }
+    body = {"a": [2**63 - 1, -(2**63), True, None, 1.5], "text": '\\u0000 "[{' * 100}
     answer = await answer_to(json.dumps(body).encode())
     assert answer.json() == body
 
@@ -109,11 +102,3 @@ def test_a_parameter_with_a_nul_is_named() -> None:
     with pytest.raises(InvalidValue) as refused:
         check_query(b"x=1&search=a%00b")
     assert refused.value.field == "search"
-
-
-@pytest.mark.parametrize("moment", [b"9999-12-31T23:59:59-12:00", b"%39999%2D12-31T23:59:59-12:00"])
-def test_a_parameter_beyond_the_years_is_named(moment: bytes) -> None:
-    check_query(b"since=9999-12-31T23:59:59Z&search=%C3%A9")
-    with pytest.raises(InvalidValue) as refused:
-        check_query(b"x=1&since=" + moment)
-    assert refused.value.field == "since"
