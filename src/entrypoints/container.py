@@ -54,6 +54,7 @@ from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
+    RedisKnownPlaces,
     RedisLiveUpdates,
     RedisOneTimeValues,
     RedisProbe,
@@ -475,7 +476,9 @@ class Container(containers.DeclarativeContainer):
     box = providers.Singleton(secret_box, settings)
     limit_metrics = providers.Singleton(PrometheusLimitMetrics)
     limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
-    attempts = providers.Singleton(AttemptThrottle, limiter)
+    attempts = providers.Singleton(
+        AttemptThrottle, limiter, providers.Singleton(RedisKnownPlaces, redis)
+    )
     mail_limits = providers.Singleton(MailLimits, limiter)
     mail_desk = providers.Singleton(MailDesk, box, ids)
     password_policy = providers.Singleton(PasswordPolicy, providers.Singleton(ListedPasswords))

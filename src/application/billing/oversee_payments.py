@@ -26,6 +26,7 @@ from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Refund
 from domain.shared.errors import Conflict, InvalidValue, NotFound
 from domain.shared.ids import CouponId, TransactionId, UserId
+from domain.shared.moments import given_moment
 
 MAX_REASON_LENGTH = 200
 
@@ -182,8 +183,10 @@ class ManageCoupons:
             fixed_paise=command.fixed_paise,
             minimum_paise=command.minimum_paise,
             purposes=command.purposes,
-            valid_from=command.valid_from or now,
-            valid_until=command.valid_until,
+            valid_from=given_moment("valid_from", command.valid_from or now),
+            valid_until=None
+            if command.valid_until is None
+            else given_moment("valid_until", command.valid_until),
             max_redemptions=command.max_redemptions,
             created_at=now,
         )

@@ -58,6 +58,15 @@ class BodyTooSlow(DomainError):
         )
 
 
+class BodyCutOff(DomainError):
+    """The body ended before its end, or is not framed as HTTP has it. Nothing was done."""
+
+    code = "malformed_json"
+
+    def __init__(self) -> None:
+        super().__init__("The body did not arrive whole. Nothing was done; send it again.")
+
+
 class TookTooLong(DomainError):
     """It is not done in time, and may yet be: look, or repeat it with its `Idempotency-Key`."""
 
@@ -265,6 +274,7 @@ class _Flight:
 
         Raises:
             BodyTooSlow: it is not there in time.
+            BodyCutOff: its connection ended first, or what came is no body.
         """
         if self._phase is _Phase.HANDLER and not self._body_read:
             self._phase = _Phase.BODY
@@ -273,6 +283,9 @@ class _Flight:
         message = await self._part_of_body()
         if message["type"] != "http.request" or not message.get("more_body"):
             self._body_read, self._phase, self._since = True, _Phase.HANDLER, time.monotonic()
+        # Whoever only listens for an end of the connection has no body to read.
+        if message["type"] == "http.disconnect" and self._scope.get("method") not in _SAFE:
+            raise BodyCutOff
         return message
 
     async def _part_of_body(self) -> Any:

@@ -57,6 +57,7 @@ from tests.contracts.samples import keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.identity_provider import InMemoryIdentityProvider, InMemoryOneTimeValues
 from tests.fakes.keys import InMemoryKeyChanges
+from tests.fakes.known_places import InMemoryKnownPlaces
 from tests.fakes.persistence import InMemoryDatabase, InMemoryUnitOfWork
 from tests.fakes.security import (
     CountingRefreshTokens,
@@ -103,7 +104,7 @@ class World:
             self.clock,
             admins,
         )
-        self.throttle = AttemptThrottle(LocalRateLimiter())
+        self.throttle = AttemptThrottle(LocalRateLimiter(), InMemoryKnownPlaces(self.clock))
         self.sign_in = SignIn(self.uow, self.hasher, first_factor, self.throttle)
         self.meet = MeetChallenge(self.uow, opener, codes, self.throttle)
         self.reauthenticate = Reauthenticate(
