@@ -117,6 +117,8 @@ async def test_a_member_issues_no_key(person: Person) -> None:
         ({"credit_cap": -1}, "credit_cap"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "2999-01-01T00:00:00"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59.999999Z"}, "expires_at"),
+        ({"allowed_ips": ["fe80::1%eth0"]}, "allowed_ips"),
         ({"limits": [{"quota": 0, "window_seconds": 60}]}, "limits"),
         ({"limits": [{"quota": 1, "window_seconds": 0}]}, "limits"),
         ({"limits": [{"quota": 1, "window_seconds": 60}] * 2}, "limits"),
@@ -175,6 +177,27 @@ async def test_a_key_manages_keys_only_within_its_own_bounds(
         platform, tester, "POST", "/api-keys", json={"name": "c", "scopes": ["projects:read"]}
     )
     assert code(live) == (403, "insufficient_scope")
+
+
+async def test_a_key_that_manages_keys_does_not_loosen_itself(
+    platform: Platform, partner: Partner
+) -> None:
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    for bound, loosened in (
+        ({"allowed_ips": ["127.0.0.0/8"]}, {"allowed_ips": []}),
+        ({"credit_cap": 5}, {"credit_cap": None}),
+        ({"expires_at": soon}, {"expires_at": None}),
+        ({"limits": [{"quota": 1000, "window_seconds": 60}]}, {"limits": []}),
+    ):
+        key = await partner.issue(scopes=["keys:manage", "keys:issue"], **bound)
+        own = f"/api-keys/{key['id']}"
+        loose = await calling(platform, key["secret"], "PATCH", own, json=loosened)
+        assert code(loose) == (403, "insufficient_scope"), bound
+        child = {"name": "c", "scopes": ["keys:manage"]}
+        other = await calling(platform, key["secret"], "POST", "/api-keys", json=child)
+        assert code(other) == (403, "insufficient_scope"), bound
+        named = await calling(platform, key["secret"], "PATCH", own, json={"name": "still me"})
+        assert (named.status_code, named.json()["name"]) == (200, "still me")
 
 
 async def test_a_role_that_falls_takes_its_keys_down(platform: Platform, owner_url: str) -> None:
