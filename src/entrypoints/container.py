@@ -747,7 +747,7 @@ class Container(containers.DeclarativeContainer):
     )
     oversee_orders = providers.Singleton(OverseeOrders, payment_schedule)
     oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
-    refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
+    refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk)
     oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 

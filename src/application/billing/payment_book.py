@@ -97,6 +97,10 @@ class PaymentBook:
                     "The payment belongs to another order.", order_id=str(order.id)
                 )
             known = await tx.payments.by_gateway_id(seen.id)
+            if known is not None and known.order_id != order.id:
+                raise PaymentMismatch(
+                    "The payment is known as one of another order.", order_id=str(order.id)
+                )
             payment = self._after(order, known, seen)
             if payment == known:
                 return order
