@@ -94,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_handler_seconds: Annotated[float, msgspec.Meta(gt=0, le=40)] = 30.0
     http_idle_seconds: Annotated[float, msgspec.Meta(ge=1)] = 30.0
     http_connections: Positive = 4_096
+    http_address_connections: Positive = 1_024
     http_requests: Positive = 1_024
     http_address_requests: Positive = 256
     http_sockets: Positive = 2_000
