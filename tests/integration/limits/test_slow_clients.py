@@ -58,9 +58,13 @@ async def test_who_drips_a_body_is_told_so(served: str, person: Person) -> None:
         b"POST /api/v1/projects HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
         b"Authorization: " + token + b"\r\nContent-Length: 200\r\n\r\n"
     )
-    said, _ = await asyncio.gather(
-        dripped(served, head, b'{"idea": "' + b"x" * 180), others_are_served(served)
-    )
+    said = b""
+    for _ in range(3):  # bytes that arrive after the answer may make the connection forget it
+        said, _ = await asyncio.gather(
+            dripped(served, head, b'{"idea": "' + b"x" * 180), others_are_served(served)
+        )
+        if said:
+            break
     assert problem_in(said) == (408, "body_too_slow")
 
 

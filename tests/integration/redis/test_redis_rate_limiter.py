@@ -116,6 +116,18 @@ async def test_a_servers_clock_set_back_drains_nothing(redis: Redis, limiting: L
     assert passed == [True, False, False, True]
 
 
+async def test_a_clock_that_was_far_ahead_holds_nobody_up_longer_than_a_window(
+    redis: Redis, limiting: Limiting
+) -> None:
+    limiter = limiting(redis, clock=TOLD_TIME)
+    charge, answers = Charge(policy=policy(1, 10), caller="c"), []
+    for ms in (3_600_000, 1_000, 6_000, 10_999, 11_000):
+        await redis.set("the-time", ms)
+        answers.append(await limiter.charge([charge]))
+    assert [each.admitted for each in answers] == [True, False, False, False, True]
+    assert [each.standings[0].retry_seconds for each in answers[1:4]] == [10, 5, 1]
+
+
 async def test_without_redis_a_process_grants_a_small_share(
     valkey: PrivateValkey, connect: Callable[[str], Redis], limiting: Limiting
 ) -> None:
