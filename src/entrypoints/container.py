@@ -531,13 +531,14 @@ class Container(containers.DeclarativeContainer):
         first_factor,
         account_opener,
         clock,
+        mail_desk,
     )
     confirm_link = providers.Singleton(
-        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock
+        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock, mail_desk
     )
     depart_to_link = providers.Singleton(DepartToLink, depart_to_provider, reauthenticate)
     list_identities = providers.Singleton(ListIdentities, uow)
-    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate)
+    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate, mail_desk)
     ask_to_register = providers.Singleton(
         AskToRegister,
         uow,

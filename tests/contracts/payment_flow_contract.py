@@ -242,6 +242,19 @@ class PaymentFlowContract:
 
     # Money that came too late, or twice
 
+    async def test_a_payment_of_who_has_left_goes_back(self, shop: Shop) -> None:
+        order = await shop.order()
+        async with shop.uow.begin(order.user_id) as tx:
+            await tx.users.erase(order.user_id)
+        seen = await shop.gateway.attempt(order, CAPTURED)
+        assert (await shop.see(order, seen)).open
+        (payment,) = await shop.payments(order)
+        (refund,) = await shop.refunds_of(payment)
+        assert (refund.status, refund.amount_paise) == (REQUESTED, order.amount_paise)
+        assert await shop.credits(order.user_id) == (0, 0)
+        assert await shop.papers(order.user_id) == []
+        assert (await shop.refunds.carry_out(refund)).status is PROCESSED
+
     async def test_a_second_payment_is_given_back_and_brings_nothing(self, shop: Shop) -> None:
         order, _ = await shop.paid()
         extra = await shop.gateway.attempt(order, CAPTURED)
