@@ -11,8 +11,18 @@ TURNS  ?= 100
 # Handed over in the environment, so that quotes in an idea are just text.
 export IDEA
 
+# With it, every process started here, the servers and commands of the tests among them, compiles the
+# platform and its packages anew: two and a half times the work of importing them.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv trusts the system's certificates, as pip and every other client here do.
 export UV_SYSTEM_CERTS := 1
+
+# What is run by name between two edits tries fewer examples of each property than what is run before
+# a change lands: the other goals, CI's among them, try all.
+ifeq ($(filter-out quick unit,$(or $(MAKECMDGOALS),help)),)
+export HYPOTHESIS_PROFILE ?= brief
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api bench-equality
@@ -43,7 +53,7 @@ quick: $(VENV)/.ready ## the tests of the domain and the use cases, in seconds
 	@$(BIN)/pytest tests/unit/domain tests/unit/agents tests/unit/persistence tests/unit/runs -q
 
 unit: $(VENV)/.ready ## the tests that need no server
-	@$(BIN)/pytest tests/unit -q -n 2
+	@$(BIN)/pytest tests/unit -q -n 2 --dist worksteal
 
 integration: $(VENV)/.ready ## the tests on real servers, processes and signals
 	@$(BIN)/pytest tests/integration -q -n 2 --dist loadfile --ignore=tests/integration/faults

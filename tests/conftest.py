@@ -8,11 +8,13 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contracts")
 
-# A slow machine is not a failure: examples are bounded in number, not in time. For a long
-# search, HYPOTHESIS_PROFILE=thorough.
-settings.register_profile("quick", deadline=None, max_examples=40)
+# A slow machine is not a failure: examples are bounded in number, not in time. `make unit` and
+# `make quick` take ``brief``; everything else, CI among it, takes ``usual``. For a long search,
+# HYPOTHESIS_PROFILE=thorough.
+settings.register_profile("brief", deadline=None, max_examples=10)
+settings.register_profile("usual", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 # The default draws a traceback with every frame's source and locals, for a third of a second each.
 structlog.configure(
