@@ -88,11 +88,13 @@ def kept() -> set[str]:
 
 
 def _replaced(fact: str, now: set[str]) -> bool:
-    return any(
-        fact.replace(f" {strict} ", f" {loose} ", 1) in now
+    looser = [
+        fact.replace(f" {strict} ", f" {loose} ", 1)
         for strict, loose in LOOSER.items()
         if f" {strict} " in fact
-    )
+    ]
+    # What may be left out may be null too.
+    return any(each in now or (_asks(fact) and f"{each}|null" in now) for each in looser)
 
 
 def _asks(fact: str) -> bool:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """The places, in the order in which a run, a gateway's event, and a webhook come by them."""
+    """The places, in the order in which runs, gateway's events, refunds and webhooks pass them."""
 
     EXECUTE_BEFORE_COMMIT = "execute-before-commit"
     EXECUTE_AFTER_COMMIT = "execute-after-commit"
@@ -31,6 +31,8 @@ class Failpoint(StrEnum):
     AFTER_RUN_END = "after-run-end"
     EVENT_TAKEN = "event-taken"
     EVENT_ACTED_ON = "event-acted-on"
+    REFUND_KEPT = "refund-kept"
+    REFUND_ANSWERED = "refund-answered"
     WEBHOOK_BEFORE_SEND = "webhook-before-send"
     WEBHOOK_AFTER_SEND = "webhook-sent-before-mark"
 

@@ -54,6 +54,7 @@ from adapters.postgres.usage_log import PostgresUsageLogWriter
 from adapters.postgres.webhook_claims import PostgresWebhookClaims
 from adapters.redis import (
     RedisKeyChanges,
+    RedisKnownPlaces,
     RedisLiveUpdates,
     RedisOneTimeValues,
     RedisProbe,
@@ -475,7 +476,9 @@ class Container(containers.DeclarativeContainer):
     box = providers.Singleton(secret_box, settings)
     limit_metrics = providers.Singleton(PrometheusLimitMetrics)
     limiter = providers.Singleton(RedisRateLimiter, redis, limit_metrics)
-    attempts = providers.Singleton(AttemptThrottle, limiter)
+    attempts = providers.Singleton(
+        AttemptThrottle, limiter, providers.Singleton(RedisKnownPlaces, redis)
+    )
     mail_limits = providers.Singleton(MailLimits, limiter)
     mail_desk = providers.Singleton(MailDesk, box, ids)
     password_policy = providers.Singleton(PasswordPolicy, providers.Singleton(ListedPasswords))
@@ -528,13 +531,14 @@ class Container(containers.DeclarativeContainer):
         first_factor,
         account_opener,
         clock,
+        mail_desk,
     )
     confirm_link = providers.Singleton(
-        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock
+        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock, mail_desk
     )
     depart_to_link = providers.Singleton(DepartToLink, depart_to_provider, reauthenticate)
     list_identities = providers.Singleton(ListIdentities, uow)
-    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate)
+    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate, mail_desk)
     ask_to_register = providers.Singleton(
         AskToRegister,
         uow,
@@ -744,7 +748,7 @@ class Container(containers.DeclarativeContainer):
     )
     oversee_orders = providers.Singleton(OverseeOrders, payment_schedule)
     oversee_movements = providers.Singleton(OverseeMovements, payment_schedule)
-    refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk, uow)
+    refund_any_payment = providers.Singleton(RefundAnyPayment, payment_schedule, refund_desk)
     oversee_webhooks = providers.Singleton(OverseeWebhooks, webhook_work)
     manage_coupons = providers.Singleton(ManageCoupons, uow, clock, ids)
 

@@ -66,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_verification_keys: str = ""
     jwt_issuer: str = "bharatbuild"
     jwt_audience: str = "bharatbuild-api"
-    access_token_seconds: Positive = 600
+    access_token_seconds: Annotated[int, msgspec.Meta(gt=0, le=3_600)] = 600
     api_key_peppers: str = ""
 
     public_url: str = ""
@@ -94,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_handler_seconds: Annotated[float, msgspec.Meta(gt=0, le=40)] = 30.0
     http_idle_seconds: Annotated[float, msgspec.Meta(ge=1)] = 30.0
     http_connections: Positive = 4_096
+    http_address_connections: Positive = 1_024
     http_requests: Positive = 1_024
     http_address_requests: Positive = 256
     http_sockets: Positive = 2_000
@@ -230,10 +231,8 @@ def load(environment: Mapping[str, str]) -> Settings:
     # What does not fit is found at the start, not at a payment.
     if selling_terms(settings).supplier.sample and settings.environment != "local":
         _check_nothing_is_sold(settings)
-    try:
-        clean_networks(settings.proxies)
-    except InvalidValue as error:
-        raise SettingsInvalid(f"TRUSTED_PROXIES: {error.message}") from error
+    _check_origins(settings)
+    _check_proxies(settings)
     if settings.webhook_private_addresses and settings.environment != "local":
         raise SettingsInvalid(
             "WEBHOOK_PRIVATE_ADDRESSES opens the inside of the network to whoever names it: it is "
@@ -334,6 +333,30 @@ def _check_sign_in(settings: Settings) -> None:
         )
 
 
+def _check_origins(settings: Settings) -> None:
+    # Compared as text with what browsers send, and let in with cookies.
+    for origin in settings.origins:
+        parts = urlsplit(origin)
+        plain = {"https", "http"} if settings.environment == "local" else {"https"}
+        if parts.scheme not in plain or origin != f"{parts.scheme}://{parts.netloc}".lower():
+            raise SettingsInvalid(
+                f"ALLOWED_ORIGINS: {origin!r} is no origin. Give addresses like "
+                "https://app.example.com, without a path, one by one: neither * nor null."
+            )
+
+
+def _check_proxies(settings: Settings) -> None:
+    try:
+        networks = clean_networks(settings.proxies)
+    except InvalidValue as error:
+        raise SettingsInvalid(f"TRUSTED_PROXIES: {error.message}") from error
+    if any(network.endswith("/0") for network in networks) and settings.environment != "local":
+        raise SettingsInvalid(
+            "TRUSTED_PROXIES: a network of everybody lets each caller write their own address. "
+            "Give those of your proxies."
+        )
+
+
 def _check_failpoint(settings: Settings) -> None:
     if settings.bharatbuild_failpoint and settings.environment != "local":
         raise SettingsInvalid("BHARATBUILD_FAILPOINT kills the process: it is for tests alone.")
@@ -381,6 +404,9 @@ def read(environment: Mapping[str, str], variable: str) -> str | None:
     if value:
         raise SettingsInvalid(f"Both {variable} and {variable}_FILE are set; keep one.")
     try:
-        return Path(path).read_text().strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsInvalid(f"{variable}_FILE cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # What it says would tell a byte of the secret.
+        raise SettingsInvalid(f"{variable}_FILE cannot be read: it is not text.") from None

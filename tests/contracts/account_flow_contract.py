@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from application.identity.delete_account import AccountInUse, DeleteAccount
 from application.identity.deliver_mail import DeliverMail
 from application.identity.export_account import ExportAccount
 from application.identity.mail_desk import MailDesk
-from application.identity.mail_limits import TO_ONE, MailLimits
+from application.identity.mail_limits import TO_ONE, TO_ONE_IN_ALL, MailLimits
 from application.identity.open_account import AccountOpener
 from application.identity.open_session import SessionOpener, SignedIn, acting
 from application.identity.pass_first_factor import PassFirstFactor
@@ -41,6 +41,7 @@ from application.ports.mail import (
 )
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
+from domain.audit.origin import Origin
 from domain.billing.parties import BillingProfile, Buyer
 from domain.identity.mail import LinkRefused
 from domain.identity.session import Device
@@ -50,6 +51,7 @@ from domain.shared.errors import InvalidValue
 from tests.contracts.samples import ORIGIN, keep_project, keep_run, keep_user, new_id
 from tests.contracts.subscriptions_contract import keep_subscription, make_seat
 from tests.fakes.keys import InMemoryKeyChanges
+from tests.fakes.known_places import InMemoryKnownPlaces
 from tests.fakes.security import (
     CountingRefreshTokens,
     OpaqueAccessTokens,
@@ -98,7 +100,7 @@ class Platform:
         self.changes = InMemoryKeyChanges()
         self.hasher = PlainPasswordHasher()
         self.limiter = LocalRateLimiter()
-        self.throttle = AttemptThrottle(self.limiter)
+        self.throttle = AttemptThrottle(self.limiter, InMemoryKnownPlaces(self.clock))
         limits, policy = MailLimits(self.limiter), PasswordPolicy(Leaked())
         tokens, refresh = OpaqueAccessTokens(self.clock), CountingRefreshTokens()
         desk = MailDesk(TransparentSecretBox(), self.ids)
@@ -179,6 +181,11 @@ def address() -> str:
 
 async def outcomes(*attempts: Any) -> list[object]:
     return await asyncio.gather(*attempts, return_exceptions=True)
+
+
+def elsewhere(place: int) -> Origin:
+    """Nobody, at an address of their own."""
+    return replace(ORIGIN, address=f"198.51.100.{place}")
 
 
 def subjects(messages: list[Message]) -> list[str]:
@@ -272,6 +279,24 @@ class AccountFlowContract:
             await platform.ask(email)
         assert len(await platform.mail(email)) == TO_ONE.quota
 
+    async def test_a_mailbox_is_not_flooded_from_many_places(self, platform: Platform) -> None:
+        user = await platform.person()
+        for place in range(1, 8):
+            for _ in range(TO_ONE.quota):
+                await platform.forgot(user.email, elsewhere(place))
+        assert len(await platform.mail(user.email)) == TO_ONE_IN_ALL.quota
+
+    async def test_a_stranger_s_asking_keeps_no_mail_from_who_asks_for_their_own(
+        self, platform: Platform
+    ) -> None:
+        user = await platform.person()
+        for _ in range(TO_ONE.quota + 3):
+            await platform.ask(user.email)
+            await platform.forgot(user.email, elsewhere(1))
+        before = await platform.mail(user.email)
+        await platform.forgot(user.email, elsewhere(2))
+        assert subjects((await platform.mail(user.email))[len(before) :]) == ["Set a new password"]
+
     # Passwords
 
     async def test_a_forgotten_password_is_set_anew_and_every_session_ends(
@@ -344,7 +369,45 @@ class AccountFlowContract:
         assert not await platform.live(there)
         await platform.signed_in(user, ANOTHER)
 
+    @pytest.mark.parametrize("by_mail", [True, False])
+    async def test_a_new_password_ends_the_links_that_were_sent_before(
+        self, platform: Platform, *, by_mail: bool
+    ) -> None:
+        user, thief_s = await platform.person(), address()
+        await platform.ask_email(caller(user), RIGHT, thief_s, ORIGIN)
+        change = await platform.token(thief_s)
+        await platform.forgot(user.email, ORIGIN)
+        reset = await platform.token(user.email)
+        if by_mail:
+            await platform.reset(reset, ANOTHER, ORIGIN)
+        else:
+            await platform.change(caller(user), RIGHT, ANOTHER, ORIGIN)
+        for attempt in (
+            platform.confirm_email(change, ORIGIN),
+            platform.reset(reset, f"{ANOTHER} again", ORIGIN),
+        ):
+            with pytest.raises(LinkRefused):
+                await attempt
+        await platform.signed_in(user, ANOTHER)
+
+    async def test_a_change_that_was_asked_for_before_a_new_password_is_not_sent(
+        self, platform: Platform
+    ) -> None:
+        user, thief_s = await platform.person(), address()
+        await platform.ask_email(caller(user), RIGHT, thief_s, ORIGIN)
+        await platform.change(caller(user), RIGHT, ANOTHER, ORIGIN)
+        assert await platform.mail(thief_s) == []
+
     # Addresses
+
+    async def test_a_new_address_ends_the_other_changes(self, platform: Platform) -> None:
+        user, first, second = await platform.person(), address(), address()
+        await platform.ask_email(caller(user), RIGHT, first, ORIGIN)
+        older = await platform.token(first)
+        await platform.ask_email(caller(user), RIGHT, second, ORIGIN)
+        await platform.confirm_email(await platform.token(second), ORIGIN)
+        with pytest.raises(LinkRefused):
+            await platform.confirm_email(older, ORIGIN)
 
     async def test_an_address_is_changed_by_its_new_mailbox_and_told_to_the_old(
         self, platform: Platform
@@ -508,6 +571,43 @@ class AccountFlowContract:
         assert await kept() == stronger
         # Nothing of it was changed by its owner, so no session ends.
         assert await platform.live(session)
+
+    async def test_a_stranger_keeps_the_owner_out_neither_where_they_were_nor_of_what_they_do(
+        self, platform: Platform
+    ) -> None:
+        user = await platform.person()
+        session = (await platform.signed_in(user)).session
+        guesses = Credentials(email=user.email, password=ANOTHER, origin=ORIGIN)
+        guessed = await outcomes(
+            *(platform.sign_in(guesses, Device(address="198.51.100.66")) for _ in range(20))
+        )
+        assert sum(isinstance(each, RateLimited) for each in guessed) == 15
+        assert await platform.live(await platform.signed_in(user))
+        principal = Principal(user_id=user.id, role=user.role, session=acting(session))
+        await platform.change(principal, RIGHT, ANOTHER, ORIGIN)
+        # Elsewhere it could be anybody, with the right password too.
+        right = Credentials(email=user.email, password=ANOTHER, origin=ORIGIN)
+        with pytest.raises(RateLimited):
+            await platform.sign_in(right, Device(address="198.51.100.67"))
+
+    async def test_where_somebody_signed_in_no_more_may_fail_than_elsewhere(
+        self, platform: Platform
+    ) -> None:
+        user = await platform.person()
+        session = (await platform.signed_in(user)).session
+        found = await outcomes(*(platform.signed_in(user, ANOTHER) for _ in range(20)))
+        assert sum(isinstance(each, InvalidCredentials) for each in found) == OF_ACCOUNT[0].quota
+        with pytest.raises(RateLimited):
+            await platform.signed_in(user)
+        principal = Principal(user_id=user.id, role=user.role, session=acting(session))
+        wrong = Proof(password=ANOTHER)
+        found = await outcomes(*(platform.delete(principal, wrong, ORIGIN) for _ in range(20)))
+        failed = sum(isinstance(each, ReauthenticationFailed) for each in found)
+        assert failed == OF_ACCOUNT[0].quota
+        await platform.forgot(user.email, ORIGIN)
+        here = replace(ORIGIN, address=HERE.address)
+        await platform.reset(await platform.token(user.email), ANOTHER, here)
+        await platform.signed_in(user, ANOTHER)
 
     async def test_signing_in_rightly_is_never_held_back(self, platform: Platform) -> None:
         user = await platform.person()

@@ -33,6 +33,8 @@ REPLY = StoredReply(
     status=201, headers={"Content-Type": "application/json"}, body=b'{"id":"\xe2\x82\xb9\x00"}'
 )
 
+LATER_REPLY = StoredReply(status=202, headers={"Content-Type": "text/plain"}, body=b"later")
+
 
 def some_key() -> IdempotencyKey:
     return IdempotencyKey(f"{uuid4()} ~!")
@@ -63,6 +65,11 @@ async def take_key(
 async def complete(uow: UnitOfWork, user_id: UserId, held: KeyClaim) -> None:
     async with uow.begin(user_id) as tx:
         await tx.idempotency.complete(held, REPLY)
+
+
+async def amend(uow: UnitOfWork, user_id: UserId, held: KeyClaim) -> None:
+    async with uow.begin(user_id) as tx:
+        await tx.idempotency.amend(held, LATER_REPLY)
 
 
 class IdempotencyContract:
@@ -168,6 +175,22 @@ class IdempotencyContract:
         await complete(uow, user.id, held)
         with pytest.raises(KeyClaimLost):
             await complete(uow, user.id, held)
+
+    async def test_a_reply_is_amended_by_the_claim_that_stored_it_alone(
+        self, uow: UnitOfWork, wait: Wait
+    ) -> None:
+        user, key = await keep_user(uow), some_key()
+        slow = await take_key(uow, user.id, key, lease=SHORT_LEASE)
+        await wait(PAST_SHORT_LEASE)
+        held = await take_key(uow, user.id, key)
+        await amend(uow, user.id, held)  # there is nothing yet to amend
+        with pytest.raises(IdempotencyInFlight):
+            await claim(uow, user.id, key)
+        await complete(uow, user.id, held)
+        await amend(uow, user.id, slow)
+        assert await claim(uow, user.id, key) == REPLY
+        await amend(uow, user.id, held)
+        assert await claim(uow, user.id, key) == LATER_REPLY
 
     async def test_effect_and_reply_are_kept_together(self, uow: UnitOfWork) -> None:
         user, key = await keep_user(uow), some_key()

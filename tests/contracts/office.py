@@ -120,9 +120,9 @@ class Office(Shop):
         """Whom it deals with."""
         return []
 
-    async def person(self) -> User:
+    async def person(self, **changes: object) -> User:
         """Somebody new."""
-        user = await keep_user(self.uow)
+        user = await keep_user(self.uow, **changes)
         self.people.append(user)
         return user
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from application.billing.buy_credits import CreditOrder
+from application.billing.no_gateway import NoGateway
 from application.billing.payment_book import SURPLUS
-from application.billing.refund_desk import RefundOrder
+from application.billing.refund_desk import RefundDesk, RefundOrder
 from application.billing.webhooks import MAX_ATTEMPTS, MAX_EVENT_BYTES
+from application.ports.idempotency import Completion, KeyClaimLost
 from application.ports.paging import Page
 from application.ports.payment_gateway import (
     CheckoutReply,
@@ -32,6 +34,7 @@ from domain.billing.payments import (
     NothingToRefund,
     Payment,
     PaymentMismatch,
+    Refund,
     TransactionKind,
     TransactionStatus,
 )
@@ -58,6 +61,22 @@ OPERATOR = UserId(new_id())
 PENDING = TransactionStatus.PENDING
 PROCESSED = TransactionStatus.PROCESSED
 REQUESTED = TransactionStatus.REQUESTED
+
+
+class WentDown(Exception):
+    """The process died here."""
+
+
+class CutOff(RefundDesk):
+    """A desk that dies as soon as a refund is kept, before it asks the gateway."""
+
+    def __init__(self, desk: RefundDesk) -> None:
+        super().__init__(
+            desk.uow, desk.gateway, desk.fulfilments, desk.clock, desk.ids, desk.metrics
+        )
+
+    async def carry_out(self, refund: Refund, once: Completion[Refund] | None = None) -> Refund:
+        raise WentDown
 
 
 def captured(payment: GatewayPayment) -> GatewayEvent:
@@ -210,7 +229,31 @@ class PaymentFlowContract:
         assert (await shop.now(order)).open
         assert await shop.credits(order.user_id) == (0, 0)
 
+    async def test_a_payment_of_one_order_does_not_pay_another(self, shop: Shop) -> None:
+        owner = await keep_user(shop.uow)
+        one, other = await shop.order(owner), await shop.order(owner)
+        failed = await shop.gateway.attempt(one, FAILED)
+        await shop.see(one, failed)
+        moved = replace(failed, gateway_order_id=other.gateway_order_id, status=CAPTURED)
+        with pytest.raises(PaymentMismatch):
+            await shop.see(other, moved)
+        assert (await shop.now(other)).open
+        assert await shop.credits(owner.id) == (0, 0)
+
     # Money that came too late, or twice
+
+    async def test_a_payment_of_who_has_left_goes_back(self, shop: Shop) -> None:
+        order = await shop.order()
+        async with shop.uow.begin(order.user_id) as tx:
+            await tx.users.erase(order.user_id)
+        seen = await shop.gateway.attempt(order, CAPTURED)
+        assert (await shop.see(order, seen)).open
+        (payment,) = await shop.payments(order)
+        (refund,) = await shop.refunds_of(payment)
+        assert (refund.status, refund.amount_paise) == (REQUESTED, order.amount_paise)
+        assert await shop.credits(order.user_id) == (0, 0)
+        assert await shop.papers(order.user_id) == []
+        assert (await shop.refunds.carry_out(refund)).status is PROCESSED
 
     async def test_a_second_payment_is_given_back_and_brings_nothing(self, shop: Shop) -> None:
         order, _ = await shop.paid()
@@ -310,6 +353,18 @@ class PaymentFlowContract:
             await shop.refunds.request(_give_back(payment, 0))
         assert await shop.credits(order.user_id) == (CREDITS, 0)
 
+    async def test_all_that_is_left_of_nothing_is_nothing_to_give_back(self, shop: Shop) -> None:
+        order, payment = await shop.paid()
+        await shop.refunds.request(_give_back(payment))
+        failed = await shop.gateway.attempt(order, FAILED)
+        await shop.see(order, failed)
+        (attempt,) = [p for p in await shop.payments(order) if p.status is FAILED]
+        for spent in (payment, attempt):
+            with pytest.raises(NothingToRefund, match="Nothing"):
+                await shop.refunds.request(_give_back(spent))
+            with pytest.raises(InvalidValue):
+                await shop.refunds.request(_give_back(spent, 0))
+
     async def test_of_refunds_at_once_no_more_is_given_back_than_was_paid(self, shop: Shop) -> None:
         order, payment = await shop.paid()
         third = order.amount_paise // 3
@@ -325,12 +380,74 @@ class PaymentFlowContract:
         given = await shop.gateway.refunds_of(payment.gateway_payment_id)
         assert sum(refund.amount_paise for refund in given) == 3 * third
 
-    async def test_a_refund_asked_for_twice_with_one_key_is_one(self, shop: Shop) -> None:
-        _, payment = await shop.paid()
-        command = replace(_give_back(payment, 100), request_key="one")
-        first, second = [await shop.refunds.request(command) for _ in range(2)]
-        assert first.id == second.id
-        assert len(await shop.gateway.refunds_of(payment.gateway_payment_id)) == 1
+    async def test_a_refund_and_its_reply_are_kept_together_and_the_answer_told_after(
+        self, shop: Shop
+    ) -> None:
+        order, payment = await shop.paid()
+        desk, once = CutOff(shop.refunds), await shop.keyed(order.user_id)
+        with pytest.raises(WentDown):
+            await desk.request(replace(_give_back(payment, 500), once=once))
+        # Whoever asked is gone: the reply is there with the refund, and nothing else is.
+        (refund,) = await shop.refunds_of(payment)
+        assert refund.status is REQUESTED
+        assert await shop.reply(order.user_id) == f"requested {refund.id}"
+        assert await shop.gateway.refunds_of(payment.gateway_payment_id) == ()
+        done = await shop.refunds.carry_out(refund)
+        assert (done.id, done.status) == (refund.id, PROCESSED)
+
+    async def test_the_reply_to_a_keyed_refund_says_what_the_gateway_answered(
+        self, shop: Shop
+    ) -> None:
+        order, payment = await shop.paid()
+        once = await shop.keyed(order.user_id)
+        refund = await shop.refunds.request(replace(_give_back(payment, 500), once=once))
+        assert await shop.reply(order.user_id) == f"processed {refund.id}"
+        await shop.gateway.refund(_other_request(payment, payment.amount_paise - 1_000))
+        once = await shop.keyed(order.user_id)
+        refused = await shop.refunds.request(replace(_give_back(payment, 600), once=once))
+        assert await shop.reply(order.user_id) == f"failed {refused.id}"
+        shop.gateway.away = True
+        once = await shop.keyed(order.user_id)
+        waiting = await shop.refunds.request(replace(_give_back(payment, 500), once=once))
+        assert await shop.reply(order.user_id) == f"requested {waiting.id}"
+
+    async def test_a_refund_whose_key_was_lost_is_none(self, shop: Shop) -> None:
+        order, payment = await shop.paid()
+        once = await shop.keyed(order.user_id)
+        await shop.refunds.request(replace(_give_back(payment, 100), once=once))
+        with pytest.raises(KeyClaimLost):
+            await shop.refunds.request(replace(_give_back(payment, 100), once=once))
+        assert len(await shop.refunds_of(payment)) == 1
+
+    async def test_without_a_gateway_a_refund_waits(self, shop: Shop) -> None:
+        order, payment = await shop.paid()
+        desk = replace(shop.refunds, gateway=NoGateway())
+        refund = await desk.request(_give_back(payment))
+        assert refund.status is REQUESTED
+        assert await shop.credits(order.user_id) == (CREDITS, 0)
+
+    async def test_what_went_back_in_another_currency_or_amount_is_set_aside(
+        self, shop: Shop
+    ) -> None:
+        order, payment = await shop.paid()
+        refund = await shop.refunds.request(_give_back(payment, 500))
+        balance = await shop.credits(order.user_id)
+        asked = seen_refund(refund.gateway_refund_id, payment, PROCESSED, 500)
+        unasked = seen_refund("rfnd_" + secrets.token_hex(6), payment, PROCESSED, 500)
+        lost = replace(_dispute(payment, DisputeStatus.LOST), currency="USD")
+        for wrong in (replace(asked, amount_paise=600), replace(unasked, currency="USD")):
+            with pytest.raises(PaymentMismatch):
+                await shop.refunds.record(order.user_id, payment.id, wrong)
+            await shop.tell(GatewayEvent(type="refund.processed", refund=wrong))
+        await shop.tell(GatewayEvent(type="payment.dispute.lost", dispute=lost))
+        await shop.act()
+        aside = await shop.events(WebhookStatus.SET_ASIDE, Page(limit=3))
+        assert all("set aside" in event.error for event in aside)
+        assert sorted(shop.metrics.alerts) == ["event_set_aside"] * 3 + ["refund_mismatch"] * 4
+        assert (await shop.refunds_of(payment), await shop.credits(order.user_id)) == (
+            [refund],
+            balance,
+        )
 
     async def test_a_refund_that_the_gateway_did_not_hear_of_is_asked_for_again(
         self, shop: Shop
@@ -862,7 +979,7 @@ class PaymentFlowContract:
         owner = await keep_user(shop.uow)
         order = await keep_order(shop.uow, owner, discount_paise=5, recurring=True)
         payment = make_payment(order)
-        refund = make_refund(payment, request_key="k", requested_by=owner.id)
+        refund = make_refund(payment, requested_by=owner.id)
         async with shop.uow.begin(owner.id) as tx:
             await tx.payments.put(payment)
             await tx.payments.put_refund(refund)

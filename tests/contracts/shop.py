@@ -17,6 +17,7 @@ from application.billing.told import ToldFulfilment
 from application.billing.top_up import TopUpFulfilment
 from application.billing.verify_payment import VerifyPayment
 from application.billing.webhooks import ProcessWebhooks, ReceiveWebhook
+from application.ports.idempotency import Completion, KeyClaim, StoredReply
 from application.ports.payment_gateway import GatewayEvent, GatewayPayment
 from application.ports.payments import PaymentSchedule, WebhookInbox, WebhookWork
 from application.ports.persistence import Transaction, UnitOfWork
@@ -24,9 +25,10 @@ from domain.billing.invoice import CreditNote, Invoice
 from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Payment, Refund, TransactionStatus
 from domain.identity.user import User
+from domain.shared.idempotency import IdempotencyKey
 from domain.shared.ids import UserId
 from tests.contracts.invoice_samples import TERMS
-from tests.contracts.samples import keep_user, new_id
+from tests.contracts.samples import LONG_LEASE, keep_user, new_id
 from tests.fakes.clock import MovableClock
 from tests.fakes.gateway_store import ScriptedGateway
 from tests.fakes.metrics import RecordingPaymentMetrics
@@ -75,6 +77,7 @@ class Shop:
     metrics: RecordingPaymentMetrics = field(default_factory=RecordingPaymentMetrics)
     ids: RandomIds = field(default_factory=RandomIds)
     top_ups: CountedTopUps = field(default_factory=CountedTopUps)
+    key: IdempotencyKey = field(default_factory=lambda: IdempotencyKey(str(new_id())))
 
     @cached_property
     def fulfilments(self) -> Mapping[OrderPurpose, Any]:
@@ -174,6 +177,28 @@ class Shop:
     async def refunds_of(self, payment: Payment) -> list[Refund]:
         async with self.uow.begin(payment.user_id) as tx:
             return list(await tx.payments.refunds_of(payment.id))
+
+    async def keyed(self, user_id: UserId) -> Completion[Refund]:
+        """A key that was claimed, for a request whose reply is asked for by :meth:`reply`."""
+        self.key = IdempotencyKey(str(new_id()))
+        async with self.uow.begin(user_id) as tx:
+            claim = await tx.idempotency.claim(
+                self.key, "", lease_seconds=LONG_LEASE, keep_seconds=LONG_LEASE
+            )
+        assert isinstance(claim, KeyClaim)
+        return Completion(
+            claim,
+            lambda refund: StoredReply(
+                status=202, headers={}, body=f"{refund.status} {refund.id}".encode()
+            ),
+        )
+
+    async def reply(self, user_id: UserId) -> str:
+        """What a repeat with the last key is answered."""
+        async with self.uow.begin(user_id) as tx:
+            found = await tx.idempotency.claim(self.key, "", lease_seconds=1, keep_seconds=1)
+        assert isinstance(found, StoredReply)
+        return found.body.decode()
 
     async def credits(self, user_id: UserId) -> tuple[int, int]:
         """What is free, and what is owed."""

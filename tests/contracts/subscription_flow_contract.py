@@ -211,6 +211,40 @@ class SubscriptionFlowContract:
         assert await office.credits(user.id) == (0, 0)
         assert (await office.plan(user)).code == FREE
 
+    async def test_of_a_start_and_an_upgrade_refunds_leave_no_credits_in_either_order(
+        self, office: Office
+    ) -> None:
+        for first in (0, 1):
+            user = await office.person()
+            await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="student"))
+            payments = [(await office.pay(user))[1]]
+            await office.manage.change(Change(origin=ORIGIN, user_id=user.id, plan="pro"))
+            payments.append((await office.pay(user))[1])
+            assert await office.free(user) > 0
+            await self._refund(office, payments[first], None)
+            await self._refund(office, payments[1 - first], None)
+            assert await office.credits(user.id) == (0, 0)
+            assert (await office.has(user)).status is SubscriptionStatus.CANCELLED
+
+    async def test_a_next_period_that_a_refund_forestalls_is_given_back_once(
+        self, office: Office
+    ) -> None:
+        user = await office.person()
+        await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))
+        _, present = await office.pay(user)
+        end = (await office.has(user)).period_end
+        await office.pass_time(end - office.clock.now() - 2 * DAY)
+        order, ahead = await office.pay(user)
+        assert (await office.has(user)).paid_ahead
+        part = ahead.amount_paise // 3
+        await self._refund(office, ahead, part)
+        await self._refund(office, present, None)
+        assert (await office.has(user)).status is SubscriptionStatus.CANCELLED
+        left = worth(order.amount_paise) - worth(part)
+        assert await office.credits(user.id) == (left, 0)
+        await self._refund(office, ahead, None)
+        assert await office.credits(user.id) == (0, 0)
+
     async def test_what_is_given_up_is_not_fulfilled_any_more(self, office: Office) -> None:
         user = await office.person()
         await office.start(NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro"))

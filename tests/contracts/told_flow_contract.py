@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from application.subscriptions.manage_subscription import NewSubscription
-from domain.identity.user import User
+from domain.identity.user import Role, User
 from domain.webhooks.endpoint import WebhookEndpoint
 from tests.contracts.invoiced_flow_contract import give_back
 from tests.contracts.office import Office
@@ -32,7 +32,7 @@ class ToldFlowContract:
     """Subclasses provide ``shop``."""
 
     async def test_a_payment_is_told_once_however_often_it_is_seen(self, shop: Shop) -> None:
-        owner = await keep_user(shop.uow)
+        owner = await keep_user(shop.uow, role=Role.PARTNER)
         endpoint = await listener(shop, owner, "payment.*")
         order = await shop.order(owner)
         await shop.see(order, await shop.gateway.attempt(order, FAILED))
@@ -44,7 +44,7 @@ class ToldFlowContract:
         assert (what["amount_paise"], what["credits"]) == (order.amount_paise, order.credits)
 
     async def test_a_refund_says_how_much_went_back(self, shop: Shop) -> None:
-        owner = await keep_user(shop.uow)
+        owner = await keep_user(shop.uow, role=Role.PARTNER)
         _, payment = await shop.paid(await shop.order(owner))
         endpoint = await listener(shop, owner, "payment.refunded")
         await shop.refunds.request(give_back(payment, 10_000))
@@ -57,7 +57,7 @@ class ToldSubscriptionContract:
     """Subclasses provide ``office``."""
 
     async def test_the_life_of_a_subscription_is_told(self, office: Office) -> None:
-        buyer = await office.person()
+        buyer = await office.person(role=Role.PARTNER)
         endpoint = await listener(office, buyer, "subscription.*")
         await office.start(
             NewSubscription(origin=ORIGIN, user_id=buyer.id, plan="pro", seats=1, trial=False)

@@ -11,6 +11,7 @@ import pytest
 from application.ports.paging import Page
 from application.ports.persistence import UnitOfWork
 from application.ports.webhooks import DeliveryClaim, DeliveryFilter, Verdict, WebhookClaims
+from domain.identity.user import Role
 from domain.shared.ids import UserId, WebhookEndpointId, WebhookEventId
 from domain.webhooks.delivery import Attempt, Delivery, DeliveryState
 from domain.webhooks.endpoint import DisabledReason, WebhookEndpoint
@@ -100,7 +101,7 @@ class WebhooksContract:
     """Fixtures: ``uow``, ``webhook_claims`` and ``wait``."""
 
     async def test_an_endpoint_is_kept_as_it_is(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         moment = datetime(2026, 11, 3, tzinfo=UTC)
         endpoint = await keep_endpoint(uow, user.id, events=("run.*", "payment.captured"))
         changed = replace(
@@ -115,7 +116,7 @@ class WebhooksContract:
             assert await tx.webhooks.get(endpoint.id) == changed
 
     async def test_endpoints_are_paged_newest_first(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         kept = [await keep_endpoint(uow, user.id) for _ in range(3)]
         async with uow.begin(user.id) as tx:
             first = await tx.webhooks.page(Page(limit=2))
@@ -126,7 +127,7 @@ class WebhooksContract:
     async def test_another_persons_endpoint_is_not_there(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        owner, other = await keep_user(uow), await keep_user(uow)
+        owner, other = [await keep_user(uow, role=Role.PARTNER) for _ in range(2)]
         endpoint = await keep_endpoint(uow, owner.id)
         assert await emit(uow, owner.id) == 1
         (delivery,) = await listed(uow, endpoint)
@@ -148,8 +149,20 @@ class WebhooksContract:
             assert await tx.webhooks.get(endpoint.id) == endpoint
         assert await listed(uow, endpoint) == [delivery]
 
+    async def test_who_may_have_no_webhooks_any_more_is_told_nothing(self, uow: UnitOfWork) -> None:
+        admin = await keep_user(uow, role=Role.ADMIN)
+        user = await keep_user(uow, role=Role.PARTNER)
+        endpoint = await keep_endpoint(uow, user.id)
+        told = []
+        for role in (Role.MEMBER, Role.PARTNER):
+            async with uow.begin(user.id) as tx:
+                await tx.users.set_standing(admin.id, role=role)
+            told.append(await emit(uow, user.id))
+        assert told == [0, 1]
+        assert len(await listed(uow, endpoint)) == 1
+
     async def test_an_event_is_told_to_those_who_listen(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         everything = await keep_endpoint(uow, user.id)
         runs = await keep_endpoint(uow, user.id, events=("run.*",))
         ends = await keep_endpoint(uow, user.id, events=("run.failed", "run.succeeded"))
@@ -171,7 +184,7 @@ class WebhooksContract:
         }
 
     async def test_the_bytes_of_an_event_stay_as_they_were_said(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         at = datetime(2026, 11, 2, 9, 30, 1, 250_000, tzinfo=UTC)
         async with uow.begin(user.id) as tx:
@@ -188,7 +201,7 @@ class WebhooksContract:
         }
 
     async def test_an_event_that_is_rolled_back_was_never_told(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         with pytest.raises(ZeroDivisionError):
             async with uow.begin(user.id) as tx:
@@ -197,13 +210,13 @@ class WebhooksContract:
         assert await listed(uow, endpoint) == []
 
     async def test_an_unknown_type_is_a_fault(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         with pytest.raises(ValueError, match=r"run\.exploded"):
             async with uow.begin(user.id) as tx:
                 await tx.webhooks.emit("run.exploded", {})
 
     async def test_one_endpoint_is_told_whatever_it_listens_to(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id, events=("payment.*",))
         other = await keep_endpoint(uow, user.id)
         async with uow.begin(user.id) as tx:
@@ -214,7 +227,7 @@ class WebhooksContract:
     async def test_a_deleted_endpoint_takes_its_deliveries(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id)
         claim = await take(webhook_claims, endpoint)
@@ -225,7 +238,7 @@ class WebhooksContract:
         assert await webhook_claims.claim(endpoint.id, LONG_LEASE, at_once=5) is None
 
     async def test_telling_and_deleting_at_once_breaks_neither(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         for _ in range(5):
             endpoint = await keep_endpoint(uow, user.id)
 
@@ -239,7 +252,7 @@ class WebhooksContract:
     async def test_deliveries_are_paged_and_filtered(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims, wait: Wait
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id, "run.accepted")
         await wait(0.05)
@@ -269,7 +282,7 @@ class WebhooksContract:
     async def test_what_is_due_is_claimed_by_one(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         for n in range(5):
             await emit(uow, user.id, n=n)
@@ -284,7 +297,7 @@ class WebhooksContract:
     async def test_no_more_are_under_way_to_an_endpoint_than_may_be(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         for n in range(6):
             await emit(uow, user.id, n=n)
@@ -299,7 +312,7 @@ class WebhooksContract:
     async def test_one_at_a_time_goes_to_an_endpoint_that_fails(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         for n in range(3):
             await emit(uow, user.id, n=n)
@@ -318,7 +331,7 @@ class WebhooksContract:
     async def test_nothing_is_claimed_for_an_endpoint_that_is_off(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id)
         async with uow.begin(user.id) as tx:
@@ -329,7 +342,7 @@ class WebhooksContract:
     async def test_a_claim_whose_lease_ran_out_comes_again_and_the_late_one_is_refused(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims, wait: Wait
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id)
         slow = await take(webhook_claims, endpoint, SHORT_LEASE)
@@ -349,7 +362,7 @@ class WebhooksContract:
     async def test_a_failed_attempt_waits_for_its_turn(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims, wait: Wait
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id)
         claim = await take(webhook_claims, endpoint)
@@ -362,7 +375,7 @@ class WebhooksContract:
     async def test_a_claim_handed_back_is_due_and_counts_nothing(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id)
         await webhook_claims.hand_back(await take(webhook_claims, endpoint))
@@ -371,7 +384,7 @@ class WebhooksContract:
     async def test_of_many_dispatchers_one_is_told_that_an_endpoint_has_something_due(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims, wait: Wait
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         assert endpoint.id not in await _all_due(webhook_claims)
         for n in range(3):
@@ -385,7 +398,7 @@ class WebhooksContract:
         assert endpoint.id in await webhook_claims.due(1000, LONG_LEASE)
 
     async def test_failures_are_counted_until_a_success(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         async with uow.begin(user.id) as tx:
             first = await tx.webhooks.failed(endpoint.id, for_good=False)
@@ -400,7 +413,7 @@ class WebhooksContract:
     async def test_what_is_pending_can_be_ended_and_replayed(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id, n=1)
         await record(uow, await take(webhook_claims, endpoint), DELIVERED)
@@ -427,7 +440,7 @@ class WebhooksContract:
     async def test_a_replay_during_the_last_attempt_is_not_ended_by_it(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id)
         claim = await take(webhook_claims, endpoint)
@@ -440,7 +453,7 @@ class WebhooksContract:
     async def test_events_are_not_forgotten_before_their_time(
         self, uow: UnitOfWork, webhook_claims: WebhookClaims
     ) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         endpoint = await keep_endpoint(uow, user.id)
         await emit(uow, user.id)
         await record(uow, await take(webhook_claims, endpoint), DELIVERED)
@@ -448,7 +461,7 @@ class WebhooksContract:
         assert len(await listed(uow, endpoint)) == 1
 
     async def test_nobody_has_no_webhooks(self, uow: UnitOfWork) -> None:
-        user = await keep_user(uow)
+        user = await keep_user(uow, role=Role.PARTNER)
         with pytest.raises(Exception):  # noqa: B017 - however the database says so
             async with uow.begin(None) as tx:
                 await tx.webhooks.add(make_endpoint(user.id))

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -44,7 +44,8 @@ async def http_process(environment: Mapping[str, str], log: Path, port: int) -> 
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # a test may have had it die
+            process.terminate()
         await process.wait()
 
 

@@ -26,6 +26,9 @@ _HERE = Path(__file__).parent
 _LONG_WORD = re.compile(r"[^\s-]{24}(?=[^\s-])")
 """A word that goes on after 24 characters: it may be broken there, so that it cannot run out
 of its column."""
+_LONG_WITH_HYPHENS = re.compile(r"\S{24,}")
+"""What may be broken at its hyphens, too: before a digit, as in identifiers, no line would end
+there (UAX 14, LB25)."""
 
 
 class TypstInvoiceRenderer:
@@ -222,7 +225,8 @@ def _rupees(paise: int) -> str:
 
 def _breakable(text: str) -> str:
     """The text, with places inside very long words where a line may end."""
-    return _LONG_WORD.sub("\\g<0>\u200b", text)
+    parted = _LONG_WITH_HYPHENS.sub(lambda long: long[0].replace("-", "-\u200b"), text)
+    return _LONG_WORD.sub("\\g<0>\u200b", parted)
 
 
 @cache

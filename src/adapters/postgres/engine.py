@@ -37,11 +37,20 @@ and newer). A process that stands still in the middle of several statements sent
 idle to the server but busy, and :data:`IDLE_SECONDS` never passes for it."""
 
 
+CONNECT_SECONDS = 5.0
+"""How long a request or a worker waits for a connection to be made."""
+
+OPERATOR_CONNECT_SECONDS = 30.0
+"""How long an operator's command waits for one: it is typed when the machine is busiest, and
+does better to wait than to be typed again."""
+
+
 def open_engine(
     url: str,
     *,
     pool_size: int,
     application: str,
+    connect_seconds: float = CONNECT_SECONDS,
     statement_seconds: float = STATEMENT_SECONDS,
     idle_seconds: float = IDLE_SECONDS,
     transaction_seconds: float = TRANSACTION_SECONDS,
@@ -50,7 +59,7 @@ def open_engine(
 
     ``application`` is what ``pg_stat_activity`` shows. A statement may take
     ``statement_seconds``, ``idle_seconds`` may pass between two of one transaction, and
-    ``transaction_seconds`` in all of it.
+    ``transaction_seconds`` in all of it; ``connect_seconds`` until there is a connection.
     """
 
     async def connect(*args: Any, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
@@ -72,7 +81,7 @@ def open_engine(
         json_deserializer=msgspec.json.decode,
         connect_args={
             "async_creator_fn": connect,
-            "timeout": 5,
+            "timeout": connect_seconds,
             "command_timeout": statement_seconds,
             "server_settings": {
                 "application_name": application,
@@ -80,6 +89,16 @@ def open_engine(
                 "idle_in_transaction_session_timeout": str(int(idle_seconds * 1000)),
             },
         },
+    )
+
+
+def open_operator_engine(url: str) -> AsyncEngine:
+    """The one connection of a command that an operator runs."""
+    return open_engine(
+        url,
+        pool_size=1,
+        application="bharatbuild-operator",
+        connect_seconds=OPERATOR_CONNECT_SECONDS,
     )
 
 

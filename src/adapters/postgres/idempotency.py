@@ -69,6 +69,13 @@ class PostgresIdempotencyKeys:
         if completed is None:
             raise KeyClaimLost(f"the key {claim.key.value!r} is another request's now")
 
+    async def amend(self, claim: KeyClaim, reply: StoredReply) -> None:
+        await self._connection.execute(
+            update(keys)
+            .where(self._row(claim.key), keys.c.token == claim.token, ~_UNANSWERED)
+            .values(status=reply.status, headers=dict(reply.headers), body=reply.body)
+        )
+
     async def release(self, claim: KeyClaim) -> None:
         await self._connection.execute(
             update(keys)

@@ -15,6 +15,7 @@ from domain.identity.user import (
     PermissionDenied,
     Role,
     User,
+    left_address,
 )
 from domain.shared.errors import NotFound
 from domain.shared.ids import UserId
@@ -88,8 +89,7 @@ class PostgresUsers:
             update(users)
             .where(users.c.id == user_id, self._me)
             .values(
-                # Nobody's: the name is reserved (RFC 6761), and the id alone tells it apart.
-                email=f"deleted-{user_id}@deleted.invalid",
+                email=left_address(user_id),
                 name="Deleted account",
                 password="",
                 is_active=False,

@@ -110,6 +110,11 @@ class PostgresLinks:
         )
         return used is not None
 
+    async def withdraw(self, user_id: UserId) -> None:
+        await self._connection.execute(
+            delete(account_links).where(account_links.c.user_id == user_id)
+        )
+
     async def forget(self, user_id: UserId, email: str) -> None:
         await self._connection.execute(_ADDRESSING, {"email": email})
         await self._connection.execute(

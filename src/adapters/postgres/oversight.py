@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.audit_log import written
 from adapters.postgres.constraints import violated
-from adapters.postgres.engine import open_engine, rows_of
+from adapters.postgres.engine import open_operator_engine, rows_of
 from adapters.postgres.tables import audit_log, runs, users
 from application.ports.claims import RunSummary
 from application.ports.paging import Page
@@ -99,7 +99,7 @@ async def _operate(
     origin: Origin,
 ) -> UserId | None:
     """Change a person's row and write down what was changed, in one transaction."""
-    engine = open_engine(owner_url, pool_size=1, application="bharatbuild-operator")
+    engine = open_operator_engine(owner_url)
     try:
         async with engine.begin() as connection:
             # The policy of people: their owner sees them to operate on them, and not else.

@@ -167,7 +167,6 @@ class PostgresPayments:
                 .scalar_subquery(),
                 reason=refund.reason,
                 requested_by=refund.requested_by,
-                request_key=refund.request_key,
                 created_at=refund.created_at,
                 **changing,
             )
@@ -362,5 +361,4 @@ def _refund(row: Row[Any], gateway_payment_id: str) -> Refund:
         attempt=row.attempt,
         error=row.error,
         reversed_at=row.settled_at,
-        request_key=row.request_key,
     )

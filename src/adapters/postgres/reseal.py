@@ -25,7 +25,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.audit_log import written
-from adapters.postgres.engine import open_engine
+from adapters.postgres.engine import open_operator_engine
 from adapters.postgres.tables import audit_log, mails, totp_factors, webhook_endpoints
 from application.ports.security import SecretBox, SecretUnreadable
 from domain.audit.act import AuditAction, acted
@@ -97,7 +97,7 @@ async def reseal(
     whatever an owner or a service writes meanwhile stays, and an interrupted call is repeated.
     What was done for somebody is in their audit log, written with it.
     """
-    engine = open_engine(owner_url, pool_size=1, application="bharatbuild-operator")
+    engine = open_operator_engine(owner_url)
     try:
         work = _Resealing(engine, box, newest.to_bytes(_VERSION_BYTES, "big"), origin, batch)
         anew = {kind.name: await work.all_of(kind) for kind in _KINDS}

@@ -51,6 +51,7 @@ from domain.billing.subscriptions.subscription import (
     SubscriptionStatus,
     TrialUsed,
 )
+from domain.identity.user import left_address
 from domain.shared.ids import OrderId, ProjectId, SeatId, SubscriptionId, UserId
 
 _ENDED = tuple(sorted(TERMINAL))
@@ -319,7 +320,7 @@ class PostgresSeats:
             .returning(seats.c.id)
         )
         await self._connection.execute(
-            update(seats).where(held).values(email=f"deleted-{self._user_id}@deleted.invalid")
+            update(seats).where(held).values(email=left_address(self._user_id))
         )
         return len(left.all())
 

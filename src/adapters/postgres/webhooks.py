@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import compat
 
 from adapters.postgres.tables import (
+    users,
     webhook_attempts,
     webhook_deliveries,
     webhook_endpoints,
@@ -36,7 +37,7 @@ from application.ports.paging import Page
 from application.ports.webhooks import DeliveryClaim, DeliveryFilter, EndpointHealth, Verdict
 from domain.shared.ids import UserId, WebhookEndpointId, WebhookEventId
 from domain.webhooks.delivery import Attempt, Delivery, DeliveryState
-from domain.webhooks.endpoint import DisabledReason, WebhookEndpoint
+from domain.webhooks.endpoint import TOLD, DisabledReason, WebhookEndpoint
 from domain.webhooks.event import WebhookEvent, listened_as
 
 _ENDPOINTS_OF_A_PERSON = 0x6263
@@ -306,17 +307,19 @@ class PostgresWebhooks:
         return (_deliveries.endpoint_id == endpoint_id) & (_deliveries.user_id == self._user_id)
 
 
+_WHOSE: ColumnElement[Any] = bindparam("user_id", type_=Uuid)
+
+
 def _telling(listens: ColumnElement[bool]) -> Executable:
     """The one statement that keeps an event and its deliveries, if anybody is to have it.
 
     The keys' locks make it wait for whoever deletes an endpoint, so that a delivery to one that
     is gone cannot break the transaction this happens in.
     """
-    user_id = bindparam("user_id", type_=Uuid)
     chosen = (
         select(_endpoints.id)
         .where(
-            _endpoints.user_id == user_id,
+            _endpoints.user_id == _WHOSE,
             _endpoints.disabled_reason == DisabledReason.NONE.value,
             listens,
         )
@@ -325,7 +328,7 @@ def _telling(listens: ColumnElement[bool]) -> Executable:
     )
     event = {
         "id": bindparam("event_id", type_=Uuid),
-        "user_id": user_id,
+        "user_id": _WHOSE,
         "type": bindparam("type", type_=Text),
         "body": bindparam("body", type_=LargeBinary),
     }
@@ -349,6 +352,9 @@ _TELL_LISTENERS = _telling(
         func.cardinality(_endpoints.events) == 0,
         _endpoints.events.overlap(bindparam("heard", type_=ARRAY(Text))),
     )
+    & select(users.c.id)
+    .where(users.c.id == _WHOSE, users.c.role.in_(sorted(role.value for role in TOLD)))
+    .exists()
 )
 _TELL_ONE = _telling(_endpoints.id == bindparam("endpoint_id", type_=Uuid))
 

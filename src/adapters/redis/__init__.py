@@ -1,11 +1,11 @@
 """What lives in Redis (or Valkey): tickets, the nudges of live progress, the provider's gate,
-rate limits' counts, the news that keys have changed, sign-ins that are under way elsewhere, and the
-usage log on its way.
+rate limits' counts, where accounts were signed in to, the news that keys have changed, sign-ins
+that are under way elsewhere, and the usage log on its way.
 
 Nothing here is the truth, except what of the usage log is not drained yet. A lost nudge costs a
 watcher one poll of the log, a lost ticket one more request, a lost sign-in another click, a lost
-gate a burst of calls, lost counts a fresh quota, so errors are answered quickly rather than hidden
-behind long retries.
+gate a burst of calls, lost counts a fresh quota, a lost place a count of one's own, so errors are
+answered quickly rather than hidden behind long retries.
 
 Live progress is followed over one connection per process, whatever the number of runs watched,
 owned by one supervising task (:class:`Subscriber`). It is a bare connection and not redis-py's
@@ -23,6 +23,7 @@ which redis-py asks for under RESP3.
 
 from adapters.redis.connection import open_redis
 from adapters.redis.key_changes import RedisKeyChanges
+from adapters.redis.known_places import RedisKnownPlaces
 from adapters.redis.live_updates import RedisLiveUpdates
 from adapters.redis.one_time_values import RedisOneTimeValues
 from adapters.redis.probe import RedisProbe
@@ -33,6 +34,7 @@ from adapters.redis.usage_stream import RedisUsageSink, RedisUsageStream
 
 __all__ = [
     "RedisKeyChanges",
+    "RedisKnownPlaces",
     "RedisLiveUpdates",
     "RedisOneTimeValues",
     "RedisProbe",

@@ -19,9 +19,13 @@ _ANSWER_SECONDS = 1.5
 _KEEP_SECONDS = 3_600
 """Longer than any circuit stays open and any bucket takes to fill: no key means all is well."""
 
-_LEVELS = """
+SERVER_CLOCK = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
+"""
+"""The present in seconds."""
+
+_LEVELS = """
 local key, keep = KEYS[1], tonumber(ARGV[1])
 local state = {}
 local fields = {'failures', 'opened', 'until', 'probe', 'requests', 'tokens', 'at'}
@@ -89,8 +93,6 @@ return string.format('%.6f', seconds)
 )
 
 _LOOK = """
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
 local open_until = tonumber(redis.call('HGET', KEYS[1], 'until') or '')
 if not open_until then return '' end
 return string.format('%.6f', open_until - now)
@@ -104,13 +106,21 @@ class RedisProviderGate:
     :data:`AWAY_SHARE` of the pace.
     """
 
-    def __init__(self, redis: Redis, provider: str, rule: CircuitRule, pace: Pace) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        provider: str,
+        rule: CircuitRule,
+        pace: Pace,
+        *,
+        clock: str = SERVER_CLOCK,
+    ) -> None:
         self._key = f"provider:{provider.casefold().replace(' ', '-')}"
         self._rule = rule
         self._pace = pace
-        self._admit = redis.register_script(_ADMIT)
-        self._report = redis.register_script(_REPORT)
-        self._look = redis.register_script(_LOOK)
+        self._admit = redis.register_script(clock + _ADMIT)
+        self._report = redis.register_script(clock + _REPORT)
+        self._look = redis.register_script(clock + _LOOK)
         self._alone = LocalProviderGate(rule, _share(pace))
 
     async def admit(self, tokens: int) -> Refusal | None:

@@ -39,6 +39,11 @@ for i = 1, #KEYS do
     local space = string.find(stored[i], ' ', 1, true)
     level = tonumber(string.sub(stored[i], 1, space - 1))
     since = tonumber(string.sub(stored[i], space + 1))
+    if since > now + window then
+      since = now
+      redis.call('SET', KEYS[i], string.format('%.0f %.0f', level, now), 'PX',
+        string.format('%.0f', math.ceil(level / quota) + grace))
+    end
   end
   level = math.max(0, level - math.max(0, now - since) * quota)
   before[i], at[i] = level, math.max(now, since)
@@ -59,7 +64,10 @@ end
 return {1, unpack(after)}
 """
 """The domain's ``drained`` and ``filled``, over every bucket or none. A key lives as long as its
-bucket has anything in it: no key is an empty bucket."""
+bucket has anything in it: no key is an empty bucket.
+
+A bucket last used more than its window from now was filled while the server's clock was wrong: it
+drains from now on. Else whoever was full would stay so until that time comes, and be told less."""
 
 
 class RedisRateLimiter:

@@ -8,6 +8,7 @@ from application.ports.audit import AuditEntry, AuditOversight, AuditQuery
 from application.ports.persistence import UnitOfWork
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import UserId
+from domain.shared.moments import given_moment
 
 BATCH: Final = 1_000
 """Entries read at once: all that is ever kept of an export."""
@@ -72,8 +73,8 @@ class OverseeAudit:
 
 def _check_times(query: AuditQuery) -> None:
     for field, moment in (("since", query.since), ("until", query.until)):
-        if moment is not None and moment.tzinfo is None:
-            raise InvalidValue(field, "Give a moment with its offset, as in 2026-12-01T00:00Z.")
+        if moment is not None:
+            given_moment(field, moment)
     if query.since and query.until and query.until < query.since:
         raise InvalidValue("until", "Give a moment after since.")
 

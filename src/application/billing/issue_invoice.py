@@ -8,7 +8,14 @@ from application.billing.billing_profile import buyer_of
 from application.ports.clock import Clock, IdMaker
 from application.ports.persistence import Transaction
 from domain.billing.days import day_of
-from domain.billing.invoice import CreditNote, Invoice, Item, reversed_parts, taxed_lines
+from domain.billing.invoice import (
+    CreditNote,
+    Invoice,
+    Item,
+    reversed_parts,
+    sold_as,
+    taxed_lines,
+)
 from domain.billing.parties import Supplier
 from domain.billing.serials import (
     DocumentKind,
@@ -36,7 +43,8 @@ class Terms:
 
 
 class SoldOrder(Protocol):
-    """What an invoice needs to know of an order. The amount includes the tax."""
+    """What an invoice needs to know of an order. Amounts include the tax, what is to be paid
+    is what the discount has left."""
 
     @property
     def id(self) -> UUID: ...
@@ -46,6 +54,8 @@ class SoldOrder(Protocol):
     def description(self) -> str: ...
     @property
     def amount_paise(self) -> int: ...
+    @property
+    def discount_paise(self) -> int: ...
 
 
 class CapturedPayment(Protocol):
@@ -94,7 +104,7 @@ class IssueInvoice:
             return issued
         buyer = await buyer_of(tx, order.user_id)
         item = Item(
-            description=order.description,
+            description=sold_as(order.description, order.amount_paise, order.discount_paise),
             sac=self.terms.sac,
             rate=self.terms.rate,
             amount=order.amount_paise,

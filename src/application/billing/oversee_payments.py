@@ -26,6 +26,7 @@ from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import Refund
 from domain.shared.errors import Conflict, InvalidValue, NotFound
 from domain.shared.ids import CouponId, TransactionId, UserId
+from domain.shared.moments import given_moment
 
 MAX_REASON_LENGTH = 200
 
@@ -58,7 +59,17 @@ class RefundAnyPayment:
 
     schedule: PaymentSchedule
     refunds: RefundDesk
-    uow: UnitOfWork
+
+    async def owner_of(self, payment_id: TransactionId) -> UserId:
+        """Whose payment it is.
+
+        Raises:
+            NotFound: no such payment.
+        """
+        owned = await self.schedule.owner_of(payment_id)
+        if owned is None:
+            raise NotFound("payment", payment_id)
+        return owned.user_id
 
     async def __call__(
         self,
@@ -68,12 +79,10 @@ class RefundAnyPayment:
         amount_paise: int | None,
         reason: str,
         origin: Origin,
-        request_key: str = "",
         once: Completion[Refund] | None = None,
     ) -> Refund:
-        """The refund: processed, under way, or failed, as the gateway answered.
-
-        A repeat with the operator's ``request_key`` is the same refund.
+        """The refund: processed, under way, or failed, as the gateway answered, or requested
+        where it did not. The key of ``once`` is kept on the payer's account.
 
         Raises:
             NotFound: no such payment.
@@ -83,26 +92,17 @@ class RefundAnyPayment:
         """
         if not 1 <= len(reason.strip()) <= MAX_REASON_LENGTH:
             raise InvalidValue("reason", f"Say why, in 1 to {MAX_REASON_LENGTH} characters.")
-        owned = await self.schedule.owner_of(payment_id)
-        if owned is None:
-            raise NotFound("payment", payment_id)
-        refund = await self.refunds.request(
+        return await self.refunds.request(
             RefundOrder(
-                user_id=owned.user_id,
+                user_id=await self.owner_of(payment_id),
                 payment_id=payment_id,
                 amount_paise=amount_paise,
                 reason=reason.strip(),
                 requested_by=operator,
                 origin=origin,
-                request_key=f"{operator}:{request_key}" if request_key else "",
+                once=once,
             )
         )
-        if once is not None:
-            # The key is the operator's, the refund the payer's: two transactions. Between
-            # them, the request key keeps a repeat from giving back twice.
-            async with self.uow.begin(operator) as tx:
-                await once.store(tx.idempotency, refund)
-        return refund
 
     async def retry(self, refund_id: TransactionId, *, origin: Origin) -> Refund:
         """Ask anew for a refund that has failed.
@@ -182,8 +182,10 @@ class ManageCoupons:
             fixed_paise=command.fixed_paise,
             minimum_paise=command.minimum_paise,
             purposes=command.purposes,
-            valid_from=command.valid_from or now,
-            valid_until=command.valid_until,
+            valid_from=given_moment("valid_from", command.valid_from or now),
+            valid_until=None
+            if command.valid_until is None
+            else given_moment("valid_until", command.valid_until),
             max_redemptions=command.max_redemptions,
             created_at=now,
         )

@@ -97,6 +97,10 @@ class PaymentBook:
                     "The payment belongs to another order.", order_id=str(order.id)
                 )
             known = await tx.payments.by_gateway_id(seen.id)
+            if known is not None and known.order_id != order.id:
+                raise PaymentMismatch(
+                    "The payment is known as one of another order.", order_id=str(order.id)
+                )
             payment = self._after(order, known, seen)
             if payment == known:
                 return order
@@ -175,8 +179,12 @@ class PaymentBook:
 
         One that comes after the order has ended still buys credits, which cost the same
         today: the person wanted them and has paid. A subscription may have changed since,
-        and a coupon given back may be somebody else's now: then the money goes back.
+        a coupon given back may be somebody else's now, and who has deleted their account can
+        have nothing of it: then the money goes back.
         """
+        payer = await tx.users.get(order.user_id)
+        if payer is not None and payer.left:
+            return False
         if order.open:
             return True
         if not _wants(order):

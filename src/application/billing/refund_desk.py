@@ -7,7 +7,9 @@ import structlog
 
 from application.billing.fulfilment import Fulfilment
 from application.billing.payment_book import give_back
+from application.failpoints import Failpoint, reach
 from application.ports.clock import Clock, IdMaker
+from application.ports.idempotency import Completion
 from application.ports.metrics import PaymentMetrics
 from application.ports.payment_gateway import (
     DisputeStatus,
@@ -16,6 +18,7 @@ from application.ports.payment_gateway import (
     GatewayRefused,
     GatewayUnavailable,
     PaymentGateway,
+    PaymentsNotConfigured,
     RefundRequest,
 )
 from application.ports.persistence import Transaction, UnitOfWork
@@ -24,6 +27,7 @@ from domain.audit.origin import Origin
 from domain.billing.orders import Order, OrderPurpose
 from domain.billing.payments import (
     Payment,
+    PaymentMismatch,
     Refund,
     TransactionKind,
     TransactionStatus,
@@ -38,10 +42,7 @@ _ENDED = (TransactionStatus.PROCESSED, TransactionStatus.FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundOrder:
-    """Which payment to give back, how much of it (None is all that is left), and why.
-
-    A repeat with the same ``request_key`` is the same refund.
-    """
+    """Which payment to give back, how much of it (None is all that is left), and why."""
 
     user_id: UserId
     payment_id: TransactionId
@@ -49,7 +50,7 @@ class RefundOrder:
     reason: str
     origin: Origin
     requested_by: UserId | None = None
-    request_key: str = ""
+    once: Completion[Refund] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +68,37 @@ class RefundDesk:
         """Keep a refund, then ask the gateway for it.
 
         When the gateway does not answer, the refund stays requested, and is asked for again.
+        The reply to a keyed request is kept with the refund, as requested, and amended with
+        what the gateway answered: whoever dies in between leaves both, and a repeat finds them.
 
         Raises:
             NotFound: the person has no such payment.
             InvalidValue: the amount is not positive.
             NothingToRefund: more is asked back than is left.
+            KeyClaimLost: another request with the same key came first.
         """
         async with self.uow.begin(command.user_id) as tx:
             _, payment = await _locked(tx, command.payment_id)
-            for known in await tx.payments.refunds_of(payment.id):
-                if command.request_key and known.request_key == command.request_key:
-                    return known
-            amount = command.amount_paise
             new = self._new(
                 payment,
-                amount_paise=payment.refundable_paise if amount is None else amount,
+                amount_paise=payment.asked_back(command.amount_paise),
                 reason=command.reason,
             )
-            refund = replace(
-                new, requested_by=command.requested_by, request_key=command.request_key
-            )
+            refund = replace(new, requested_by=command.requested_by)
             await give_back(tx, payment, refund)
             await tx.audit.record(
                 command.origin, acted(AuditAction.REFUND_REQUESTED, refund.id, after=refund)
             )
-        return await self.carry_out(refund)
+            if command.once is not None:
+                await command.once.store(tx.idempotency, refund)
+        reach(Failpoint.REFUND_KEPT)
+        return await self.carry_out(refund, command.once)
 
-    async def carry_out(self, refund: Refund) -> Refund:
+    async def carry_out(self, refund: Refund, once: Completion[Refund] | None = None) -> Refund:
         """Ask the gateway for a refund that is kept. Safe to repeat.
 
-        Returns the refund as it stands after the answer, unchanged if there was none.
+        Returns the refund as it stands after the answer, unchanged if there was none. ``once``
+        is amended in the transaction that keeps the answer.
         """
         request = RefundRequest(
             key=_gateway_key(refund),
@@ -107,12 +109,18 @@ class RefundDesk:
         )
         try:
             seen = await self.gateway.refund(request)
-        except GatewayUnavailable as error:
-            log.warning("refund not asked for", refund_id=str(refund.id), error=error.reason)
+        except (GatewayUnavailable, PaymentsNotConfigured) as error:
+            log.warning("refund not asked for", refund_id=str(refund.id), error=error.message)
             return refund
         except GatewayRefused as refusal:
-            return await self._refused(refund, refusal.message)
-        return await self.record(refund.user_id, refund.payment_id, seen)
+            return await self._refused(refund, refusal.message, once)
+        reach(Failpoint.REFUND_ANSWERED)
+        try:
+            return await self.record(refund.user_id, refund.payment_id, seen, once)
+        except PaymentMismatch as mismatch:
+            # It is kept as requested, and looked at by somebody.
+            log.error("refund answered otherwise", refund_id=str(refund.id), error=mismatch.message)
+            return refund
 
     async def retry(self, user_id: UserId, refund_id: TransactionId, *, origin: Origin) -> Refund:
         """Ask for a failed refund anew. What it took back is not taken back twice.
@@ -147,35 +155,56 @@ class RefundDesk:
         return await self.carry_out(refund)
 
     async def record(
-        self, user_id: UserId, payment_id: TransactionId, seen: GatewayRefund
+        self,
+        user_id: UserId,
+        payment_id: TransactionId,
+        seen: GatewayRefund,
+        once: Completion[Refund] | None = None,
     ) -> Refund:
         """Take note of a refund as the gateway showed it; one it made unasked is kept too.
 
         Raises:
             NotFound: the person has no such payment.
+            PaymentMismatch: it is in another currency than the payment, or of another amount
+                than was asked for. Nothing was kept.
         """
-        async with self.uow.begin(user_id) as tx:
-            order, payment = await _locked(tx, payment_id)
-            known = _matching(await tx.payments.refunds_of(payment_id), seen)
-            if known is None:
-                if seen.status is TransactionStatus.FAILED:
-                    raise NotFound("refund", seen.id)
-                known = self._new(
-                    payment, amount_paise=seen.amount_paise, reason="Made at the gateway."
-                )
-                await give_back(tx, payment, known)
-            if known.status in _ENDED:
-                if seen.status in _ENDED and seen.status is not known.status:
-                    self._alert("refund_contradicted", known)
-                return known
-            refund = replace(known, status=seen.status, gateway_refund_id=seen.id)
-            if refund.status is TransactionStatus.FAILED:
-                refund = replace(refund, error="The gateway could not carry it out.")
-                await _free(tx, payment, refund)
-                self._alert("refund_failed", refund)
-            if refund == known:
-                return known
-            return await self._keep(tx, order, payment, refund)
+        try:
+            async with self.uow.begin(user_id) as tx:
+                refund = await self._recorded(tx, payment_id, seen)
+                if once is not None:
+                    await once.amend(tx.idempotency, refund)
+                return refund
+        except PaymentMismatch as mismatch:
+            self.metrics.alert("refund_mismatch")
+            log.error("refund does not match", refund_id=seen.id, error=mismatch.message)
+            raise
+
+    async def _recorded(
+        self, tx: Transaction, payment_id: TransactionId, seen: GatewayRefund
+    ) -> Refund:
+        order, payment = await _locked(tx, payment_id)
+        payment.check_currency(seen.currency)
+        known = _matching(await tx.payments.refunds_of(payment_id), seen)
+        if known is None:
+            if seen.status is TransactionStatus.FAILED:
+                raise NotFound("refund", seen.id)
+            known = self._new(
+                payment, amount_paise=seen.amount_paise, reason="Made at the gateway."
+            )
+            await give_back(tx, payment, known)
+        known.check_amount(seen.amount_paise)
+        if known.status in _ENDED:
+            if seen.status in _ENDED and seen.status is not known.status:
+                self._alert("refund_contradicted", known)
+            return known
+        refund = replace(known, status=seen.status, gateway_refund_id=seen.id)
+        if refund.status is TransactionStatus.FAILED:
+            refund = replace(refund, error="The gateway could not carry it out.")
+            await _free(tx, payment, refund)
+            self._alert("refund_failed", refund)
+        if refund == known:
+            return known
+        return await self._keep(tx, order, payment, refund)
 
     async def note_dispute(
         self, user_id: UserId, payment_id: TransactionId, seen: GatewayDispute
@@ -184,9 +213,11 @@ class RefundDesk:
 
         Raises:
             NotFound: the person has no such payment.
+            PaymentMismatch: it is in another currency than the payment. Nothing was kept.
         """
         async with self.uow.begin(user_id) as tx:
             order, payment = await _locked(tx, payment_id)
+            payment.check_currency(seen.currency)
             if not await tx.payments.note_dispute(payment, seen):
                 return
             self.metrics.alert(f"dispute_{seen.status}")
@@ -218,7 +249,7 @@ class RefundDesk:
             await self.fulfilments[order.purpose].reverse(tx, order, reversed_)
         return reversed_
 
-    async def _refused(self, refund: Refund, why: str) -> Refund:
+    async def _refused(self, refund: Refund, why: str, once: Completion[Refund] | None) -> Refund:
         async with self.uow.begin(refund.user_id) as tx:
             _, payment = await _locked(tx, refund.payment_id)
             known = await tx.payments.refund(refund.id)
@@ -227,6 +258,8 @@ class RefundDesk:
             failed = replace(known, status=TransactionStatus.FAILED, error=why)
             await tx.payments.put_refund(failed)
             await _free(tx, payment, failed)
+            if once is not None:
+                await once.amend(tx.idempotency, failed)
         self._alert("refund_failed", failed)
         return failed
 

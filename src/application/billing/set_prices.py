@@ -17,8 +17,8 @@ from domain.billing.pricing import (
     check_new_prices,
     check_new_rate,
 )
-from domain.shared.errors import InvalidValue
 from domain.shared.ids import UserId
+from domain.shared.moments import given_moment
 from domain.shared.money import ExchangeRate
 
 
@@ -95,11 +95,11 @@ class AddExchangeRate:
             KeyClaimLost: another request with the same key came first.
         """
         now = self.clock.now()
-        valid_from = now + NOTICE if command.valid_from is None else command.valid_from
-        if valid_from.tzinfo is None:
-            raise InvalidValue(
-                "valid_from", "Give a moment with its offset, as in 2026-12-01T00:00Z."
-            )
+        valid_from = (
+            now + NOTICE
+            if command.valid_from is None
+            else given_moment("valid_from", command.valid_from)
+        )
         rate = ExchangeRate(
             paise_per_usd=command.paise_per_usd, valid_from=valid_from, source=command.source
         )

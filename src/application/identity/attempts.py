@@ -8,8 +8,10 @@ from typing import Final
 
 import structlog
 
+from application.ports.known_places import KnownPlaces
 from application.ports.persistence import DatabaseUnavailable
 from application.ports.rate_limiter import Charge, RateLimiter, Verdict
+from domain.identity.session import ActingSession
 from domain.keys.addresses import caller
 from domain.keys.rate_limit import RateLimited, RatePolicy
 
@@ -27,8 +29,9 @@ def _growing(of: str, quarter: int, hour: int, day: int) -> tuple[RatePolicy, ..
 
 
 OF_ACCOUNT: Final = _growing("account-failures", 5, 10, 20)
-"""Five at once, then one in 3 minutes, after ten within the hour one in 6, after twenty within the
-day one in 72: some forty guesses a day (NIST SP 800-63B-4 §3.2.2 allows a hundred in a row).
+"""Of an account, or at a place of its own: five at once, then one in 3 minutes, after ten within
+the hour one in 6, after twenty within the day one in 72: some forty guesses a day (NIST SP
+800-63B-4 §3.2.2 allows a hundred in a row).
 """
 
 OF_ADDRESS: Final = _growing("address-failures", 30, 100, 300)
@@ -46,9 +49,14 @@ _EVERYBODY: Final = "everybody"
 
 @dataclass(slots=True)
 class Attempt:
-    """An attempt under way. One that has ``proved`` who somebody is counts for nothing."""
+    """An attempt under way. One that has ``proved`` who somebody is counts for nothing.
+
+    One by which somebody has ``signed_in``, with all that the account asks for, makes its place
+    known.
+    """
 
     proved: bool = False
+    signed_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,13 @@ class AttemptThrottle:
     """Counts attempts before anything is checked, and takes back those that succeed.
 
     So of many at once no more are checked than may fail. Beyond that **nothing is checked**: the
-    right password is refused too, for else guessing would go on and its answer be the proof. The
-    owner's sessions go on meanwhile, and who resets the password by mail is let in. What is counted
+    right password is refused too, for else guessing would go on and its answer be the proof.
+
+    That must not let a stranger keep the owner out. So what is tried in a session of the account,
+    or at an address where it was signed in to before, is counted there by itself, and strangers'
+    failures do not count there (as with OWASP's device cookies). A guesser gains nothing by it: to
+    have such a place takes the account's session or all its proofs. And who resets the password by
+    mail is let in. What is counted
     is the name that was given, whether an account has it or not, so a refusal tells of none. The
     counts are shared by all processes; without Redis each grants a tenth, and nothing to
     whom it had refused. No header changes what is counted: the address is the client's as
@@ -65,24 +78,28 @@ class AttemptThrottle:
     """
 
     limiter: RateLimiter
+    places: KnownPlaces
 
     @asynccontextmanager
-    async def __call__(self, account: str, address: str | None) -> AsyncIterator[Attempt]:
-        """Count an attempt on the account of that name from that address.
+    async def __call__(
+        self, account: str, address: str | None, *, session: ActingSession | None = None
+    ) -> AsyncIterator[Attempt]:
+        """Count an attempt on the account of that name, from that address or in a session of it.
 
-        None is somebody in a session of that account: only the account is counted.
+        Without an address nothing but the account is counted, or the session alone.
 
         Raises:
             RateLimited: too many have failed; it says for how long to wait.
         """
-        charges = [Charge(policy=policy, caller=_named(account)) for policy in OF_ACCOUNT]
+        place = None if address is None else caller(address)
+        named = await self._named(account, place, session)
+        charges = [Charge(policy=policy, caller=named) for policy in OF_ACCOUNT]
         everybody: list[Charge] = []
-        if address is not None:
-            place = caller(address)
+        if place is not None:
             charges += [Charge(policy=policy, caller=place) for policy in OF_ADDRESS]
             everybody = [Charge(policy=OF_ALL, caller=_EVERYBODY)]
         await self._counted(charges)
-        if address is not None and not (await self.limiter.charge(everybody)).admitted:
+        if place is not None and not (await self.limiter.charge(everybody)).admitted:
             log.warning("sign-in under attack", address=address)
             everybody = [Charge(policy=UNDER_ATTACK, caller=place)]
             await self._counted(everybody)
@@ -97,15 +114,23 @@ class AttemptThrottle:
                 await self._give_back(charges)
                 if everybody:
                     await self._give_back(everybody)
+            if attempt.signed_in and place is not None:
+                await self.places.note(account, place)
 
-    async def forget(self, account: str) -> None:
-        """Begin anew with an account whose owner has proved to be that in another way."""
-        await self._give_back(
-            [
-                Charge(policy=policy, caller=_named(account), cost=policy.quota)
-                for policy in OF_ACCOUNT
-            ]
-        )
+    async def forget(self, account: str, address: str) -> None:
+        """Begin anew with an account whose owner has proved to be that in another way, there."""
+        for named in (_hashed(account), _hashed(account, caller(address))):
+            await self._give_back(
+                [Charge(policy=policy, caller=named, cost=policy.quota) for policy in OF_ACCOUNT]
+            )
+
+    async def _named(self, account: str, place: str | None, session: ActingSession | None) -> str:
+        """What failures are counted under."""
+        if session is not None:
+            return _hashed(account, str(session.id))
+        if place is not None and await self.places.knows(account, place):
+            return _hashed(account, place)
+        return _hashed(account)
 
     async def _counted(self, charges: list[Charge]) -> None:
         verdict: Verdict = await self.limiter.charge(charges)
@@ -118,6 +143,7 @@ class AttemptThrottle:
         )
 
 
-def _named(account: str) -> str:
-    """An account in a bucket's name: the counts say nobody's address."""
-    return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _hashed(account: str, place: str = "") -> str:
+    """An account, at a place of its own, in a bucket's name: the counts say nobody's address."""
+    name = f"{place} {account}" if place else account
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from application.identity.mail_desk import MAX_TOKEN_LENGTH, MailDesk, link_digest
 from application.identity.mail_limits import MailLimits
+from application.identity.own_account import own_account
 from application.identity.reauthenticate import Proof, Reauthenticate
 from application.identity.register_user import normalised_email
 from application.ports.keys import KeyChanges
@@ -18,7 +19,11 @@ from domain.identity.user import EmailTaken
 
 @dataclass(frozen=True, slots=True)
 class AskToChangeEmail:
-    """Has a link sent to the new address. Whether another account has it is not told."""
+    """Has a link sent to the new address. Whether another account has it is not told.
+
+    Who asks may be a thief, whom the owner then shuts out: the link is made only while the
+    account's sessions are as they were (:class:`DeliverMail`), and ends with the password.
+    """
 
     uow: UnitOfWork
     proved: Reauthenticate
@@ -38,16 +43,20 @@ class AskToChangeEmail:
         """
         address = normalised_email(email)
         await self.proved(principal, proof, origin)
-        if not await self.limits(address, origin.address):
+        if not await self.limits(MailKind.EMAIL_CHANGE, address, origin.address):
             return
         user_id = principal.user_id
         async with self.uow.begin(user_id) as tx:
-            await self.desk(tx, MailKind.EMAIL_CHANGE, {"email": address}, user_id=user_id)
+            user = await own_account(tx, user_id)
+            asked: dict[str, str | int] = {"email": address, "version": user.session_version}
+            await self.desk(tx, MailKind.EMAIL_CHANGE, asked, user_id=user_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmEmail:
-    """Uses such a link up. Every session ends: the account has another name now."""
+    """Uses such a link up. Every session and every other link ends: the account has another name
+    now.
+    """
 
     uow: UnitOfWork
     desk: MailDesk
@@ -75,6 +84,7 @@ class ConfirmEmail:
                     raise LinkRefused
                 await tx.users.set_email(user.id, link.email)
                 await tx.sessions.end_all(SessionEnd.CREDENTIALS_CHANGED)
+                await tx.links.withdraw(user.id)
                 await tx.audit.record(
                     origin.as_person(user.id),
                     acted(

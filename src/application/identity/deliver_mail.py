@@ -128,6 +128,8 @@ class DeliverMail:
             user = await tx.users.get(mail.user_id)
             if user is None or not user.is_active:
                 return None
+            if data.get("version", user.session_version) != user.session_version:
+                return None  # the account's sessions were ended since it was asked for
             link = _link(mail, data, email, LinkPurpose.CHANGE_EMAIL, user)
             return await self._linked(tx, link, data, "change_email")
 

@@ -114,7 +114,7 @@ class ConfirmSecondFactor:
         """
         async with self.uow.begin(principal.user_id) as tx:
             user = await own_account(tx, principal.user_id)
-        async with self.throttle(user.email, None) as attempt:
+        async with self.throttle(user.email, None, session=principal.session) as attempt:
             try:
                 shown = await self._confirmed(principal, text, origin)
             except NoSecondFactor:
@@ -232,7 +232,7 @@ class StepUp:
         """
         async with self.uow.begin(principal.user_id) as tx:
             user = await own_account(tx, principal.user_id)
-        async with self.throttle(user.email, None) as attempt:
+        async with self.throttle(user.email, None, session=principal.session) as attempt:
             try:
                 async with self.uow.begin(user.id) as tx:
                     method = await self.codes.use(tx, user.id, code, origin)

@@ -21,7 +21,10 @@ from domain.shared.ids import SessionId, UserId
 
 @dataclass(frozen=True, slots=True)
 class ChangePassword:
-    """Replaces the password; every other session ends, and the person is told by mail."""
+    """Replaces the password; every other session ends, and the person is told by mail.
+
+    Links that were sent are good no more: whoever knew the old password may have asked for them.
+    """
 
     uow: UnitOfWork
     hasher: PasswordHasher
@@ -75,7 +78,7 @@ class AskForReset:
             RateLimited: too much mail was asked for from there.
         """
         address = normalised_email(email)
-        if not await self.limits(address, origin.address):
+        if not await self.limits(MailKind.PASSWORD_RESET, address, origin.address):
             return
         async with self.uow.begin(None) as tx:
             await self.desk(tx, MailKind.PASSWORD_RESET, {"email": address})
@@ -83,7 +86,9 @@ class AskForReset:
 
 @dataclass(frozen=True, slots=True)
 class ResetPassword:
-    """Uses such a link up. Every session ends, and failed sign-ins are forgotten."""
+    """Uses such a link up. Every session and every other link ends, and failed sign-ins are
+    forgotten.
+    """
 
     uow: UnitOfWork
     hasher: PasswordHasher
@@ -126,7 +131,7 @@ class ResetPassword:
             # Who reads its mail has the address.
             await tx.users.set_email(user.id, user.email)
         await self.changes.announce(user.id)
-        await self.throttle.forget(user.email)
+        await self.throttle.forget(user.email, origin.address)
 
 
 async def _replace(
@@ -141,6 +146,7 @@ async def _replace(
 ) -> int:
     await tx.users.set_password_hash(user_id, password_hash)
     ended = await tx.sessions.end_all(SessionEnd.CREDENTIALS_CHANGED, but=but)
+    await tx.links.withdraw(user_id)
     await tx.audit.record(origin, acted(action, user_id))
     await desk(tx, MailKind.PASSWORD_CHANGED, {}, user_id=user_id)
     return ended

@@ -69,15 +69,19 @@ class Reauthenticate:
             user = await tx.users.get(principal.user_id)
         if user is None or not user.is_active:
             raise NotAuthenticated("This account is not active. Sign in again.")
-        methods = await self.of(user, proof, origin)
+        methods = await self.of(user, proof, origin, session=principal.session)
         if not methods and not proved_lately(principal.session, self.clock.now()):
             raise ReauthenticationFailed(
                 "Sign in again first: that was too long ago.", needs=["sign_in"]
             )
         return methods
 
-    async def of(self, user: User, proof: Proof, origin: Origin) -> frozenset[SignInMethod]:
+    async def of(
+        self, user: User, proof: Proof, origin: Origin, *, session: ActingSession | None = None
+    ) -> frozenset[SignInMethod]:
         """By what a person proved who they are; nothing, if the account has nothing.
+
+        ``session`` is the one of theirs that they act in, if any.
 
         Raises:
             ReauthenticationFailed: something is missing or wrong.
@@ -96,7 +100,7 @@ class Reauthenticate:
             raise ReauthenticationFailed(f"Send your {' and '.join(needs)}.", needs=needs)
         if not user.has_password and not enabled:
             return frozenset()
-        async with self.throttle(user.email, None) as attempt:
+        async with self.throttle(user.email, None, session=session) as attempt:
             try:
                 methods = await self._checked(user, proof, origin, enabled=enabled)
             except ReauthenticationFailed:

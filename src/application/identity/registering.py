@@ -51,7 +51,7 @@ class AskToRegister:
             except EmailTaken:
                 return
             return
-        wanted = await self.limits(email, command.origin.address)
+        wanted = await self.limits(MailKind.REGISTRATION, email, command.origin.address)
         password_hash = await self.hasher.hash(command.password)
         if not wanted:
             return
@@ -79,7 +79,8 @@ class AskForConfirmation:
             RateLimited: too much mail was asked for from there.
         """
         address = normalised_email(email)
-        if not await self.limits(address, origin.address):
+        # Counted with what it repeats.
+        if not await self.limits(MailKind.REGISTRATION, address, origin.address):
             return
         async with self.uow.begin(None) as tx:
             await self.desk(tx, MailKind.CONFIRMATION_AGAIN, {"email": address})

@@ -44,6 +44,7 @@ class SignIn:
         async with self.throttle(_account(command.email), device.address) as attempt:
             signed_in = await self._checked(command, device)
             attempt.proved = True
+            attempt.signed_in = isinstance(signed_in, SignedIn)
         return signed_in
 
     async def _checked(self, command: Credentials, device: Device) -> SignedIn | SecondFactorNeeded:

@@ -57,6 +57,14 @@ class IdempotencyKeys(Protocol):
         """
         ...
 
+    async def amend(self, claim: KeyClaim, reply: StoredReply) -> None:
+        """Put a later reply in the place of the one that this claim has completed with.
+
+        In the transaction of what the later one reports. Nothing, when the key's time is over
+        or it is another request's by now.
+        """
+        ...
+
     async def release(self, claim: KeyClaim) -> None:
         """Free the key of a request that had no effect. Nothing, when the claim was lost."""
         ...
@@ -86,4 +94,13 @@ class Completion(Generic[R]):
         """
         reply = self._render(result)
         await keys.complete(self._claim, reply)
+        self.reply = reply
+
+    async def amend(self, keys: IdempotencyKeys, result: R) -> None:
+        """Report in the stored reply what became of the effect after its commit.
+
+        For an effect that is committed before somebody else is asked to carry it out.
+        """
+        reply = self._render(result)
+        await keys.amend(self._claim, reply)
         self.reply = reply

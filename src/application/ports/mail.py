@@ -39,6 +39,10 @@ class LinkRepository(Protocol):
         """Use it up. One conditional update decides: of several at once exactly one may go on."""
         ...
 
+    async def withdraw(self, user_id: UserId) -> None:
+        """Delete every link of the transaction's person, so that none is good any more."""
+        ...
+
     async def forget(self, user_id: UserId, email: str) -> None:
         """Delete every link, used or not, of the transaction's person and of that address."""
         ...

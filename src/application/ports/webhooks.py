@@ -92,7 +92,8 @@ class Webhooks(Protocol):
 
         The event and a delivery for each of them are kept in this transaction, so they are
         exactly as durable as what they report. One statement, and nothing is kept when
-        nobody listens. ``at`` is when it happened, now unless said.
+        nobody listens, or the person's role is not among those that are told. ``at`` is when it
+        happened, now unless said.
 
         Raises:
             ValueError: there is no such type of event.

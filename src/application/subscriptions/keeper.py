@@ -27,6 +27,7 @@ from domain.billing.subscriptions.changes import (
     CollectCharge,
     Effect,
     GiveBack,
+    GiveBackAhead,
     NoticeKind,
     OpenCharge,
     Outcome,
@@ -39,6 +40,7 @@ from domain.billing.subscriptions.subscription import (
     ChargeStatus,
     Subscription,
 )
+from domain.billing.top_ups import worth
 from domain.shared.errors import NotFound
 from domain.shared.ids import OrderId, SeatId, UserId
 
@@ -175,6 +177,8 @@ class SubscriptionKeeper:
                         reference=effect.reference,
                     )
                 )
+            case GiveBackAhead(key=key, reference=reference):
+                await self._give_back(tx, subscription, key, reference)
             case ClawBackSeat():
                 await self._claw_back(tx, subscription, effect)
             case ClawBackGiven(key=key, reference=reference, credits=credits) if credits:
@@ -216,6 +220,28 @@ class SubscriptionKeeper:
         asked = replace(charge, amount_paise=order.amount_paise)
         await tx.subscriptions.add_charge(subscription.id, asked, order.id)
         return order
+
+    async def _give_back(
+        self, tx: Transaction, subscription: Subscription, key: str, reference: str
+    ) -> None:
+        """What of it was refunded already is not given back a second time."""
+        order_id = await tx.subscriptions.order_of(reference)
+        found = None if order_id is None else await tx.subscriptions.charge_of(order_id)
+        if found is None:
+            raise LookupError(f"there is no charge {reference}")
+        charge = found[1]
+        await tx.subscriptions.close_charge(reference, ChargeStatus.GIVEN_BACK)
+        credits = worth(charge.amount_paise) - worth(charge.refunded_paise)
+        if credits:
+            await tx.ledger.grant(
+                Grant(
+                    user_id=subscription.user_id,
+                    key=key,
+                    credits=credits,
+                    kind=LotKind.TOP_UP,
+                    reference=reference,
+                )
+            )
 
     async def _claw_back(
         self, tx: Transaction, subscription: Subscription, claw: ClawBackSeat

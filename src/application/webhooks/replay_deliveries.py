@@ -9,6 +9,7 @@ from application.ports.persistence import UnitOfWork
 from application.webhooks.read_endpoints import owned_endpoint
 from domain.shared.errors import InvalidValue, NotFound
 from domain.shared.ids import UserId, WebhookEndpointId, WebhookEventId
+from domain.shared.moments import given_moment
 from domain.webhooks.delivery import Delivery
 
 KEEP = timedelta(days=30)
@@ -71,7 +72,8 @@ class ReplayFailed:
             InvalidValue: ``since`` has no offset from UTC, or lies in the future.
             KeyClaimLost: another request with the same key came first.
         """
-        if since.tzinfo is None or since > self.clock.now():
+        since = given_moment("since", since)
+        if since > self.clock.now():
             raise InvalidValue("since", "Give a moment in the past, e.g. 2026-11-02T09:00:00Z.")
         async with self.uow.begin(user_id) as tx:
             await owned_endpoint(tx, endpoint_id, lock=True, on=True)

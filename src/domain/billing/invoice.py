@@ -24,6 +24,7 @@ from domain.billing.parties import Buyer, Supplier
 from domain.billing.serials import DocumentKind, FinancialYear
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import CreditNoteId, InvoiceId, UserId
+from domain.shared.money import rupees
 
 MAX_RATES = 8
 """Rates on one invoice, which is more than the law has: among so few, one has enough of every
@@ -117,6 +118,20 @@ class CreditNote(TaxDocument):
     invoice_total: int
     refund_id: str
     reason: str
+
+
+def sold_as(description: str, amount: int, discount: int) -> str:
+    """What a line says was sold, with the discount that was taken off it, if any.
+
+    A discount given before the supply is left out of its taxable value where the invoice
+    records it (CGST Act, section 15(3)(a)).
+    """
+    if not discount:
+        return description
+    return (
+        f"{description} (list price {rupees(amount + discount)}, less a discount of "
+        f"{rupees(discount)}, taxes included)"
+    )
 
 
 def taxed_lines(

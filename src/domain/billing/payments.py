@@ -46,7 +46,8 @@ _RANK = {
 
 
 class PaymentMismatch(DomainError):
-    """A payment is not of the amount or currency that its order asks for."""
+    """A payment is not of the amount or currency that its order asks for, or what went back
+    of it not of those that are known."""
 
     code = "payment_mismatch"
 
@@ -128,6 +129,16 @@ class Payment:
             reason=reason,
         )
 
+    def asked_back(self, amount_paise: int | None) -> int:
+        """The amount to give back where so much is asked for, or all that is left (None).
+
+        Raises:
+            NothingToRefund: all is asked for, and nothing is left.
+        """
+        if amount_paise is None and self.refundable_paise == 0:
+            raise self._too_much()
+        return self.refundable_paise if amount_paise is None else amount_paise
+
     def check_refund(self, amount_paise: int) -> None:
         """Hold a refund to what is left.
 
@@ -138,11 +149,31 @@ class Payment:
         if amount_paise <= 0:
             raise InvalidValue("amount_paise", "Give back at least one paisa.")
         if amount_paise > self.refundable_paise:
-            raise NothingToRefund(
-                f"Only {rupees(self.refundable_paise)} of this payment can still be given back: "
-                "that or less, or leave amount_paise out for all of it.",
-                refundable_paise=self.refundable_paise,
+            raise self._too_much()
+
+    def check_currency(self, currency: str) -> None:
+        """Hold what the gateway says went back to the currency that was paid in.
+
+        Raises:
+            PaymentMismatch: it is another.
+        """
+        if currency != self.currency:
+            raise PaymentMismatch(
+                f"The payment was made in {self.currency}, what went back is in {currency}. It "
+                "was set aside; support will look at it.",
+                order_id=str(self.order_id),
             )
+
+    def _too_much(self) -> NothingToRefund:
+        left = self.refundable_paise
+        return NothingToRefund(
+            f"Only {rupees(left)} of this payment can still be given back: "
+            "that or less, or leave amount_paise out for all of it."
+            if left
+            else "Nothing of this payment can be given back: nothing of it arrived, or all of it "
+            "went back.",
+            refundable_paise=left,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +181,7 @@ class Refund:
     """Money given back, or taken back by the payer's bank (a chargeback).
 
     ``requested_by`` is the operator who asked, or None where the house or the gateway did.
-    ``attempt`` counts the times it was asked of the gateway anew after a failure. The same
-    ``request_key``, where there is one, is the same refund.
+    ``attempt`` counts the times it was asked of the gateway anew after a failure.
     """
 
     id: TransactionId
@@ -170,12 +200,24 @@ class Refund:
     attempt: int = 1
     error: str = ""
     reversed_at: datetime | None = None
-    request_key: str = ""
 
     @property
     def key(self) -> str:
         """What its claw-back is booked under."""
         return f"refund:{self.id}"
+
+    def check_amount(self, amount_paise: int) -> None:
+        """Hold what the gateway says went back to what was asked for.
+
+        Raises:
+            PaymentMismatch: it is another amount.
+        """
+        if amount_paise != self.amount_paise:
+            raise PaymentMismatch(
+                f"The refund is of {rupees(self.amount_paise)}, the gateway says "
+                f"{rupees(amount_paise)}. It was set aside; support will look at it.",
+                order_id=str(self.order_id),
+            )
 
 
 def check_amount(order: Order, amount_paise: int, currency: str) -> None:

@@ -135,6 +135,11 @@ class User:
     email_verified_at: datetime | None = None
 
     @property
+    def left(self) -> bool:
+        """Whether the account was deleted: there is nobody to have anything of it."""
+        return self.email == left_address(self.id)
+
+    @property
     def has_password(self) -> bool:
         """Whether a password opens the account: whoever came from elsewhere may have none."""
         return bool(self.password_hash)
@@ -142,6 +147,14 @@ class User:
     def may(self, permission: Permission) -> bool:
         """Whether this person's role holds ``permission``; an inactive one may nothing."""
         return self.is_active and permission in PERMISSIONS[self.role]
+
+
+def left_address(user_id: UserId) -> str:
+    """What stands in the place of a deleted account's address.
+
+    Nobody's: the name is reserved (RFC 6761), and the id alone tells it apart.
+    """
+    return f"deleted-{user_id}@deleted.invalid"
 
 
 def check_password(password: str) -> None:

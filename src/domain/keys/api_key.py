@@ -6,12 +6,13 @@ from enum import StrEnum
 
 from domain.agents.artifacts import Mode
 from domain.identity.user import Permission, Role
-from domain.keys.addresses import within
+from domain.keys.addresses import covered, within
 from domain.keys.key_text import KeyEnvironment
 from domain.keys.rate_limit import RatePolicy
 from domain.keys.scopes import InsufficientScope, effective
 from domain.shared.errors import Conflict, DomainError, InvalidValue
 from domain.shared.ids import ApiKeyId, UserId
+from domain.shared.moments import given_moment
 
 MAX_NAME_LENGTH = 80
 MAX_LIMITS = 4
@@ -222,22 +223,25 @@ class ApiKey:
             environment=self.environment,
             scopes=effective(self.scopes, role, self.environment),
             modes=self.modes,
-            confined=bool(self.allowed_ips) or self.credit_cap is not None,
+            allowed_ips=self.allowed_ips,
+            limits=self.limits,
+            credit_cap=self.credit_cap,
+            expires_at=self.expires_at,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActingKey:
-    """The key a call was made with. ``scopes`` are those that are in force.
-
-    ``confined``: it is kept to addresses or to credits.
-    """
+    """The key a call was made with. ``scopes`` are those that are in force."""
 
     id: ApiKeyId
     environment: KeyEnvironment
     scopes: frozenset[Permission]
     modes: frozenset[Mode]
-    confined: bool = False
+    allowed_ips: tuple[str, ...] = ()
+    limits: tuple[RatePolicy, ...] = ()
+    credit_cap: int | None = None
+    expires_at: datetime | None = None
 
     @property
     def test(self) -> bool:
@@ -259,6 +263,9 @@ class ActingKey:
     def check_reach(self, key: ApiKey) -> None:
         """Hold a key that manages keys to its own bounds: none may come out wider than it.
 
+        One that is kept to addresses or to credits manages none but itself: others would have
+        those credits once more.
+
         Raises:
             InsufficientScope: the other key may do what this one may not.
         """
@@ -268,14 +275,35 @@ class ActingKey:
             raise InsufficientScope(
                 f"This API key lacks {names}, which the key in question has.", permission=names
             )
-        wider_modes = bool(self.modes) and not (key.modes and key.modes <= self.modes)
-        live = self.test and key.environment is KeyEnvironment.LIVE
-        confined = self.confined and key.id != self.id
-        if wider_modes or live or confined:
+        if self._wider(key):
             raise InsufficientScope(
-                "This API key is itself confined (to test runs, modes, addresses or credits) and "
-                "cannot manage keys that are not. Sign in, or use another key."
+                "This API key is itself confined (to test runs, modes, addresses, credits, a rate "
+                "or a time) and cannot manage keys that are not. Sign in, or use another key."
             )
+
+    def _wider(self, key: ApiKey) -> bool:
+        confined = bool(self.allowed_ips) or self.credit_cap is not None
+        return (
+            (self.test and key.environment is KeyEnvironment.LIVE)
+            or (bool(self.modes) and not (key.modes and key.modes <= self.modes))
+            or (confined and (key.id != self.id or self._wider_place_or_cap(key)))
+            or not all(any(_tighter(own, limit) for own in key.limits) for limit in self.limits)
+            or (
+                self.expires_at is not None
+                and (key.expires_at is None or key.expires_at > self.expires_at)
+            )
+        )
+
+    def _wider_place_or_cap(self, key: ApiKey) -> bool:
+        return (bool(self.allowed_ips) and not covered(key.allowed_ips, self.allowed_ips)) or (
+            self.credit_cap is not None
+            and (key.credit_cap is None or key.credit_cap > self.credit_cap)
+        )
+
+
+def _tighter(policy: RatePolicy, than: RatePolicy) -> bool:
+    """Whether all that passes a policy passes the other too."""
+    return policy.quota <= than.quota and policy.window_seconds >= than.window_seconds
 
 
 def clean_key_name(name: str) -> str:
@@ -303,18 +331,17 @@ def clean_limits(limits: tuple[RatePolicy, ...]) -> tuple[RatePolicy, ...]:
 
 
 def check_expiry(expires_at: datetime | None, now: datetime) -> datetime | None:
-    """A planned end, which lies ahead.
+    """A planned end in UTC, which lies ahead.
 
     Raises:
-        InvalidValue: it does not, or has no time zone.
+        InvalidValue: it does not, or is no moment.
     """
     if expires_at is None:
         return None
-    if expires_at.tzinfo is None:
-        raise InvalidValue("expires_at", "Give a time with its zone, e.g. 2027-01-31T00:00:00Z.")
-    if expires_at <= now:
+    end = given_moment("expires_at", expires_at)
+    if end <= now:
         raise InvalidValue("expires_at", "Give a time that is still to come, or leave it out.")
-    return expires_at
+    return end
 
 
 def check_cap(credit_cap: int | None) -> int | None:
@@ -324,5 +351,7 @@ def check_cap(credit_cap: int | None) -> int | None:
         InvalidValue: it is negative, or beyond what is counted.
     """
     if credit_cap is not None and not 0 <= credit_cap < 2**53:
-        raise InvalidValue("credit_cap", "Give 0 credits or more, or leave it out for no cap.")
+        raise InvalidValue(
+            "credit_cap", f"Give 0 to {2**53 - 1} credits, or leave it out for no cap."
+        )
     return credit_cap

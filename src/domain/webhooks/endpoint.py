@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.identity.user import PERMISSIONS, Permission, Role
 from domain.shared.errors import Conflict, InvalidValue
 from domain.shared.ids import UserId, WebhookEndpointId
 
@@ -12,6 +13,9 @@ MAX_ENDPOINTS = 10
 
 MAX_DESCRIPTION_LENGTH = 200
 LONGEST_OVERLAP = timedelta(days=7)
+
+TOLD = frozenset(role for role in Role if Permission.WEBHOOKS_MANAGE in PERMISSIONS[role])
+"""Whose endpoints are told of what happens: who can no longer switch theirs off hears no more."""
 
 
 class DisabledReason(StrEnum):

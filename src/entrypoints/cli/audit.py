@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from adapters.postgres.audit_log import PostgresAuditOversight
-from adapters.postgres.engine import open_engine
+from adapters.postgres.engine import open_operator_engine
 from adapters.postgres.people import PostgresPeopleOversight
 from application.audit.read_audit import OverseeAudit
 from application.ports.audit import AuditEntry, AuditQuery
@@ -119,9 +119,7 @@ def export(kind: str, output: Path | None, **narrowed: Any) -> None:
 
 @asynccontextmanager
 async def _log() -> AsyncIterator[tuple[OverseeAudit, PostgresPeopleOversight]]:
-    engine = open_engine(
-        setting("DATABASE_DISPATCH_URL"), pool_size=1, application="bharatbuild-operator"
-    )
+    engine = open_operator_engine(setting("DATABASE_DISPATCH_URL"))
     try:
         yield OverseeAudit(PostgresAuditOversight(engine)), PostgresPeopleOversight(engine)
     finally:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import open_engine
+from adapters.postgres.engine import open_operator_engine
 from adapters.postgres.oversight import PostgresRunOversight, grant_role, switch_person
 from adapters.postgres.people import PostgresPeopleOversight
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -237,10 +237,7 @@ def _print(evidence: Evidence) -> None:
 async def _databases() -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     """The database as ``bb_dispatch``, which reads every run's row, and as ``bb_app``."""
     names = "DATABASE_DISPATCH_URL", "DATABASE_URL"
-    dispatch, app = (
-        open_engine(url, pool_size=1, application="bharatbuild-operator")
-        for url in (setting(name) for name in names)
-    )
+    dispatch, app = (open_operator_engine(setting(name)) for name in names)
     try:
         yield dispatch, app
     finally:

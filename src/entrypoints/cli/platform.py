@@ -33,7 +33,9 @@ REPLACES: Mapping[str, str] = {
 }
 """Which local server a variable replaces."""
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
+"""Longer than a start takes on a machine whose cores are all taken; a process that fails for good
+ends the wait at once."""
 SIGNING_KEY_FILE = FOLDER / "signing-key.pem"
 
 _OF_HTTP = ("JWT_SIGNING_KEY", "JWT_SIGNING_KEY_FILE", "API_KEY_PEPPERS")

@@ -130,10 +130,10 @@ class AdminBillingController(Controller):
                 amount_paise=data.amount_paise,
                 reason=data.reason,
                 origin=origin,
-                request_key=once.key.value if once.key else "",
                 once=completion,
             ),
             RefundView.of,
+            account=await refund_any_payment.owner_of(TransactionId(payment_id)),
         )
 
     @post(

@@ -19,6 +19,10 @@ OF_STRANGERS = frozenset(
 """What somebody who is signed in as themselves may do to another's account: never an admin."""
 
 
+NAMING_OPERATORS = frozenset({"proposed_by"})
+"""Fields that say which admin acted: not to whom it was done."""
+
+
 class ExportFormat(StrEnum):
     """How a file is written: comma-separated, or a JSON object a line."""
 
@@ -49,6 +53,9 @@ class AuditEntryView(msgspec.Struct):
         # A stranger is told with their address, an admin without; either without their account.
         stranger = not own and act.action in OF_STRANGERS
         actor = ActorKind.NOBODY if stranger else ActorKind.OPERATOR
+        after = {
+            name: value for name, value in act.after.items() if own or name not in NAMING_OPERATORS
+        }
         return cls(
             at=entry.at,
             action=act.action.value,
@@ -58,7 +65,7 @@ class AuditEntryView(msgspec.Struct):
             address=origin.address if own or stranger else "",
             request_id=origin.request_id if own or stranger else "",
             before=dict(act.before),
-            after=dict(act.after),
+            after=after,
         )
 
 

@@ -26,7 +26,6 @@ from entrypoints.http.audit_files import (
     OverseenAuditEntryView,
     written,
 )
-from entrypoints.http.csv_stream import CSV
 from entrypoints.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -38,7 +37,8 @@ from entrypoints.http.cursors import (
 from entrypoints.http.routing import get
 
 JSON_LINES: Final = "application/jsonl"
-EXPORTS = ("text/csv", JSON_LINES)
+TEXT_CSV: Final = "text/csv"
+EXPORTS = (TEXT_CSV, JSON_LINES)
 
 
 class AuditPageView(msgspec.Struct):
@@ -196,6 +196,7 @@ def _file(
 ) -> Stream:
     return Stream(
         written(batches, view, kind, format),
-        media_type=JSON_LINES if format is ExportFormat.JSONL else CSV,
+        # Litestar adds the charset to what is text.
+        media_type=JSON_LINES if format is ExportFormat.JSONL else TEXT_CSV,
         headers=attachment(f"audit.{format.value}"),
     )

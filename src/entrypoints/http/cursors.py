@@ -74,7 +74,7 @@ def key_of(cursor: str) -> str | None:
         marked = _bytes_of(cursor).decode()
     except ValueError as error:
         raise _not_ours() from error
-    if not marked.startswith(_KEY):
+    if not marked.startswith(_KEY) or "\0" in marked:
         raise _not_ours()
     return marked.removeprefix(_KEY)
 

@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 
+_BODY = "data"
+"""What handlers call the body they are given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -192,7 +195,7 @@ def answer_to(request: Request[Any, Any, Any], error: DomainError) -> Response[b
 
 def _validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
     errors = [
-        {"field": _field(entry), "message": str(entry.get("message", ""))}
+        {"field": _field(entry), "message": _message(entry)}
         for entry in (error.extra if isinstance(error.extra, list) else [])
         if isinstance(entry, dict)
     ]
@@ -204,7 +207,7 @@ def _validation(request: Request[Any, Any, Any], error: ValidationException) -> 
 def _field(entry: Mapping[str, Any]) -> str:
     """The path of the field, e.g. ``title``: the message names it where the key does not."""
     key = str(entry.get("key", ""))
-    if key and key != "data":
+    if key and key != _BODY:
         return key
     message = str(entry.get("message", ""))
     for before, after in (("unknown field `", "`"), ("missing required field `", "`")):
@@ -212,7 +215,14 @@ def _field(entry: Mapping[str, Any]) -> str:
             return message.split(before, 1)[1].split(after, 1)[0]
     if "`$." in message:
         return message.rsplit("`$.", 1)[1].rstrip("`")
-    return key
+    # What our handlers call the body is no field of anybody's.
+    return "body" if key == _BODY else key
+
+
+def _message(entry: Mapping[str, Any]) -> str:
+    message = str(entry.get("message", ""))
+    # A body that is not there is a key that is not there, to Litestar.
+    return "Send a JSON object." if message == repr(_BODY) else message
 
 
 def _malformed(request: Request[Any, Any, Any], error: SerializationException) -> Response[bytes]:

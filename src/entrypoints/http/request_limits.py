@@ -28,6 +28,7 @@ from application.runs.cancellation import stop
 from domain.keys.addresses import caller
 from domain.shared.errors import DomainError
 from entrypoints.http.client_address import client_address
+from entrypoints.http.connections import Peer, QuietConnections
 from entrypoints.http.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from entrypoints.http.request_metrics import count_cut, count_turned_away
 from entrypoints.http.run_stream import CLOSE_RATE_LIMITED, CLOSE_TRY_AGAIN
@@ -56,6 +57,15 @@ class BodyTooSlow(DomainError):
         super().__init__(
             f"The body did not arrive within {seconds:g} seconds. Nothing was done; send it again."
         )
+
+
+class BodyCutOff(DomainError):
+    """The body ended before its end, or is not framed as HTTP has it. Nothing was done."""
+
+    code = "malformed_json"
+
+    def __init__(self) -> None:
+        super().__init__("The body did not arrive whole. Nothing was done; send it again.")
 
 
 class TookTooLong(DomainError):
@@ -103,7 +113,8 @@ class RequestLimits:
     """Holds requests to their times, and their number to what fits.
 
     It stands around everything that a request makes us do, and inside of what names it and logs
-    it. ``at_first_look`` is called once the server listens.
+    it. ``at_first_look`` is called once the server listens, and ``quiet`` looks after connections
+    that ask nothing.
     """
 
     def __init__(
@@ -112,6 +123,7 @@ class RequestLimits:
         settings: Settings,
         *,
         at_first_look: Callable[[], None] = lambda: None,
+        quiet: QuietConnections | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -120,18 +132,30 @@ class RequestLimits:
         self._requests = _Places(settings.http_requests, settings.http_address_requests)
         self._sockets = _Places(settings.http_sockets, settings.http_address_sockets)
         self._flights: set[_Flight] = set()
+        self._quiet = quiet
+        self._asking: set[Peer] = set()
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:
         """Serve one request, socket or lifespan."""
         if scope["type"] == "lifespan":
-            looking = asyncio.create_task(self._keep_looking())
+            looking = [asyncio.create_task(self._keep_looking())]
+            if self._quiet is not None:
+                looking.append(asyncio.create_task(self._keep_quiet(self._quiet)))
             try:
                 # Litestar takes this scope too; its type for applications leaves it out.
                 await self._app(cast(Scope, scope), receive, send)
             finally:
-                await stop(looking)
+                await stop(*looking)
             return
-        request: Scope = scope
+        client = scope.get("client")
+        peer = (str(client[0]), int(client[1])) if client else ("", 0)
+        self._asking.add(peer)
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._asking.discard(peer)
+
+    async def _serve(self, request: Scope, receive: Receive, send: Send) -> None:
         address = client_address(request, self._proxies)
         if ":" in address:
             address = caller(address)
@@ -185,6 +209,15 @@ class RequestLimits:
             except Exception as error:
                 # One that breaks the look must not end the limits of all the others.
                 log.error("requests not looked at", exc_info=error)
+
+    async def _keep_quiet(self, quiet: QuietConnections) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                # It asks the system about every open file.
+                await asyncio.to_thread(quiet.look, self._asking)
+            except Exception as error:
+                log.error("connections not looked at", exc_info=error)
 
     def look(self, now: float) -> None:
         """Hold every request under way to what it may take."""
@@ -265,6 +298,7 @@ class _Flight:
 
         Raises:
             BodyTooSlow: it is not there in time.
+            BodyCutOff: its connection ended first, or what came is no body.
         """
         if self._phase is _Phase.HANDLER and not self._body_read:
             self._phase = _Phase.BODY
@@ -273,6 +307,9 @@ class _Flight:
         message = await self._part_of_body()
         if message["type"] != "http.request" or not message.get("more_body"):
             self._body_read, self._phase, self._since = True, _Phase.HANDLER, time.monotonic()
+        # Whoever only listens for an end of the connection has no body to read.
+        if message["type"] == "http.disconnect" and self._scope.get("method") not in _SAFE:
+            raise BodyCutOff
         return message
 
     async def _part_of_body(self) -> Any:

@@ -25,6 +25,7 @@ from domain.identity.user import Permission
 from domain.keys.usage_log import Window
 from domain.shared.errors import InvalidValue
 from domain.shared.ids import ApiKeyId
+from domain.shared.moments import given_moment
 from entrypoints.http.access import requires
 from entrypoints.http.attachments import attachment
 from entrypoints.http.csv_stream import CSV, csv_of
@@ -297,12 +298,9 @@ def _moment(given: str | None) -> datetime | None:
     if given is None:
         return None
     try:
-        moment = datetime.fromisoformat(given)
-    except ValueError as error:
+        return given_moment("cursor", datetime.fromisoformat(given))
+    except (ValueError, InvalidValue) as error:
         raise _not_ours() from error
-    if moment.tzinfo is None:
-        raise _not_ours()
-    return moment
 
 
 def _not_ours() -> InvalidValue:

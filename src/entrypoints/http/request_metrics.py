@@ -30,6 +30,11 @@ _TURNED_AWAY: Final = Counter(
     ["code"],
 )
 
+_CONNECTIONS_CUT: Final = Counter(
+    "bharatbuild_connections_cut",
+    "Connections that asked nothing and were cut off: their address had too many of them.",
+)
+
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter | None]] = {}
 
 
@@ -59,3 +64,8 @@ def count_cut(waits_for: str) -> None:
 def count_turned_away(code: str) -> None:
     """Count a request or socket that there was no place for."""
     _TURNED_AWAY.labels(code).inc()
+
+
+def count_connections_cut(connections: int) -> None:
+    """Count connections that asked nothing, of an address that had too many."""
+    _CONNECTIONS_CUT.inc(connections)

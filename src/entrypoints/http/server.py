@@ -6,7 +6,7 @@ from litestar.types import ASGIApp
 
 from adapters.observability.request_log import request_log
 from entrypoints.http.app import create_app
-from entrypoints.http.connections import give_up_on_unread, room_for
+from entrypoints.http.connections import QuietConnections, give_up_on_unread, room_for
 from entrypoints.http.rate_headers import RateHeaders
 from entrypoints.http.request_context import RequestContext
 from entrypoints.http.request_limits import RequestLimits
@@ -28,6 +28,9 @@ def app_from_environment() -> ASGIApp:
         RateHeaders(create_app(settings)),
         settings,
         at_first_look=lambda: give_up_on_unread(settings.http_port, settings.http_idle_seconds),
+        quiet=QuietConnections(
+            settings.http_port, settings.http_address_connections, settings.proxies
+        ),
     )
     return RequestContext(limited, lines, hsts_seconds=settings.http_hsts_seconds)
 

@@ -21,8 +21,8 @@ from application.webhooks.rotate_secret import RotateSecret, SecretRotation
 from application.webhooks.send_test import SendTest
 from domain.audit.origin import Origin
 from domain.identity.user import Permission
-from domain.shared.errors import InvalidValue
 from domain.shared.ids import WebhookEndpointId, WebhookEventId
+from domain.shared.moments import given_moment
 from domain.webhooks.delivery import DeliveryState
 from entrypoints.http.access import requires
 from entrypoints.http.cursors import DEFAULT_LIMIT, cursor_after, page_from
@@ -148,20 +148,21 @@ class WebhookEndpointController(Controller):
     async def rotate_secret(
         self,
         endpoint_id: FromPath[UUID],
-        data: JSONBody[RotateSecretRequest],
         principal: NamedDependency[Principal],
         origin: NamedDependency[Origin],
         rotate_secret: NamedDependency[RotateSecret],
         once: NamedDependency[OncePerKey],
+        data: JSONBody[RotateSecretRequest | None] = None,
     ) -> Response[EndpointSecretView]:
         """Make a new secret, shown this once. Until the overlap ends, both sign."""
+        asked = data or RotateSecretRequest()
         return await once(
             lambda completion: rotate_secret(
                 SecretRotation(
                     user_id=principal.user_id,
                     origin=origin,
                     endpoint_id=WebhookEndpointId(endpoint_id),
-                    overlap_seconds=data.overlap_seconds,
+                    overlap_seconds=asked.overlap_seconds,
                     once=completion,
                 )
             ),
@@ -287,6 +288,4 @@ class WebhookEndpointController(Controller):
 
 
 def _moment(field: str, moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        raise InvalidValue(field, "Give a moment with its offset, e.g. 2026-11-02T09:00:00Z.")
-    return moment
+    return None if moment is None else given_moment(field, moment)

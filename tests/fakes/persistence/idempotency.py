@@ -45,6 +45,12 @@ class InMemoryIdempotencyKeys(IdempotencyKeys):
             raise KeyClaimLost
         self._session.tables.keys[self._session.tenant, claim.key] = replace(row, reply=reply)
 
+    async def amend(self, claim: KeyClaim, reply: StoredReply) -> None:
+        place = (self._session.tenant, claim.key)
+        row = self._session.tables.keys.get(place)
+        if row and row.token == claim.token and row.reply is not None:
+            self._session.tables.keys[place] = replace(row, reply=reply)
+
     async def release(self, claim: KeyClaim) -> None:
         row = self._held(claim)
         if row is not None:

@@ -78,6 +78,11 @@ class InMemoryLinks(LinkRepository):
         self._links[digest] = replace(self._links[digest], used_at=self._session.now)
         return True
 
+    async def withdraw(self, user_id: UserId) -> None:
+        for digest, row in list(self._links.items()):
+            if row.link.user_id == user_id:
+                del self._links[digest]
+
     async def forget(self, user_id: UserId, email: str) -> None:
         for digest, row in list(self._links.items()):
             if row.link.user_id == user_id or row.link.email == email:

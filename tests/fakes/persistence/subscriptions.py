@@ -35,6 +35,7 @@ from domain.billing.subscriptions.subscription import (
     SubscriptionStatus,
     TrialUsed,
 )
+from domain.identity.user import left_address
 from domain.shared.ids import OrderId, PlanId, ProjectId, SeatId, SubscriptionId, UserId
 from tests.fakes.clock import START
 from tests.fakes.persistence.database import (
@@ -264,7 +265,7 @@ class InMemorySeats(SeatRepository):
         for row in list(self._session.tables.seats.values()):
             if row.seat.holder_id != me and row.seat.email != email:
                 continue
-            seat = replace(row.seat, email=f"deleted-{me}@deleted.invalid")
+            seat = replace(row.seat, email=left_address(me))
             if row.seat.withdrawn_at is not None:
                 self._session.tables.seats[seat.id] = replace(row, seat=seat)
                 continue

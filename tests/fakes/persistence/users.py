@@ -10,6 +10,7 @@ from domain.identity.user import (
     PermissionDenied,
     Role,
     User,
+    left_address,
 )
 from domain.shared.errors import NotFound
 from domain.shared.ids import UserId
@@ -62,7 +63,7 @@ class InMemoryUsers(UserRepository):
                 await self.keep_an_admin(user_id)
             self._session.tables.users[user_id] = replace(
                 user,
-                email=f"deleted-{user_id}@deleted.invalid",
+                email=left_address(user_id),
                 name="Deleted account",
                 password_hash="",
                 is_active=False,

@@ -17,7 +17,7 @@ from application.ports.webhooks import (
 )
 from domain.shared.ids import WebhookEndpointId, WebhookEventId
 from domain.webhooks.delivery import Attempt, Delivery, DeliveryState
-from domain.webhooks.endpoint import WebhookEndpoint
+from domain.webhooks.endpoint import TOLD, WebhookEndpoint
 from domain.webhooks.event import WebhookEvent, listened_as
 from tests.fakes.persistence.database import (
     DeliveryKey,
@@ -85,6 +85,9 @@ class InMemoryWebhooks(Webhooks):
     ) -> int:
         event = WebhookEvent.of(_new_event_id(), type_, data, at or self._session.now)
         heard = set(listened_as(type_))
+        owner = self._session.tables.users.get(self._session.tenant)
+        if owner is None or owner.role not in TOLD:
+            return 0
         return self._tell(
             event,
             [

@@ -57,6 +57,14 @@ NUMBERS = (
     10**400,
 )
 
+MOMENTS: Mapping[str, str] = {
+    "before the year 1 in UTC": "0001-01-01T00:00:00+14:00",
+    "after the year 9999 in UTC": "9999-12-31T23:59:59-14:00",
+    "the first": "0001-01-01T00:00:00Z",
+    "the last": "9999-12-31T23:59:59.999999Z",
+    "without an offset": "2026-12-01T09:00:00",
+}
+
 # Short enough to be sent whole before a refusal that does not wait for them.
 RAW_BODIES: Mapping[str, bytes] = {
     "deep": b"[" * 40_000,
@@ -120,8 +128,10 @@ def followed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema
 
 
-def leaves(schema: Mapping[str, Any], within: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Where a body holds text or numbers, and which."""
+def leaves(
+    schema: Mapping[str, Any], within: Path = ()
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Where a body holds text or numbers, and what is said of them."""
     schema = followed(schema)
     if "properties" in schema:
         for field, of_field in schema["properties"].items():
@@ -129,22 +139,28 @@ def leaves(schema: Mapping[str, Any], within: Path = ()) -> Iterator[tuple[Path,
     elif schema.get("type") == "array":
         yield from leaves(schema["items"], (*within, 0))
     elif schema.get("type") in ("string", "integer", "number"):
-        yield within, schema["type"]
+        yield within, schema
+
+
+def is_of(kind: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a value is ``text``, a ``number``, or text that is a ``moment``."""
+    if kind == "moment":
+        return schema.get("format") == "date-time"
+    return (schema.get("type") == "string") == (kind == "text")
 
 
 def places(kind: str) -> Iterator[Place]:
-    """Every field of that type: in bodies, queries, paths and headers."""
+    """Every field of that kind: in bodies, queries, paths and headers."""
     for path, method, operation in operations(document()):
         body = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if body:
-            for field, of_type in leaves(body["schema"]):
-                if (of_type == "string") == (kind == "text"):
+            for field, of_field in leaves(body["schema"]):
+                if is_of(kind, of_field):
                     yield Place(operation, method, path, "body", field)
         for parameter in operation["parameters"]:
             if "$ref" in parameter:
                 continue
-            text = followed(parameter["schema"]).get("type") == "string"
-            if text == (kind == "text"):
+            if is_of(kind, followed(parameter["schema"])):
                 yield Place(operation, method, path, parameter["in"], (parameter["name"],))
 
 
@@ -314,6 +330,12 @@ async def test_numbers_out_of_all_bounds_are_refused_by_name_or_kept(at_home: La
     faults: list[str] = []
     values = {str(number)[:24]: number for number in NUMBERS}
     sent = await wrong_answers(at_home, "number", values, faults)
+    assert not faults, summary(faults, sent) + at_home.faults()
+
+
+async def test_a_moment_that_cannot_be_kept_is_refused_by_name(at_home: Laboratory) -> None:
+    faults: list[str] = []
+    sent = await wrong_answers(at_home, "moment", MOMENTS, faults)
     assert not faults, summary(faults, sent) + at_home.faults()
 
 

@@ -74,14 +74,14 @@ def queue(stack: StackAddresses) -> Iterator[DramatiqJobQueue]:
 
 
 async def _wait(works: Works, count: int) -> list[RunId]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(works.got) < count:
             await asyncio.sleep(0.01)
     return list(works.got)
 
 
 async def _wait_for_endpoints(works: Works, count: int) -> list[WebhookEndpointId]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(works.endpoints) < count:
             await asyncio.sleep(0.01)
     return list(works.endpoints)
@@ -158,7 +158,7 @@ async def test_a_handler_that_cannot_be_opened_is_no_silent_worker(
 async def test_a_hint_that_cannot_be_sent_is_logged_and_fails_nobody() -> None:
     nowhere = DramatiqJobQueue(open_broker(f"redis://127.0.0.1:{choose_free_port()}/0"))
     with structlog.testing.capture_logs() as logs:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await nowhere.announce_run(RunId(new_id()))
     assert [entry["event"] for entry in logs] == ["hint not sent"]
 

@@ -46,6 +46,44 @@ async def test_five_hundred_idle_connections_keep_nobody_out(served: str) -> Non
             writer.close()
 
 
+async def test_one_address_keeps_no_more_quiet_connections_than_it_may(
+    served: str, person: Person
+) -> None:
+    """From an address that is no proxy's, beside a stream of its own that says nothing either."""
+    each, cut = int(PLACES["HTTP_ADDRESS_CONNECTIONS"]), "bharatbuild_connections_cut_total "
+    there = httpx.URL(served)
+    project = await person.project()
+    run_id = (await person.post(f"/projects/{project['id']}/execute", status=202))["id"]
+    permit = await person.post(f"/runs/{run_id}/stream-ticket")
+    stream = await websockets.connect(
+        f"{served.replace('http', 'ws', 1)}{permit['stream_url']}?ticket={permit['ticket']}",
+        proxy=None,
+        local_addr=("127.0.0.9", 0),
+    )
+    await stream.recv()
+    before, opened = await counted(served, cut), []
+    async with asyncio.timeout(PATIENCE):
+        # They are also cut off for asking nothing, in a few seconds: then there are others.
+        while await counted(served, cut) < before + 10:
+            for _ in range(each + 10):
+                opened.append(
+                    await asyncio.open_connection(
+                        there.host, there.port, local_addr=("127.0.0.9", 0)
+                    )
+                )
+            await asyncio.sleep(0.5)
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.wait(
+            [asyncio.create_task(reader.read()) for reader, _ in opened],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    await (await stream.ping())
+    await stream.close()
+    for _, writer in opened:
+        writer.close()
+    assert (await person.http.post(f"/runs/{run_id}/cancel")).is_success
+
+
 async def test_who_reads_slowly_gets_all_of_it(
     served: str, person: Person, stack: StackAddresses, postgres_uow: PostgresUnitOfWork
 ) -> None:

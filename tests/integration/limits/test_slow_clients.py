@@ -58,10 +58,27 @@ async def test_who_drips_a_body_is_told_so(served: str, person: Person) -> None:
         b"POST /api/v1/projects HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
         b"Authorization: " + token + b"\r\nContent-Length: 200\r\n\r\n"
     )
-    said, _ = await asyncio.gather(
-        dripped(served, head, b'{"idea": "' + b"x" * 180), others_are_served(served)
-    )
+    said = b""
+    for _ in range(3):  # bytes that arrive after the answer may make the connection forget it
+        said, _ = await asyncio.gather(
+            dripped(served, head, b'{"idea": "' + b"x" * 180), others_are_served(served)
+        )
+        if said:
+            break
     assert problem_in(said) == (408, "body_too_slow")
+
+
+async def test_what_is_no_body_is_its_sender_s_fault(served: str) -> None:
+    address = httpx.URL(served)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(
+        b"POST /api/v1/auth/login HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nno length\r\n{}\r\n"
+    )
+    async with asyncio.timeout(PATIENCE):
+        said = await reader.readline()
+    writer.close()
+    assert said.split()[1] == b"400", said
 
 
 async def test_who_never_reads_is_cut_off(

@@ -58,6 +58,7 @@ async def test_pages_and_files_have_every_entry_once(newcomer: Person) -> None:
     lines = await newcomer.http.get("/account/audit/export", params={"format": "jsonl"})
     assert [json.loads(line) for line in lines.text.splitlines()] == pages
     file = await newcomer.http.get("/account/audit/export")
+    assert file.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert file.headers["Content-Disposition"].startswith('attachment; filename="audit.csv"')
     rows = list(csv.DictReader(io.StringIO(file.text)))
     assert [row["action"] for row in rows] == [entry["action"] for entry in pages]

@@ -1,17 +1,23 @@
 """Buying credits as ``bharatbuild up`` offers it: over HTTP alone, on the local gateway."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from adapters.postgres.engine import open_engine
 from domain.billing.days import day_of
 from entrypoints.cli.platform import Platform
+from entrypoints.local_stack.ports import choose_free_port
+from tests.integration.http_process import answering, http_process
 from tests.integration.platform.operators import command
 from tests.integration.platform.person import PASSWORD, Person
 
@@ -45,7 +51,7 @@ async def free(person: Person) -> int:
     return int((await person.get("/auth/me"))["credits_available"])
 
 
-async def settled(person: Person, order: dict[str, Any], seconds: float = 15) -> dict[str, Any]:
+async def settled(person: Person, order: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
     """The order's detail once it is paid."""
     deadline = time.monotonic() + seconds
     while True:
@@ -248,6 +254,80 @@ async def test_an_operator_gives_a_part_back_once(
     assert kinds == ["refund", "refund", "payment"]
     only = await newcomer.get("/billing/transactions", params={"kind": "payment"})
     assert [line["refunded_paise"] for line in only["items"]] == [payment["amount_paise"]]
+
+
+@pytest.mark.parametrize("at", ["refund-kept", "refund-answered"])
+async def test_a_refund_outlives_the_process_that_was_asked_for_it(
+    platform: Platform,
+    newcomer: Person,
+    operator: Person,
+    page: httpx.AsyncClient,
+    tmp_path: Path,
+    at: str,
+) -> None:
+    before = await free(newcomer)
+    await bought(newcomer, page)
+    (payment,) = (await newcomer.get("/billing/transactions"))["items"]
+    path = f"/admin/transactions/{payment['id']}/refund"
+    body = {"reason": "half of it", "amount_paise": payment["amount_paise"] // 2}
+    headers = {KEY: str(uuid4())}
+    doomed = {
+        name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ
+    } | {**platform.environment, "BHARATBUILD_FAILPOINT": at}
+    del doomed["DATABASE_OWNER_URL"]
+    async with http_process(doomed, tmp_path / "http.log", choose_free_port()) as url:
+        await answering(url)
+        with pytest.raises(httpx.TransportError):
+            await page.post(
+                f"{url}/api/v1{path}", json=body, headers={**headers, **authorized(operator)}
+            )
+    # The refund and the reply to its key are there, and nobody waits for a lease to run out.
+    first = await operator.http.post(path, json=body, headers=headers)
+    assert (first.status_code, first.headers["Idempotency-Replayed"]) == (202, "true")
+    assert first.json()["status"] == "requested"
+    engine = open_engine(
+        platform.environment["DATABASE_DISPATCH_URL"], pool_size=1, application="tests"
+    )
+    async with engine.begin() as connection:
+        # Its look comes in half a minute; nobody is to wait for that here.
+        await connection.execute(
+            text("UPDATE transactions SET due_at = now() WHERE id = :id AND due_at > now()"),
+            {"id": UUID(first.json()["id"])},
+        )
+    await engine.dispose()
+    refund = await given_back(newcomer)
+    assert refund["id"] == first.json()["id"]
+    assert await free(newcomer) == before + CREDITS // 2
+    again = await operator.http.post(path, json=body, headers=headers)
+    assert (again.content, again.headers["Idempotency-Replayed"]) == (first.content, "true")
+    assert await given_back(newcomer) == refund
+
+
+async def given_back(person: Person, seconds: float = 60) -> dict[str, Any]:
+    """Their one refund, once it was processed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        listed = await person.get("/billing/transactions", params={"kind": "refund"})
+        (refund,) = listed["items"]
+        if refund["status"] == "processed":
+            return dict(refund)
+        assert time.monotonic() < deadline, f"the refund was not processed: {refund}"
+        await asyncio.sleep(0.1)
+
+
+def authorized(person: Person) -> dict[str, str]:
+    return {"Authorization": person.http.headers["Authorization"]}
+
+
+async def test_all_that_is_left_of_nothing_is_not_a_field_that_does_not_fit(
+    newcomer: Person, operator: Person, page: httpx.AsyncClient
+) -> None:
+    await bought(newcomer, page)
+    (payment,) = (await newcomer.get("/billing/transactions"))["items"]
+    path = f"/admin/transactions/{payment['id']}/refund"
+    await operator.post(path, status=202, json={"reason": "all of it"})
+    again = await operator.post(path, status=409, json={"reason": "all of it"})
+    assert (again["code"], again["refundable_paise"]) == ("nothing_to_refund", 0)
 
 
 async def test_an_operator_makes_a_coupon_that_a_person_uses_once(

@@ -156,7 +156,7 @@ async def test_what_is_bought_over_http_is_invoiced_and_what_is_given_back_credi
             status=202,
             json={"reason": "Bought twice", "amount_paise": 5_000},
         )
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(listed := (await newcomer.get("/billing/invoices"))["items"]) < 2:
             await asyncio.sleep(0.1)
     note = await newcomer.get(f"/billing/invoices/{listed[0]['id']}")

@@ -120,7 +120,7 @@ async def test_a_run_can_be_cancelled_and_executed_again(person: Person) -> None
     project = await person.project()
     run = await person.post(f"/projects/{project['id']}/execute", status=202)
     await person.post(f"/runs/{run['id']}/cancel", status=202)
-    detail = await person.finished(run["id"], seconds=10)
+    detail = await person.finished(run["id"])
     assert detail["run"]["status"] == "cancelled"
     again = await person.post(f"/runs/{run['id']}/cancel", status=409)
     assert again["code"] == "run_not_live"

@@ -33,7 +33,7 @@ async def approved(person: Person, page: httpx.AsyncClient, shown: dict[str, Any
     assert answer.is_success, answer.text
 
 
-async def until(person: Person, plan: str, seconds: float = 15) -> dict[str, Any]:
+async def until(person: Person, plan: str, seconds: float = 60) -> dict[str, Any]:
     """What the person has once that plan holds for them."""
     deadline = time.monotonic() + seconds
     while True:

@@ -19,7 +19,7 @@ async def test_a_claim_does_not_wait_for_a_lock_and_has_its_whole_lease_after_it
         async with database.transaction():
             await database.execute("SELECT set_config('app.user_id', $1, true)", str(run.user_id))
             await database.execute("UPDATE runs SET progress = 1 WHERE id = $1", run.id)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 assert await postgres_claims.claim(run.id, LONG_LEASE) is None
         assert await postgres_claims.claim(run.id, LONG_LEASE) is not None
         await database.execute("SELECT set_config('app.user_id', $1, false)", str(run.user_id))

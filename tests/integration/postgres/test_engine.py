@@ -36,12 +36,12 @@ async def test_a_transaction_that_is_busy_for_too_long_is_ended_by_the_server(
     stack: StackAddresses,
 ) -> None:
     engine = open_engine(
-        stack.database_url or "", pool_size=1, application="tests", transaction_seconds=0.2
+        stack.database_url or "", pool_size=1, application="tests", transaction_seconds=1
     )
     try:
         with pytest.raises(DBAPIError) as raised:
             async with engine.begin() as connection:
-                await connection.execute(text("SELECT pg_sleep(5)"))
+                await connection.execute(text("SELECT pg_sleep(20)"))
         assert is_unavailable(raised.value)
         async with engine.begin() as connection:
             assert await connection.scalar(text("SELECT 1")) == 1

@@ -146,8 +146,8 @@ async def test_a_cancelled_statement_leaves_no_tenant_behind(
 
 
 async def test_who_waits_and_is_cancelled_costs_nobody_a_connection(pool: ReadPool) -> None:
-    slow = plain("SELECT pg_sleep(0.1)")
-    for _ in range(5):
+    slow = plain("SELECT pg_sleep(0.5)")
+    for _ in range(3):
         tasks = [asyncio.ensure_future(pool.fetch(slow)) for _ in range(4)]
         await asyncio.sleep(0.02)
         for task in tasks[1:3]:
@@ -169,10 +169,10 @@ async def test_an_error_of_the_statement_is_told_and_harms_nobody(pool: ReadPool
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(stack: StackAddresses) -> None:
-    pool = ReadPool(stack.database_url or "", 1, "tests-read", statement_seconds=0.2)
+    pool = ReadPool(stack.database_url or "", 1, "tests-read", statement_seconds=1)
     try:
         with pytest.raises((DatabaseUnavailable, asyncpg.QueryCanceledError)):
-            await pool.fetch(plain("SELECT pg_sleep(5)"))
+            await pool.fetch(plain("SELECT pg_sleep(20)"))
         assert await whose(pool) == ""
     finally:
         await pool.close()
@@ -181,7 +181,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(stack: StackAddresses
 async def test_a_statement_is_given_up_where_the_server_does_not_end_it(
     stack: StackAddresses,
 ) -> None:
-    pool = ReadPool(stack.database_url or "", 1, "tests-read", statement_seconds=0.3)
+    pool = ReadPool(stack.database_url or "", 1, "tests-read", statement_seconds=1)
     try:
         await pool.fetch(plain("SET statement_timeout = 0"))
         with pytest.raises(DatabaseUnavailable):
@@ -192,7 +192,7 @@ async def test_a_statement_is_given_up_where_the_server_does_not_end_it(
 
 
 async def test_who_waits_too_long_for_a_connection_is_told(stack: StackAddresses) -> None:
-    pool = ReadPool(stack.database_url or "", 1, "tests-read", wait_seconds=0.02)
+    pool = ReadPool(stack.database_url or "", 1, "tests-read", wait_seconds=0.2)
     slow = asyncio.ensure_future(pool.fetch(plain("SELECT pg_sleep(20)")))
     try:
         await asyncio.sleep(0)

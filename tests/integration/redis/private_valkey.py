@@ -67,7 +67,7 @@ class PrivateValkey:
         self._process.send_signal(signal.SIGCONT)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
     """Wait until the coroutine function ``condition`` says yes; fail after ``seconds``."""
     async with asyncio.timeout(seconds):
         while not await condition():

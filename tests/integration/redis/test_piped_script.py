@@ -113,7 +113,7 @@ async def test_a_silent_server_is_given_up(
 async def test_a_silent_server_is_given_up_by_itself_and_not_asked_twice(
     valkey: PrivateValkey, connect: Callable[[str], Redis]
 ) -> None:
-    echo = PipedScript(connect(valkey.url), ECHO, seconds=0.3)
+    echo = PipedScript(connect(valkey.url), ECHO, seconds=2)
     try:
         await echo(["k"], ["a"])
         valkey.freeze()

@@ -1,6 +1,5 @@
 """The shared gate on a real server, and without one."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -17,17 +16,24 @@ from tests.contracts.provider_gate_contract import (
     Wait,
     trip,
 )
-from tests.integration.redis.private_valkey import PrivateValkey
+from tests.integration.redis.private_valkey import PrivateValkey, eventually
+
+TOLD_TIME = "local now = 1000000 + tonumber(redis.call('GET', 'the-time') or '0')\n"
 
 
 class TestRedisProviderGate(ProviderGateContract):
     @pytest.fixture
     def gate_of(self, redis: Redis) -> GateOf:
-        return lambda pace, rule: RedisProviderGate(redis, "Some Provider", rule, pace)
+        return lambda pace, rule: RedisProviderGate(
+            redis, "Some Provider", rule, pace, clock=TOLD_TIME
+        )
 
     @pytest.fixture
-    def wait(self) -> Wait:
-        return asyncio.sleep
+    def wait(self, redis: Redis) -> Wait:
+        async def wait(seconds: float) -> None:
+            await redis.incrbyfloat("the-time", seconds)
+
+        return wait
 
     async def test_processes_share_one_gate(self, redis: Redis, gate_of: GateOf) -> None:
         one, other = gate_of(UNLIMITED, RULE), gate_of(UNLIMITED, RULE)
@@ -39,8 +45,17 @@ class TestRedisProviderGate(ProviderGateContract):
         gate = gate_of(Pace(requests_per_minute=10), RULE)
         await gate.admit(1)
         await trip(gate)
-        [key] = await redis.keys()
+        [key] = await redis.keys("provider:*")
         assert 0 < await redis.ttl(key) <= 3_600
+
+    async def test_the_servers_own_time_passes(self, redis: Redis) -> None:
+        gate = RedisProviderGate(redis, "Some Provider", RULE, UNLIMITED)
+        await trip(gate)
+
+        async def half_open() -> bool:
+            return (await gate.circuit()).state is CircuitState.HALF_OPEN
+
+        await eventually(half_open, 20)
 
 
 async def test_without_redis_a_process_takes_a_small_share_and_keeps_its_own_circuit(

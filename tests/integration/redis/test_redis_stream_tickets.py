@@ -74,7 +74,7 @@ async def test_without_a_server_tickets_are_unavailable_in_bounded_time(
     ticket = await tickets.issue(make_holder(), make_run_id(), 30)
     valkey.kill()
 
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(20):
         with pytest.raises(TicketsUnavailable):
             await tickets.redeem(ticket, make_run_id())
         with pytest.raises(TicketsUnavailable):
@@ -87,7 +87,7 @@ async def test_a_frozen_server_is_unavailable_in_bounded_time(
     tickets = RedisStreamTickets(connect(valkey.url))
     valkey.freeze()
 
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(20):
         with pytest.raises(TicketsUnavailable):
             await tickets.redeem("any", make_run_id())
     valkey.thaw()
@@ -127,7 +127,7 @@ class TestProbe:
         probe = RedisProbe(connect(valkey.url))
         valkey.freeze()
 
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(ProbeFailed, match="does not answer"):
                 await probe.check()
         valkey.thaw()

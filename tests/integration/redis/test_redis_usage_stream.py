@@ -11,7 +11,7 @@ from application.ports.usage_log import UsageStream, UsageStreamAway
 from tests.contracts.usage_log_contract import Consumer, UsageStreamContract, make_request
 from tests.integration.redis.private_valkey import PrivateValkey
 
-STALE_SECONDS = 0.2
+STALE_SECONDS = 2.0
 
 
 class TestRedisUsageStream(UsageStreamContract):
@@ -30,7 +30,7 @@ class TestRedisUsageStream(UsageStreamContract):
     @pytest.fixture
     def died(self) -> Callable[[UsageStream], Awaitable[None]]:
         async def died(_: UsageStream) -> None:
-            await asyncio.sleep(2 * STALE_SECONDS)
+            await asyncio.sleep(1.1 * STALE_SECONDS)
 
         return died
 

@@ -31,10 +31,11 @@ async def sandbox(probed: BubblewrapSandbox) -> BubblewrapSandbox:
 
 @pytest.fixture
 def run_python(sandbox: BubblewrapSandbox) -> RunPython:
-    """Run a program inside, with ``SandboxLimits`` as keywords; ten seconds unless told."""
+    """Run a program inside, with ``SandboxLimits`` as keywords; 50 s unless told,
+    which is longer than a busy machine takes and shorter than what a test sleeps for."""
 
     async def run(program: str, **limits: float) -> SandboxResult:
-        chosen = SandboxLimits(**{"wall_seconds": 10, **limits})  # type: ignore[arg-type]  # ints
+        chosen = SandboxLimits(**{"wall_seconds": 50, **limits})  # type: ignore[arg-type]  # ints
         source = textwrap.dedent(program).encode()
         return await sandbox.run({"program.py": source}, ("python3", "program.py"), chosen)
 

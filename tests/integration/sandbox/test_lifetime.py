@@ -38,7 +38,7 @@ def mark(request: pytest.FixtureRequest) -> str:
 
 
 async def until_alive(mark: str, count: int = 1) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(alive(mark)) < count:
             await asyncio.sleep(0.01)
 
@@ -63,7 +63,7 @@ async def test_a_daemon_dies_with_its_command(run_python: RunPython, mark: str) 
     result = await run_python(DAEMON.format(mark=mark, then="time.sleep(0.2)"))
     assert alive(mark) == []
     assert result.succeeded
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 async def test_a_daemon_dies_at_a_limit(run_python: RunPython, mark: str) -> None:
@@ -123,7 +123,7 @@ async def test_a_run_can_be_cancelled_at_any_moment(
         await running
     assert alive(mark) == []
     # The event loop closes the pipes of a process in its next turns.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(os.listdir("/proc/self/fd")) > descriptors:
             await asyncio.sleep(0.01)
 
@@ -139,7 +139,7 @@ async def test_runs_leave_no_descriptor_and_no_thread(sandbox: BubblewrapSandbox
     before = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
     for _ in range(3):
         await sandbox.run({}, ("true",), LIMITS)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))) > before:
             await asyncio.sleep(0.01)
 
@@ -148,7 +148,7 @@ async def test_no_more_run_at_once_than_allowed(mark: str) -> None:
     single = BubblewrapSandbox(concurrency=1)
     if not (await single.availability()).available:
         pytest.skip("no sandbox here")
-    limits = SandboxLimits(wall_seconds=0.4)
+    limits = SandboxLimits(wall_seconds=2)
     runs = [asyncio.create_task(single.run({}, ("sleep", mark), limits)) for _ in range(2)]
     most = 0
     while not all(run.done() for run in runs):
@@ -177,9 +177,9 @@ async def test_the_loop_is_not_blocked(run_python: RunPython) -> None:
     beating = asyncio.create_task(beat())
     bomb = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass\n"
     await run_python(bomb, processes=60)
-    await run_python("while True: pass", wall_seconds=1)
+    await run_python("while True: pass", wall_seconds=4)
     beating.cancel()
-    assert longest < 0.5
+    assert longest < 2
 
 
 async def test_the_sandbox_dies_with_a_killed_host(sandbox: BubblewrapSandbox, mark: str) -> None:
@@ -195,11 +195,11 @@ async def test_the_sandbox_dies_with_a_killed_host(sandbox: BubblewrapSandbox, m
         [sys.executable, "-c", textwrap.dedent(program)],
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any(is_sleep(pid) for pid in alive(mark)):
             await asyncio.sleep(0.01)
     host.send_signal(signal.SIGKILL)
     host.wait()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while alive(mark):
             await asyncio.sleep(0.01)

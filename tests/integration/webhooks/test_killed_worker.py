@@ -24,6 +24,7 @@ from adapters.system import SystemClock, UuidMaker
 from application.failpoints import Failpoint
 from application.webhooks.add_endpoint import AddEndpoint, NewEndpoint
 from application.webhooks.deliver_webhooks import LANES, LEASE_SECONDS
+from domain.identity.user import Role
 from domain.shared.ids import UserId
 from domain.webhooks.destination import DestinationRules, is_address
 from entrypoints.local_stack import ChildProcess, Command, LocalStack
@@ -104,7 +105,7 @@ async def test_every_event_arrives_though_workers_are_killed_around_sending(
 ) -> None:
     processes, engine, keys = platform
     uow = PostgresUnitOfWork(engine)
-    user = await keep_user(uow)
+    user = await keep_user(uow, role=Role.PARTNER)
     rules = DestinationRules(plain=True, permits=is_address)
     box = AesGcmSecretBox(BoxKeys.parse(keys))
     add = AddEndpoint(uow, box, rules, SystemClock(), UuidMaker())

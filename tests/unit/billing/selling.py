@@ -21,6 +21,7 @@ class Sold:
 
     user_id: UserId
     amount_paise: int = 118_000
+    discount_paise: int = 0
     description: str = "1,00,000 credits"
     id: UUID = field(default_factory=new_id)
 

@@ -1,5 +1,6 @@
 """Invoices at a capture, credit notes at a refund."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -47,6 +48,15 @@ async def test_an_invoice_says_who_sold_what_to_whom(shop: Shop, order: Sold) ->
     (line,) = invoice.lines
     assert (line.description, line.sac, line.rate) == (order.description, "998314", 1_800)
     assert line.amounts == Taxed(taxable=100_000, igst=18_000)
+
+
+async def test_a_discount_is_recorded_where_it_was_taken_off(shop: Shop, order: Sold) -> None:
+    cheaper = replace(order, amount_paise=88_500, discount_paise=29_500)
+    (line,) = (await shop.sell(cheaper, Paid())).lines
+    assert line.amounts.total == 88_500
+    assert line.description == (
+        "1,00,000 credits (list price ₹1180.00, less a discount of ₹295.00, taxes included)"
+    )
 
 
 async def test_without_a_profile_it_is_supplied_where_the_supplier_is(

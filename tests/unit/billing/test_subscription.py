@@ -16,6 +16,7 @@ from domain.billing.subscriptions.changes import (
     CollectCharge,
     Event,
     GiveBack,
+    GiveBackAhead,
     Outcome,
     PauseWanted,
     ResumeWanted,
@@ -243,6 +244,39 @@ def test_a_full_refund_ends_it_and_a_part_takes_its_part() -> None:
     whole = after(sub, 2, ChargeRefunded(waiting.charge, "rfnd_2", PRO.price_paise))
     assert whole.subscription.status is SubscriptionStatus.CANCELLED
     assert whole.subscription.entitled_until is None
+
+
+def test_whichever_is_refunded_first_an_upgrade_gives_back_what_it_gave() -> None:
+    waiting = begin(*IDS, STUDENT, 1, START).subscription
+    assert waiting.charge is not None
+    sub = pay(waiting, START).subscription
+    asked = after(sub, 1, ChangeWanted(PRO, 1)).subscription
+    assert asked.charge is not None
+    upgraded = pay(asked, START + timedelta(days=2)).subscription
+    start = ChargeRefunded(waiting.charge, "rfnd_1", STUDENT.price_paise)
+    ended = after(upgraded, 3, start).subscription
+    assert ended.status is SubscriptionStatus.CANCELLED
+    paise = asked.charge.amount_paise
+    second = after(ended, 4, ChargeRefunded(asked.charge, "rfnd_2", paise))
+    assert second.subscription == ended
+    claws = [effect for effect in second.effects if isinstance(effect, ClawBackSeat)]
+    assert [(claw.reference, claw.total) for claw in claws] == [(asked.charge.reference, paise)]
+    lapsed = decide(ended, ChargeRefunded(asked.charge, "rfnd_3", paise), ended.period_end)
+    assert not [effect for effect in lapsed.effects if isinstance(effect, ClawBackSeat)]
+
+
+def test_what_was_paid_for_a_period_that_a_refund_forestalls_is_given_back() -> None:
+    waiting = begin(*IDS, PRO, 1, START).subscription
+    assert waiting.charge is not None
+    sub = pay(waiting, START).subscription
+    asked = decide(sub, TimePassed(), sub.period_end - timedelta(days=2)).subscription
+    assert asked.charge is not None
+    ahead = pay(asked, sub.period_end - timedelta(days=2)).subscription
+    refunded = ChargeRefunded(waiting.charge, "rfnd_1", PRO.price_paise)
+    ended = decide(ahead, refunded, sub.period_end - timedelta(days=1))
+    assert ended.subscription.status is SubscriptionStatus.CANCELLED
+    given = [effect.reference for effect in ended.effects if isinstance(effect, GiveBackAhead)]
+    assert given == [asked.charge.reference]
 
 
 def test_nothing_is_changed_that_is_paid_ahead() -> None:

@@ -25,6 +25,7 @@ from domain.billing.subscriptions.changes import (
     Effect,
     Event,
     GiveBack,
+    GiveBackAhead,
     OpenCharge,
     Outcome,
     PauseWanted,
@@ -216,6 +217,14 @@ class Life(RuleBasedStateMachine):
                 assert effect.key not in self.keys
                 self.keys.add(effect.key)
                 self.backs.append(effect)
+            case GiveBackAhead(reference=reference):
+                charge = self.charges[reference]
+                assert charge.status is ChargeStatus.PAID
+                self.charges[reference] = replace(charge, status=ChargeStatus.GIVEN_BACK)
+                back = GiveBack(
+                    key=effect.key, reference=reference, credits=worth(charge.amount_paise)
+                )
+                self._note(back)
             case ClawBackSeat():
                 assert 0 <= effect.before < effect.total <= effect.whole
             case _:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from pypdf import PdfReader
@@ -148,6 +149,17 @@ def test_a_word_of_any_length_is_broken_into_lines(letter: str) -> None:
     runs = re.findall(f"{letter}+", text)
     assert sum(map(len, runs)) >= 600
     assert max(map(len, runs)) <= 72
+
+
+@pytest.mark.parametrize(
+    "id_", ["01a22114-6b5c-7521-9b5a-5297609dc1f1", "11111111-1111-7111-9111-111111111111"]
+)
+def test_an_identifier_is_broken_into_lines_whatever_its_digits(id_: str) -> None:
+    invoice = make_invoice(order_id=UUID(id_), payment_id=id_)
+    (text,) = pages(invoice)
+    assert squeezed(text).count(id_) == 2
+    assert max(map(len, re.findall("[0-9a-f-]+", text))) <= 24
+    assert squeezed("".join(pages(make_credit_note(invoice, 500, refund_id=id_)))).count(id_) == 1
 
 
 @pytest.mark.parametrize("kind", ["invoice", "credit note"])

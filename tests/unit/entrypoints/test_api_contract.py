@@ -112,6 +112,15 @@ def test_asking_for_less_is_additive() -> None:
     assert additive(described)
 
 
+def test_a_body_that_may_be_left_out_is_additive() -> None:
+    described, _ = changed()
+    body = described["paths"]["/api/v1/projects"]["post"]["requestBody"]
+    content = body["content"]["application/json"]
+    body["required"] = False
+    content["schema"] = {"oneOf": [content["schema"], {"type": "null"}]}
+    assert f"takes body application/json: {REQUEST}|null" in additive(described)
+
+
 def test_a_new_operation_is_additive_whatever_it_asks() -> None:
     described, schemas = changed()
     schemas["PaintRequest"] = {

@@ -1,5 +1,6 @@
 """Who acted, as it is told to whose account it was."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -41,6 +42,14 @@ def test_an_owner_is_told_who_acted_and_never_by_which_other_account(
     view = AuditEntryView.of(entry(action, by))
     assert (view.actor, view.address) == (actor, address)
     assert str(OTHER) not in str(view)
+
+
+def test_an_owner_is_not_told_which_admin_proposed_an_adjustment() -> None:
+    proposed = acted(
+        AuditAction.ADJUSTMENT_PROPOSED, new_id(), after={"credits": 5, "proposed_by": OTHER}
+    )
+    shown = AuditEntryView.of(replace(entry(AuditAction.SUSPENDED, OTHER), act=proposed))
+    assert shown.after == {"credits": 5}
 
 
 def test_an_admin_is_told_the_account() -> None:

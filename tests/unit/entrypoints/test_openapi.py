@@ -119,6 +119,38 @@ def test_a_request_s_example_is_one_that_its_handler_takes() -> None:
             assert msgspec.convert(example, body.annotation, strict=True), name
 
 
+def test_what_must_be_given_has_no_default() -> None:
+    for name, operation, _ in named():
+        for parameter in operation["parameters"]:
+            if parameter.get("required"):
+                assert "default" not in parameter["schema"], f"{name}: {parameter['name']}"
+
+
+def test_a_body_that_a_handler_does_without_is_not_required() -> None:
+    without = {
+        name
+        for name, operation, handler in named()
+        if "requestBody" in operation
+        and handler.parsed_fn_signature.parameters["data"].default is None
+    }
+    free = {
+        name
+        for name, operation, _ in named()
+        if operation.get("requestBody", {}).get("required") is False
+    }
+    assert "POST /api/v1/projects/{project_id}/execute" in free
+    assert free == without
+
+
+def test_every_problem_s_status_and_code_are_choices_of_one_type() -> None:
+    for where, media_type, content in bodies():
+        if media_type == MEDIA_TYPE:
+            _, own = content["schema"]["allOf"]
+            kinds = {name: each["type"] for name, each in own["properties"].items()}
+            assert kinds == {"code": "string", "status": "integer"}, where
+            assert all(each.keys() == {"type", "enum"} for each in own["properties"].values())
+
+
 def test_an_operation_says_what_it_may_refuse() -> None:
     for name, operation, _ in named():
         codes = problems_of(operation)

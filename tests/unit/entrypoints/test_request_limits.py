@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from application.idempotency.answer_once import LEASE_SECONDS
-from entrypoints.http.problems import EXCEPTION_HANDLERS
-from entrypoints.http.request_limits import ALIVE, BodyTooSlow, RequestLimits
+from entrypoints.http.problems import EXCEPTION_HANDLERS, PROBLEMS
+from entrypoints.http.request_limits import ALIVE, BodyCutOff, BodyTooSlow, RequestLimits
 from entrypoints.settings import Settings
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -124,6 +124,33 @@ async def test_a_body_that_does_not_come_is_an_error_of_its_reader() -> None:
     assert call.status == 408
     assert (b"connection", b"close") in call.sent[0]["headers"]
     assert call.task.cancelling() == 0
+
+
+async def test_a_body_that_is_cut_off_is_no_fault_of_ours() -> None:
+    refused: list[BodyCutOff] = []
+
+    async def reader(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await reading(scope, receive, send)
+        except BodyCutOff as error:
+            refused.append(error)
+
+    part = {"type": "http.request", "body": b"a", "more_body": True}
+    call = Call(limits(reader), method="POST", parts=[part, {"type": "http.disconnect"}])
+    await call.task
+    (error,) = refused
+    assert PROBLEMS[error.code].status == 400
+
+
+async def test_who_listens_for_the_end_of_a_connection_is_told_of_it() -> None:
+    heard = []
+
+    async def listening(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(await receive())
+
+    call = Call(limits(listening), method="GET", parts=[{"type": "http.disconnect"}])
+    await call.task
+    assert heard == [{"type": "http.disconnect"}]
 
 
 async def test_a_handler_s_time_begins_when_the_body_is_there() -> None:

@@ -41,6 +41,11 @@ def test_what_is_missing_is_named_all_at_once() -> None:
         ("DATABASE_URL", "mysql://localhost"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, the proxy"),
         ("KEY_PER_DAY", "0"),
+        ("ACCESS_TOKEN_SECONDS", "86400"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "https://app.example.com, null"),
+        ("ALLOWED_ORIGINS", "https://*.example.com/path"),
+        ("ALLOWED_ORIGINS", "app.example.com"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(variable: str, value: str) -> None:
@@ -56,6 +61,16 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     assert settings.s3_secret_key == "from the file"
 
 
+def test_a_file_that_is_not_text_is_refused_without_a_word_of_it(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"s3cret\xff")
+    rest = {name: value for name, value in GOOD.items() if name != "S3_SECRET_KEY"}
+    with pytest.raises(SettingsInvalid, match="S3_SECRET_KEY_FILE") as refusal:
+        load({**rest, "S3_SECRET_KEY_FILE": str(secret)})
+    assert "0xff" not in str(refusal.value)
+    assert refusal.value.__suppress_context__
+
+
 def test_a_value_and_its_file_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="S3_SECRET_KEY_FILE"):
         load({**GOOD, "S3_SECRET_KEY_FILE": str(tmp_path / "secret")})
@@ -65,6 +80,21 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     rest = {name: value for name, value in GOOD.items() if name != "REDIS_URL"}
     with pytest.raises(SettingsInvalid, match="REDIS_URL_FILE"):
         load({**rest, "REDIS_URL_FILE": str(tmp_path / "nothing")})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALLOWED_ORIGINS", "http://app.example.com"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, ::/0"),
+    ],
+)
+def test_production_lets_nobody_on_the_way_speak_for_others(variable: str, value: str) -> None:
+    open_ = {**GOOD, variable: value}
+    load(open_)
+    with pytest.raises(SettingsInvalid, match=variable):
+        load({**open_, "ENVIRONMENT": "production"})
 
 
 def test_production_sends_no_webhooks_inside() -> None:

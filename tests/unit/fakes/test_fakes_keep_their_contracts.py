@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from application.ports.clock import Clock
+from application.ports.known_places import REMEMBERED
 from application.ports.live import Nudge
 from application.ports.object_store import ObjectStoreUnavailable
 from application.ports.webhooks import WebhookAnswer
@@ -16,6 +17,7 @@ from tests.contracts.identity_provider_contract import (
     Returned,
     SignInThere,
 )
+from tests.contracts.known_places_contract import KnownPlacesContract
 from tests.contracts.live_contract import (
     LiveUpdatesContract,
     StreamTicketsContract,
@@ -33,6 +35,7 @@ from tests.contracts.security_contract import (
 from tests.contracts.webhook_sender_contract import Answering, Heard, WebhookSenderContract
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.identity_provider import InMemoryIdentityProvider, InMemoryOneTimeValues
+from tests.fakes.known_places import InMemoryKnownPlaces
 from tests.fakes.live import InMemoryLiveUpdates, InMemoryStreamTickets
 from tests.fakes.object_store import InMemoryObjectStore
 from tests.fakes.security import (
@@ -157,6 +160,23 @@ class TestInMemoryStreamTickets(StreamTicketsContract):
             clock.move(timedelta(seconds=seconds))
 
         return let_pass
+
+
+class TestInMemoryKnownPlaces(KnownPlacesContract):
+    @pytest.fixture
+    def clock(self) -> MovableClock:
+        return MovableClock()
+
+    @pytest.fixture
+    def places(self, clock: MovableClock) -> InMemoryKnownPlaces:
+        return InMemoryKnownPlaces(clock)
+
+    @pytest.fixture
+    def forget_by_age(self, clock: MovableClock) -> Callable[[], Awaitable[None]]:
+        async def forget_by_age() -> None:
+            clock.move(REMEMBERED)
+
+        return forget_by_age
 
 
 class TestInMemoryOneTimeValues(OneTimeValuesContract):

@@ -15,6 +15,7 @@ from application.identity.reauthenticate import (
     ReauthenticationFailed,
     proved_lately,
 )
+from application.identity.sign_in import Credentials
 from domain.audit.act import AuditAction
 from domain.identity.mail import MailKind
 from domain.identity.second_factor import (
@@ -28,7 +29,7 @@ from domain.identity.second_factor import (
     read_code,
     read_recovery_code,
 )
-from domain.identity.session import SessionEnd, SignInMethod
+from domain.identity.session import Device, SessionEnd, SignInMethod
 from domain.identity.user import NotAuthenticated, Permission, Role
 from domain.keys.rate_limit import RateLimited
 from tests.unit.identity.world import HERE, PASSWORD, PHONE, World
@@ -127,7 +128,7 @@ async def test_a_challenge_may_be_tried_five_times(world: World) -> None:
     for _ in range(CHALLENGE_ATTEMPTS):
         with pytest.raises(WrongCode):
             await world.meet(challenge, "000000", PHONE, HERE)
-        await world.throttle.forget(protected.person.email)
+        await world.throttle.forget(protected.person.email, PHONE.address)
     assert world.acts()[-CHALLENGE_ATTEMPTS:] == [AuditAction.SIGN_IN_FAILED] * CHALLENGE_ATTEMPTS
     with pytest.raises(ChallengeOver):
         await world.meet(challenge, protected.code, PHONE, HERE)
@@ -142,8 +143,27 @@ async def test_wrong_codes_count_over_challenges_and_then_none_is_looked_at(worl
             await world.meet(each, "000000", PHONE, HERE)
     with pytest.raises(RateLimited):
         await world.meet(challenge, protected.code, PHONE, HERE)
-    with pytest.raises(RateLimited):
-        await world.step_up(protected.principal, protected.code, HERE)
+    # Whoever is in a session of the account is not kept from it.
+    await world.step_up(protected.principal, protected.code, HERE)
+
+
+async def test_who_has_the_password_alone_guesses_no_more_codes_from_many_places(
+    world: World,
+) -> None:
+    protected = await world.protected()
+    credentials = Credentials(email=protected.person.email, password=PASSWORD, origin=HERE)
+    failed: list[type[BaseException]] = []
+    for place in range(OF_ACCOUNT[0].quota + 3):
+        elsewhere = Device(address=f"198.51.100.{place}")
+        for _ in range(2):  # a second time where the password was right before
+            try:
+                needed = await world.sign_in(credentials, elsewhere)
+                assert isinstance(needed, SecondFactorNeeded)
+                await world.meet(needed.challenge, "000000", elsewhere, HERE)
+            except (WrongCode, RateLimited) as error:
+                failed.append(type(error))
+    assert failed.count(WrongCode) == OF_ACCOUNT[0].quota
+    assert failed[-1] is RateLimited
 
 
 async def test_a_challenge_ends_by_itself(world: World) -> None:

@@ -33,6 +33,7 @@ from domain.shared.errors import NotFound
 from tests.contracts.samples import ORIGIN, keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.keys import InMemoryKeyChanges
+from tests.fakes.known_places import InMemoryKnownPlaces
 from tests.fakes.persistence import InMemoryDatabase
 from tests.fakes.security import CountingRefreshTokens, OpaqueAccessTokens, PlainPasswordHasher
 from tests.unit.keys.world import CountingUnitOfWork
@@ -57,7 +58,10 @@ class World:
         secrets = OneTimeSecrets(Peppers.parse(generate_pepper()))
         first_factor = PassFirstFactor(opener, secrets, self.clock)
         self.sign_in = SignIn(
-            self.uow, self.hasher, first_factor, AttemptThrottle(LocalRateLimiter())
+            self.uow,
+            self.hasher,
+            first_factor,
+            AttemptThrottle(LocalRateLimiter(), InMemoryKnownPlaces(self.clock)),
         )
         self.refresh = RefreshSession(self.uow, self.secrets, self.tokens, self.changes)
         self.sign_out = SignOut(self.uow, self.secrets, self.changes)

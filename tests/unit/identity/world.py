@@ -57,6 +57,7 @@ from tests.contracts.samples import keep_user
 from tests.fakes.clock import CountingIds, MovableClock
 from tests.fakes.identity_provider import InMemoryIdentityProvider, InMemoryOneTimeValues
 from tests.fakes.keys import InMemoryKeyChanges
+from tests.fakes.known_places import InMemoryKnownPlaces
 from tests.fakes.persistence import InMemoryDatabase, InMemoryUnitOfWork
 from tests.fakes.security import (
     CountingRefreshTokens,
@@ -103,7 +104,7 @@ class World:
             self.clock,
             admins,
         )
-        self.throttle = AttemptThrottle(LocalRateLimiter())
+        self.throttle = AttemptThrottle(LocalRateLimiter(), InMemoryKnownPlaces(self.clock))
         self.sign_in = SignIn(self.uow, self.hasher, first_factor, self.throttle)
         self.meet = MeetChallenge(self.uow, opener, codes, self.throttle)
         self.reauthenticate = Reauthenticate(
@@ -126,11 +127,14 @@ class World:
             first_factor,
             AccountOpener(self.clock, ids, GRANT),
             self.clock,
+            desk,
         )
-        self.confirm_link = ConfirmLink(self.uow, links, self.reauthenticate, opener, self.clock)
+        self.confirm_link = ConfirmLink(
+            self.uow, links, self.reauthenticate, opener, self.clock, desk
+        )
         self.depart_to_link = DepartToLink(self.depart, self.reauthenticate)
         self.identities = ListIdentities(self.uow)
-        self.unlink = UnlinkIdentity(self.uow, self.reauthenticate)
+        self.unlink = UnlinkIdentity(self.uow, self.reauthenticate, desk)
 
     async def person(self, **changes: object) -> User:
         """Somebody with a password."""

@@ -1,7 +1,7 @@
 """What a key allows, and what becomes of it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -15,18 +15,22 @@ from domain.keys.api_key import (
     KeyRotating,
     KeyStatus,
     ModeNotAllowed,
+    check_expiry,
 )
 from domain.keys.key_text import KeyEnvironment
 from domain.keys.rate_limit import RatePolicy
 from domain.keys.scopes import InsufficientScope, effective, grantable
 from domain.shared.errors import InvalidValue
-from domain.shared.ids import UserId
+from domain.shared.ids import ApiKeyId, UserId
 from tests.contracts.keys_contract import make_key, make_secret
 from tests.contracts.samples import new_id
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 KEY = make_key(UserId(new_id()), allowed_ips=(), modes=frozenset())
 DIGEST = KEY.secret.digest
+UNBOUNDED = replace(KEY, limits=())
+TEN_A_MINUTE = RatePolicy(of="key", quota=10, window_seconds=60)
+TEN_A_DAY = RatePolicy(of="key", quota=10, window_seconds=86_400)
 
 
 def test_an_active_key_may_be_used() -> None:
@@ -139,17 +143,68 @@ def test_a_key_is_for_its_modes() -> None:
         ({"modes": frozenset({Mode.STUDENT})}, {}),
         ({"modes": frozenset({Mode.STUDENT})}, {"modes": frozenset({Mode.DEVELOPER})}),
         ({"allowed_ips": ("203.0.113.0/24",)}, {}),
+        ({"allowed_ips": ("203.0.113.0/24",)}, {"allowed_ips": ("203.0.113.0/24",)}),
         ({"credit_cap": 5}, {}),
+        ({"credit_cap": 5}, {"credit_cap": 5}),
+        ({"expires_at": NOW}, {}),
+        ({"expires_at": NOW}, {"expires_at": NOW + timedelta(seconds=1)}),
+        ({"limits": (TEN_A_MINUTE,)}, {}),
+        ({"limits": (TEN_A_MINUTE,)}, {"limits": (replace(TEN_A_MINUTE, quota=11),)}),
+        ({"limits": (TEN_A_MINUTE,)}, {"limits": (replace(TEN_A_MINUTE, window_seconds=59),)}),
     ],
 )
 def test_a_key_manages_none_that_is_wider(
     manager: dict[str, object], managed: dict[str, object]
 ) -> None:
-    acting = replace(KEY, **manager).acting(Role.PARTNER)
-    other = make_key(KEY.user_id, **{"modes": frozenset(), "allowed_ips": (), **managed})
+    acting = replace(UNBOUNDED, **manager).acting(Role.PARTNER)
+    other = replace(UNBOUNDED, **{"id": ApiKeyId(new_id()), **managed})
     with pytest.raises(InsufficientScope):
         acting.check_reach(other)
-    KEY.acting(Role.PARTNER).check_reach(other)
+    UNBOUNDED.acting(Role.PARTNER).check_reach(other)
+
+
+@pytest.mark.parametrize(
+    ("manager", "managed"),
+    [
+        ({"modes": frozenset({Mode.STUDENT})}, {"modes": frozenset({Mode.STUDENT})}),
+        ({"expires_at": NOW}, {"expires_at": NOW}),
+        ({"limits": (TEN_A_MINUTE,)}, {"limits": (TEN_A_MINUTE, TEN_A_DAY)}),
+        ({"limits": (TEN_A_MINUTE,)}, {"limits": (TEN_A_DAY,)}),
+    ],
+)
+def test_a_bounded_key_manages_those_within_its_bounds(
+    manager: dict[str, object], managed: dict[str, object]
+) -> None:
+    other = replace(UNBOUNDED, **{"id": ApiKeyId(new_id()), **managed})
+    replace(UNBOUNDED, **manager).acting(Role.PARTNER).check_reach(other)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "loosened"),
+    [
+        ({"allowed_ips": ("203.0.113.0/24",)}, {"allowed_ips": ()}),
+        ({"allowed_ips": ("203.0.113.0/24",)}, {"allowed_ips": ("203.0.112.0/23",)}),
+        ({"allowed_ips": ("203.0.113.0/24",)}, {"allowed_ips": ("203.0.113.0/24", "::/0")}),
+        ({"credit_cap": 5}, {"credit_cap": None}),
+        ({"credit_cap": 5}, {"credit_cap": 6}),
+        ({"expires_at": NOW}, {"expires_at": None}),
+        ({"limits": (TEN_A_MINUTE,)}, {"limits": ()}),
+        ({"modes": frozenset({Mode.STUDENT})}, {"modes": frozenset()}),
+    ],
+)
+def test_a_key_does_not_loosen_itself(
+    bounds: dict[str, object], loosened: dict[str, object]
+) -> None:
+    key = replace(UNBOUNDED, **bounds)
+    with pytest.raises(InsufficientScope):
+        key.acting(Role.PARTNER).check_reach(replace(key, **loosened))
+    key.acting(Role.PARTNER).check_reach(key)
+
+
+def test_a_key_may_tighten_itself() -> None:
+    key = replace(UNBOUNDED, allowed_ips=("203.0.113.0/24", "2001:db8::/32"), credit_cap=5)
+    tighter = replace(key, allowed_ips=("203.0.113.7/32",), credit_cap=4, expires_at=NOW)
+    key.acting(Role.PARTNER).check_reach(tighter)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +215,8 @@ def test_a_key_manages_none_that_is_wider(
         ("::ffff:203.0.113.9", ("203.0.113.0/24",), True),
         ("2001:db8::1", ("203.0.113.0/24", "2001:db8::/32"), True),
         ("fe80::1%eth0", ("fe80::/10",), True),
+        ("203.0.113.9", ("::ffff:203.0.113.0/120",), True),
+        ("203.0.113.9", ("::/0",), False),
         ("", ("0.0.0.0/0", "::/0"), False),
         ("unix", ("0.0.0.0/0",), False),
     ],
@@ -173,6 +230,40 @@ def test_networks_are_kept_in_their_normal_form() -> None:
     assert clean_networks(given) == ("203.0.113.0/24", "2001:db8::/32", "198.51.100.7/32")
     with pytest.raises(InvalidValue):
         clean_networks(f"10.0.0.{n}" for n in range(51))
+
+
+def test_ipv4_networks_in_the_clothes_of_ipv6_are_kept_as_what_they_are() -> None:
+    given = ["::ffff:203.0.113.0/120", "::ffff:198.51.100.7", "::/0"]
+    assert clean_networks(given) == ("203.0.113.0/24", "198.51.100.7/32", "::/0")
+
+
+@pytest.mark.parametrize("given", ["fe80::1%eth0", "fe80::1%eth0\r\nX-Other: 1", "10.0.0.1%1"])
+def test_a_network_with_a_zone_is_refused(given: str) -> None:
+    with pytest.raises(InvalidValue, match="zone"):
+        clean_networks([given])
+
+
+def test_a_planned_end_is_kept_in_utc() -> None:
+    india = datetime(2026, 11, 3, 5, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    end = check_expiry(india, NOW)
+    assert end is not None
+    assert end.isoformat() == "2026-11-03T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 12, 1, 9, 0),  # noqa: DTZ001  # what is refused
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+        datetime.max.replace(tzinfo=UTC),
+        datetime(9999, 1, 1, tzinfo=UTC),
+    ],
+)
+def test_an_end_that_cannot_be_kept_is_refused(moment: datetime) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        check_expiry(moment, NOW)
+    assert refused.value.field == "expires_at"
 
 
 def test_one_caller_is_one_address_or_one_subscriber() -> None:

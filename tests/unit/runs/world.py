@@ -23,6 +23,7 @@ from application.runs.publishing import Publisher
 from application.runs.run_graph import RunTools
 from domain.agents.artifacts import FileBatch, Mode, WrittenFile
 from domain.billing.ledger import Balance
+from domain.identity.user import Role
 from domain.projects.agent_task import AgentTask
 from domain.projects.project import Project
 from domain.projects.run import Run
@@ -199,12 +200,13 @@ async def open_world(
     runs_per_user: int = 0,
     pace: Pace = NO_PACE,
     clock: MovableClock | None = None,
+    role: Role = Role.MEMBER,
 ) -> World:
     """A platform with one person who has credits."""
     clock = clock or MovableClock()
     database = InMemoryDatabase(clock)
     uow = InMemoryUnitOfWork(database)
-    user = make_user()
+    user = make_user(role=role)
     async with uow.begin(user.id) as tx:
         await tx.users.add(user)
         await tx.ledger.open(user.id)

@@ -26,6 +26,7 @@ from application.webhooks.read_deliveries import ShowDelivery
 from application.webhooks.replay_deliveries import KEEP, ReplayDelivery, ReplayFailed
 from application.webhooks.rotate_secret import RotateSecret, SecretRotation
 from application.webhooks.send_test import SendTest, TestPending
+from domain.identity.user import Role
 from domain.shared.errors import InvalidValue, NotFound
 from domain.shared.ids import UserId, WebhookEndpointId
 from domain.webhooks.delivery import Delivery, DeliveryState
@@ -112,7 +113,7 @@ async def post() -> Post:
         claims=InMemoryWebhookClaims(database),
         sender=ScriptedWebhookSender(),
         metrics=RecordingWebhookMetrics(),
-        user_id=(await keep_user(uow)).id,
+        user_id=(await keep_user(uow, role=Role.PARTNER)).id,
         box=TransparentSecretBox(),
         ids=CountingIds(),
     )

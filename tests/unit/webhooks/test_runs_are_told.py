@@ -7,6 +7,7 @@ import pytest
 
 from application.runs.set_aside import set_aside
 from domain.agents.artifacts import Mode
+from domain.identity.user import Role
 from domain.projects.run import Run, RunStatus
 from domain.shared.ids import RunId
 from tests.contracts.webhooks_contract import keep_endpoint
@@ -29,7 +30,7 @@ def types(world: World) -> list[object]:
 
 
 async def test_a_run_that_succeeds() -> None:
-    world = await open_world()
+    world = await open_world(role=Role.PARTNER)
     await listening(world)
     run = await world.accepted()
     assert types(world) == ["run.accepted"]
@@ -48,7 +49,7 @@ async def test_a_run_that_succeeds() -> None:
 
 
 async def test_a_run_that_fails() -> None:
-    world = await open_world(credits=1)
+    world = await open_world(credits=1, role=Role.PARTNER)
     await listening(world)
     run = await world.accepted()
     await world.worker()(run.id)
@@ -60,7 +61,7 @@ async def test_a_run_that_fails() -> None:
 
 
 async def test_a_run_that_is_cancelled_before_it_began_and_after() -> None:
-    world = await open_world()
+    world = await open_world(role=Role.PARTNER)
     await listening(world)
     waiting = await world.accepted()
     await world.cancel(world.user_id, waiting.id)
@@ -73,7 +74,7 @@ async def test_a_run_that_is_cancelled_before_it_began_and_after() -> None:
 
 @pytest.mark.parametrize("unreadable", [False, True])
 async def test_a_run_that_is_dead(unreadable: bool) -> None:
-    world = await open_world()
+    world = await open_world(role=Role.PARTNER)
     await listening(world)
     run = await world.accepted()
     if unreadable:
@@ -85,7 +86,7 @@ async def test_a_run_that_is_dead(unreadable: bool) -> None:
 
 
 async def test_an_end_that_is_not_committed_is_not_told() -> None:
-    world = await open_world()
+    world = await open_world(role=Role.PARTNER)
     await listening(world)
     run: Run = await world.accepted()
     world.database.fail_next_commit()
@@ -102,7 +103,7 @@ async def test_an_end_that_is_not_committed_is_not_told() -> None:
 
 
 async def test_nothing_is_kept_for_who_has_no_endpoint() -> None:
-    world = await open_world()
+    world = await open_world(role=Role.PARTNER)
     run = await world.accepted()
     await world.worker()(run.id)
     assert told(world) == []

@@ -101,7 +101,6 @@ transactions = Table(
     count("refunded"),
     text_column("reason"),
     Column("requested_by", Uuid, nullable=True),
-    text_column("request_key"),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     text_column("error_code"),
     text_column("error"),

@@ -117,6 +117,14 @@ class GiveBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBackAhead:
+    """What was paid for a period that will not begin becomes credits, at the same price."""
+
+    key: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClawBackSeat:
     """Take back credits that a refunded charge gave to the buyer's own seats.
 
@@ -179,6 +187,7 @@ Effect = (
     | CloseCharge
     | CollectCharge
     | GiveBack
+    | GiveBackAhead
     | ClawBackSeat
     | ClawBackGiven
     | Tell

@@ -123,8 +123,9 @@ def failed(sub: Subscription, charge: Charge, key: str) -> Outcome:
 def refunded(sub: Subscription, event: ChargeRefunded, now: datetime) -> Outcome:
     """Credits go back in proportion while their period lasts; a full refund ends it.
 
-    What a period that is over had given has lapsed with it: nothing is left to take. A part
-    refunded before its period began leaves the period as it was bought.
+    What a period that is over had given has lapsed with it: nothing is left to take. What
+    another refund has ended before its time has not: its credits last, and can be spent yet. A
+    part refunded before its period began leaves the period as it was bought.
     """
     charge = event.charge
     before = min(charge.refunded_paise, charge.amount_paise)
@@ -136,7 +137,7 @@ def refunded(sub: Subscription, event: ChargeRefunded, now: datetime) -> Outcome
         )
         return Outcome(subscription=sub, effects=(taken, said))
     ahead = charge.reference == sub.ahead
-    present = charge.period == sub.period and not sub.ended and now < sub.period_end
+    present = charge.period == sub.period and now < sub.period_end
     effects: list[Effect] = []
     if present:
         effects.append(
@@ -153,7 +154,7 @@ def refunded(sub: Subscription, event: ChargeRefunded, now: datetime) -> Outcome
         return Outcome(subscription=sub, effects=tuple(effects))
     if ahead:
         sub = replace(sub, ahead="", at_end=AtEnd.CANCEL, next_plan=None, next_seats=None)
-    elif present and charge.purpose is not ChargePurpose.UPGRADE:
+    elif present and not sub.ended and charge.purpose is not ChargePurpose.UPGRADE:
         ended = end(sub, SubscriptionStatus.CANCELLED, now, "refunded")
         return replace(ended, effects=(*effects, *ended.effects))
     return Outcome(subscription=sub, effects=tuple(effects))

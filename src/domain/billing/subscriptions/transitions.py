@@ -8,6 +8,7 @@ from domain.billing.plans import Plan
 from domain.billing.subscriptions.changes import (
     AllotCredits,
     CloseCharge,
+    GiveBackAhead,
     NoticeKind,
     OpenCharge,
     Outcome,
@@ -127,8 +128,9 @@ def allotted(
 
 
 def end(sub: Subscription, status: SubscriptionStatus, at: datetime, why: str) -> Outcome:
-    """End it for good."""
+    """End it for good. A next period that is paid already is not begun, and given back."""
     dropped = void(sub)
+    ahead = (GiveBackAhead(key=f"late:{sub.ahead}", reference=sub.ahead),) if sub.ahead else ()
     ended = replace(
         dropped.subscription,
         status=status,
@@ -139,7 +141,7 @@ def end(sub: Subscription, status: SubscriptionStatus, at: datetime, why: str) -
     )
     return Outcome(
         subscription=ended,
-        effects=(*dropped.effects, told(ended, NoticeKind.ENDED, "ended", reason=why)),
+        effects=(*dropped.effects, *ahead, told(ended, NoticeKind.ENDED, "ended", reason=why)),
     )
 
 

@@ -74,11 +74,17 @@ class Operation:
             if isinstance(default, Enum):
                 schema["default"] = default.value
             if parameter.get("required"):
+                # Litestar's word for having none is a number to JSON.
+                schema.pop("default", None)
+            if parameter.get("required"):
                 parameter["example"] = self._examples.of(schema, parameter["name"])
         parameters.append({"$ref": "#/components/parameters/X-Request-Id"})
 
     def _body(self) -> None:
-        for content in self._operation.get("requestBody", {}).get("content", {}).values():
+        body = self._operation.get("requestBody", {})
+        for content in body.get("content", {}).values():
+            # Litestar requires every body, those that handlers do without too.
+            body["required"] = _without_null(content["schema"]) == content["schema"]
             content["example"] = self._examples.of(content["schema"])
 
     def _success(self, status: str, answer: Json) -> Json:
@@ -116,7 +122,13 @@ class Operation:
                     "schema": {
                         "allOf": [
                             {"$ref": "#/components/schemas/Problem"},
-                            {"properties": {"code": {"enum": codes}, "status": {"const": status}}},
+                            # As choices of one type: with "const" generators of clients give up.
+                            {
+                                "properties": {
+                                    "code": {"type": "string", "enum": codes},
+                                    "status": {"type": "integer", "enum": [status]},
+                                }
+                            },
                         ]
                     },
                     "examples": {code: self._example_of(code) for code in codes},
