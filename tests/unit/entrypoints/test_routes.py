@@ -10,7 +10,7 @@ import pytest
 from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
 
-from adapters.security import generate_box_key, generate_signing_key
+from adapters.security import generate_signing_key
 from application.ports.persistence import DatabaseUnavailable
 from domain.shared.errors import DomainError
 from entrypoints.http.access import GATEWAY
@@ -18,6 +18,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
 from entrypoints.http.routing import Route
 from entrypoints.settings import SettingsInvalid, load
+from tests.described import application
 from tests.unit.entrypoints.test_settings import GOOD
 
 # Litestar's own pages describe the API, which is public.
@@ -26,8 +27,7 @@ _GENERATED = "/api/v1/schema"
 
 @pytest.fixture(scope="module")
 def app() -> Litestar:
-    keys = {"JWT_SIGNING_KEY": generate_signing_key()[1], "SECRET_BOX_KEYS": generate_box_key()}
-    return create_app(load({**GOOD, **keys}))
+    return application()
 
 
 def test_without_a_signing_key_there_is_no_application() -> None:
