@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from litestar import Request
-from litestar.exceptions import SerializationException
+from litestar.exceptions import HTTPException, SerializationException
+from litestar.status_codes import HTTP_415_UNSUPPORTED_MEDIA_TYPE
 
 from domain.shared.errors import InvalidValue
 
@@ -31,9 +32,15 @@ class CheckedRequest(Request[Any, Any, Any]):
         """The body.
 
         Raises:
+            HTTPException: it says that it is something else than JSON.
             SerializationException: it is not JSON in UTF-8, or nested too deeply.
             InvalidValue: a text has a NUL, or a number is beyond 64 bits; its field is named.
         """
+        if not _says_json(self.headers.get("content-type", "")):
+            raise HTTPException(
+                status_code=HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+                detail="Send the body as application/json, and say so in Content-Type.",
+            )
         if _too_deep(await self.body()):
             raise SerializationException(f"nested more than {MAX_DEPTH} levels deep")
         try:
@@ -56,6 +63,18 @@ def check_query(query: bytes) -> None:
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         for _, remedy in _misfits(value):
             raise InvalidValue(name, remedy)
+
+
+def _says_json(content_type: str) -> bool:
+    """Whether a body calls itself JSON, or nothing at all.
+
+    What pages of others can send without asking first (text/plain and forms: the Fetch Standard's
+    CORS-safelisted values) is none of it.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in ("", "application/json") or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
 
 
 def _too_deep(body: bytes) -> bool:

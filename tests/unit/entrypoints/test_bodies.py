@@ -30,10 +30,29 @@ APP = Litestar(
 )
 
 
-async def answer_to(body: bytes) -> httpx.Response:
+async def answer_to(body: bytes, content_type: str | None = "application/json") -> httpx.Response:
     transport = httpx.ASGITransport(app=APP)  # type: ignore[arg-type]  # Litestar's own scope
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-        return await client.post("/", content=body, headers={"Content-Type": "application/json"})
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        return await client.post("/", content=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json"],
+)
+async def test_a_body_that_calls_itself_something_else_is_not_read(content_type: str) -> None:
+    answer = await answer_to(b'{"a": 1}', content_type)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json"],
+)
+async def test_a_body_that_calls_itself_json_or_nothing_is(content_type: str | None) -> None:
+    answer = await answer_to(b'{"a": 1}', content_type)
+    assert answer.json() == {"a": 1}
 
 
 @pytest.mark.parametrize(
