@@ -11,11 +11,21 @@ TURNS  ?= 100
 # Handed over in the environment, so that quotes in an idea are just text.
 export IDEA
 
+# With it, every process started here, the servers and commands of the tests among them, compiles the
+# platform and its packages anew: two and a half times the work of importing them.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv trusts the system's certificates, as pip and every other client here do.
 export UV_SYSTEM_CERTS := 1
 
+# What is run by name between two edits tries fewer examples of each property than what is run before
+# a change lands: the other goals, CI's among them, try all.
+ifeq ($(filter-out quick unit components,$(or $(MAKECMDGOALS),help)),)
+export HYPOTHESIS_PROFILE ?= brief
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test quick unit integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api bench-equality
+.PHONY: help setup demo run test quick unit components integration faults chaos check lint format lock compose-secrets clean distclean bench-pipeline bench-durability bench-ledger api-contract audit bench-api bench-equality
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -37,13 +47,19 @@ demo: $(VENV)/.ready ## build a sample project from one sentence (IDEA="…" for
 run: $(VENV)/.ready ## start the platform on http://127.0.0.1:8000 and keep it up
 	@$(BIN)/bharatbuild up
 
-test: unit integration ## all tests, against the real servers
+test: unit components integration ## all tests, against the real servers
 
-quick: $(VENV)/.ready ## the tests of the domain and the use cases, in seconds
+quick: $(VENV)/.ready ## the tests of the domain, its rules and its runs, in seconds
 	@$(BIN)/pytest tests/unit/domain tests/unit/agents tests/unit/persistence tests/unit/runs -q
 
-unit: $(VENV)/.ready ## the tests that need no server
-	@$(BIN)/pytest tests/unit -q -n 2
+# What composes an idea's code, typesets documents and writes prompts takes longer than all the rest.
+COMPONENTS := tests/unit/offline tests/unit/documents tests/unit/claude
+
+unit: $(VENV)/.ready ## the tests of the domain, the use cases and the routes, after each edit
+	@$(BIN)/pytest tests/unit $(COMPONENTS:%=--ignore=%) -q -n 2 --dist worksteal
+
+components: $(VENV)/.ready ## the tests of composing, rendering and prompting, which need no server either
+	@$(BIN)/pytest $(COMPONENTS) -q -n 2 --dist worksteal
 
 integration: $(VENV)/.ready ## the tests on real servers, processes and signals
 	@$(BIN)/pytest tests/integration -q -n 2 --dist loadfile --ignore=tests/integration/faults

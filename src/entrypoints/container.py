@@ -15,7 +15,7 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
-from adapters.dramatiq import DramatiqJobQueue, open_broker
+from adapters.dramatiq import HINT_SECONDS, DramatiqJobQueue, open_broker
 from adapters.mail import (
     NoMailServer,
     RedisMailbox,
@@ -531,13 +531,14 @@ class Container(containers.DeclarativeContainer):
         first_factor,
         account_opener,
         clock,
+        mail_desk,
     )
     confirm_link = providers.Singleton(
-        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock
+        ConfirmLink, uow, pending_links, reauthenticate, session_opener, clock, mail_desk
     )
     depart_to_link = providers.Singleton(DepartToLink, depart_to_provider, reauthenticate)
     list_identities = providers.Singleton(ListIdentities, uow)
-    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate)
+    unlink_identity = providers.Singleton(UnlinkIdentity, uow, reauthenticate, mail_desk)
     ask_to_register = providers.Singleton(
         AskToRegister,
         uow,
@@ -839,7 +840,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         stack.push_async_callback(dispatch_engine.dispose)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        broker = open_broker(settings.redis_url)
+        broker = open_broker(settings.redis_url, HINT_SECONDS)
         stack.callback(broker.client.close)
         objects = MinioObjectStore(
             settings.s3_endpoint,

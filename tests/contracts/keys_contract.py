@@ -160,6 +160,20 @@ class ApiKeysContract:
                 assert ids(await tx.keys.page(query)) == expected, query
             assert await tx.keys.kept_count() == 3
 
+    async def test_of_many_who_count_at_once_each_sees_what_the_one_before_added(
+        self, uow: UnitOfWork
+    ) -> None:
+        owner = await keep_user(uow)
+
+        async def add_up_to_three() -> bool:
+            async with uow.begin(owner.id) as tx:
+                if await tx.keys.kept_count() >= 3:
+                    return False
+                await tx.keys.add(make_key(owner.id))
+                return True
+
+        assert sum(await all_at_once(8, add_up_to_three)) == 3
+
     # Changing
 
     async def test_saving_leaves_the_account_alone(self, uow: UnitOfWork) -> None:

@@ -15,6 +15,9 @@ from domain.keys.key_text import KeyEnvironment
 from domain.keys.rate_limit import RatePolicy
 from domain.shared.ids import ApiKeyId, RunId, UserId
 
+_KEYS_OF_A_PERSON = 0x6265
+"""Keeps the hashes of people's ids apart from other advisory locks of the database."""
+
 _PRESENTING = text("SELECT set_config('app.key_digests', :digests, true)")
 _PERMISSIONS = frozenset(permission.value for permission in Permission)
 _EXPIRED = api_keys.c.expires_at <= func.now()
@@ -25,6 +28,7 @@ class PostgresApiKeys:
 
     def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
         self._connection = connection
+        self._user_id = user_id
         self._mine = api_keys.c.user_id == user_id
 
     async def add(self, key: ApiKey) -> None:
@@ -73,6 +77,8 @@ class PostgresApiKeys:
         return [key_of(row) for row in rows]
 
     async def kept_count(self) -> int:
+        person = func.hashtextextended(str(self._user_id), _KEYS_OF_A_PERSON)
+        await self._connection.execute(select(func.pg_advisory_xact_lock(person)))
         count = await self._connection.scalar(
             select(func.count()).where(api_keys.c.revoked_at.is_(None), self._mine)
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from application.identity.mail_desk import MailDesk
 from application.identity.open_account import AccountOpener
 from application.identity.open_session import SignedIn
 from application.identity.pass_first_factor import PassFirstFactor, SecondFactorNeeded
@@ -31,6 +32,7 @@ from domain.identity.linked_identity import (
     ProviderRefused,
     ProviderUnavailable,
 )
+from domain.identity.mail import MailKind
 from domain.identity.return_address import check_return_address
 from domain.identity.session import ActingSession, Device, SignInMethod
 from domain.identity.user import EmailTaken, User, clean_name
@@ -212,6 +214,7 @@ class ArriveFromProvider:
     first_factor: PassFirstFactor
     open_account: AccountOpener
     clock: Clock
+    desk: MailDesk
 
     async def __call__(self, arrival: Arrival, device: Device, origin: Origin) -> Finished:
         """What came of it. Whatever that is, the state is used up.
@@ -254,6 +257,8 @@ class ArriveFromProvider:
                     return Trouble.SESSION_OVER
                 await tx.linked_identities.add(linked(user_id, identity, self.clock))
                 await tx.audit.record(origin.as_person(user_id), link_act(user_id, identity))
+                told = told_of(identity.provider, identity.email)
+                await self.desk(tx, MailKind.IDENTITY_LINKED, told, user_id=user_id)
         except IdentityTaken:
             return Trouble.IDENTITY_TAKEN
         return Linked()
@@ -325,6 +330,11 @@ def linked(user_id: UserId, identity: ExternalIdentity, clock: Clock) -> LinkedI
         linked_at=now,
         last_used_at=now,
     )
+
+
+def told_of(provider: ProviderName, email: str) -> dict[str, str | int]:
+    """Which identity it is, for a mail to whose account it opens."""
+    return {"provider": provider.value.title(), "email": email}
 
 
 def link_act(user_id: UserId, identity: ExternalIdentity) -> Act:

@@ -9,7 +9,9 @@ from application.identity.external_sign_in import (
     PendingLink,
     link_act,
     linked,
+    told_of,
 )
+from application.identity.mail_desk import MailDesk
 from application.identity.open_session import SessionOpener, SignedIn
 from application.identity.own_account import own_account
 from application.identity.pass_first_factor import signed_in_act
@@ -26,6 +28,7 @@ from domain.identity.linked_identity import (
     LinkedIdentity,
     ProviderName,
 )
+from domain.identity.mail import MailKind
 from domain.identity.second_factor import ChallengeOver
 from domain.identity.session import Device, SignInMethod
 from domain.shared.errors import NotFound
@@ -34,13 +37,18 @@ from domain.shared.ids import UserId
 
 @dataclass(frozen=True, slots=True)
 class ConfirmLink:
-    """Links an identity to the account of its email, once it is proved whose that is."""
+    """Links an identity to the account of its email, once it is proved whose that is.
+
+    The person is told by mail: from now on there is another way into their account, which a new
+    password does not take away.
+    """
 
     uow: UnitOfWork
     links: OneTimeValues[PendingLink]
     reauthenticate: Reauthenticate
     opener: SessionOpener
     clock: Clock
+    desk: MailDesk
 
     async def __call__(self, token: str, proof: Proof, device: Device, origin: Origin) -> SignedIn:
         """The account's session, proved by everything that it has.
@@ -73,6 +81,8 @@ class ConfirmLink:
         async with self.uow.begin(user.id) as tx:
             await tx.linked_identities.add(linked(user.id, identity, self.clock))
             await tx.audit.record(origin.as_person(user.id), link_act(user.id, identity))
+            told = told_of(identity.provider, identity.email)
+            await self.desk(tx, MailKind.IDENTITY_LINKED, told, user_id=user.id)
             came_by = SignInMethod(pending.provider.value)
             opened = await self.opener(tx, user, methods | {came_by}, device)
             await tx.audit.record(origin.as_person(user.id), signed_in_act(opened))
@@ -121,10 +131,14 @@ class ListIdentities:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkIdentity:
-    """Unlinks an identity, unless nobody could sign in to the account any more then."""
+    """Unlinks an identity, unless nobody could sign in to the account any more then.
+
+    The person is told by mail.
+    """
 
     uow: UnitOfWork
     reauthenticate: Reauthenticate
+    desk: MailDesk
 
     async def __call__(
         self, principal: Principal, provider: str, proof: Proof, origin: Origin
@@ -150,6 +164,8 @@ class UnlinkIdentity:
                 origin,
                 acted(AuditAction.IDENTITY_UNLINKED, user.id, before={"method": provider}),
             )
+            told = told_of(named[0].provider, named[0].email)
+            await self.desk(tx, MailKind.IDENTITY_UNLINKED, told, user_id=user.id)
 
 
 _OVER = "This is over. Sign in with the other side again."

@@ -44,7 +44,7 @@ class ApiKeyRepository(Protocol):
         ...
 
     async def kept_count(self) -> int:
-        """How many keys of the person are not revoked."""
+        """How many keys of the person are not revoked; others who count wait until the commit."""
         ...
 
     async def save(self, key: ApiKey) -> None:

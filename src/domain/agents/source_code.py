@@ -47,14 +47,15 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
     An import inside ``try`` with ``except ImportError`` is optional by construction.
     """
+    nodes = list(ast.walk(tree))
     optional = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Try) and any(map(_catches_import_error, node.handlers))
         for statement in node.body
         for inner in ast.walk(statement)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if id(node) in optional:
             continue
         if isinstance(node, ast.Import):

@@ -22,6 +22,8 @@ class MailKind(StrEnum):
     SECOND_FACTOR_ENABLED = "second_factor_enabled"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     RECOVERY_CODES_REPLACED = "recovery_codes_replaced"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
     NOTICE = "notice"
 
 

@@ -9,9 +9,9 @@ by breaking that rule: then the fake says so where PostgreSQL would hang.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from application.ports.audit import NOBODY, AuditEntry
@@ -278,7 +278,7 @@ class ErasureRow:
     attempts: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Tables:
     """Every row, by its key. Rows are values: a change puts another in their place."""
 
@@ -337,8 +337,26 @@ class Tables:
     audit: dict[int, AuditEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
-        """The same rows, to be changed without touching these."""
-        return Tables(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
+        """The same rows, to be changed without touching these.
+
+        A table is copied when it is first asked for: of dozens, most transactions use a few.
+        """
+        copied = object.__new__(Tables)
+        vars(copied)["_copied_from"] = self
+        return copied
+
+    def __getattr__(self, name: str) -> Any:
+        copied_from = vars(self).get("_copied_from")
+        if copied_from is None or name not in vars(copied_from):
+            raise AttributeError(name)
+        table = vars(self)[name] = dict(getattr(copied_from, name))
+        return table
+
+    def whole(self) -> "Tables":
+        """These rows for good, with the tables that were never asked for as they were."""
+        copied_from = vars(self).pop("_copied_from")
+        vars(self).update({**vars(copied_from), **vars(self)})
+        return self
 
 
 class Session:
@@ -476,7 +494,7 @@ class InMemoryDatabase:
             if self._failing_commits:
                 self._failing_commits -= 1
                 raise DatabaseUnavailable("The connection broke. Nothing was changed.")
-            self.tables = changed
+            self.tables = changed.whole()
         finally:
             self._holder = None
             self._lock.release()

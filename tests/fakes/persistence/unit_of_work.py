@@ -1,42 +1,11 @@
 """Transactions of one person, with the repositories that speak through them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from application.ports.audit import AuditTrail
-from application.ports.erasure import Erasures
-from application.ports.idempotency import IdempotencyKeys
-from application.ports.identity_provider import LinkedIdentities
-from application.ports.invoices import BillingProfiles, InvoiceRepository
-from application.ports.keys import ApiKeyRepository
-from application.ports.ledger import Ledger
-from application.ports.mail import LinkRepository, MailRepository
-from application.ports.model_calls import ModelCallRepository
-from application.ports.payments import CouponRepository, OrderRepository, PaymentRepository
-from application.ports.people import AdjustmentRepository
 from application.ports.persistence import Transaction, UnitOfWork
-from application.ports.prices import PriceRecords
-from application.ports.projects import (
-    AgentTaskRepository,
-    DocumentRepository,
-    ProjectRepository,
-    RunRepository,
-)
-from application.ports.second_factor import ChallengeRepository, SecondFactorRepository
-from application.ports.sessions import SessionRepository
-from application.ports.subscriptions import (
-    EntitlementRepository,
-    NoticeRepository,
-    PlanRepository,
-    RetentionRepository,
-    SeatRepository,
-    SubscriptionRepository,
-)
-from application.ports.usage import UsageRecords
-from application.ports.usage_log import UsageLog
-from application.ports.users import UserRepository
-from application.ports.webhooks import Webhooks
 from domain.shared.ids import UserId
 from tests.fakes.persistence.audit import InMemoryAuditTrail
 from tests.fakes.persistence.billing import InMemoryLedger, InMemoryModelCalls
@@ -79,44 +48,50 @@ from tests.fakes.persistence.users import InMemoryUsers
 from tests.fakes.persistence.webhooks import InMemoryWebhooks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _of(repository: Callable[[Session], Any]) -> Any:
+    """A repository of the transaction, made when it is asked for: most use a few."""
+    return cached_property(lambda transaction: repository(transaction.session))
+
+
 class InMemoryTransaction:
     """The repositories of one open transaction."""
 
-    session: Session
-    users: UserRepository
-    projects: ProjectRepository
-    runs: RunRepository
-    tasks: AgentTaskRepository
-    documents: DocumentRepository
-    calls: ModelCallRepository
-    ledger: Ledger
-    idempotency: IdempotencyKeys
-    billing_profiles: BillingProfiles
-    invoices: InvoiceRepository
-    orders: OrderRepository
-    payments: PaymentRepository
-    coupons: CouponRepository
-    prices: PriceRecords
-    usage: UsageRecords
-    plans: PlanRepository
-    subscriptions: SubscriptionRepository
-    seats: SeatRepository
-    entitlements: EntitlementRepository
-    notices: NoticeRepository
-    retention: RetentionRepository
-    keys: ApiKeyRepository
-    usage_log: UsageLog
-    sessions: SessionRepository
-    mails: MailRepository
-    links: LinkRepository
-    webhooks: Webhooks
-    adjustments: AdjustmentRepository
-    linked_identities: LinkedIdentities
-    second_factor: SecondFactorRepository
-    challenges: ChallengeRepository
-    erasures: Erasures
-    audit: AuditTrail
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    users = _of(InMemoryUsers)
+    projects = _of(InMemoryProjects)
+    runs = _of(InMemoryRuns)
+    tasks = _of(InMemoryAgentTasks)
+    documents = _of(InMemoryDocuments)
+    calls = _of(InMemoryModelCalls)
+    ledger = _of(InMemoryLedger)
+    idempotency = _of(InMemoryIdempotencyKeys)
+    billing_profiles = _of(InMemoryBillingProfiles)
+    invoices = _of(InMemoryInvoices)
+    orders = _of(InMemoryOrders)
+    payments = _of(InMemoryPayments)
+    coupons = _of(InMemoryCoupons)
+    prices = _of(InMemoryPrices)
+    usage = _of(InMemoryUsage)
+    plans = _of(InMemoryPlans)
+    subscriptions = _of(InMemorySubscriptions)
+    seats = _of(InMemorySeats)
+    entitlements = _of(InMemoryEntitlements)
+    notices = _of(InMemoryNotices)
+    retention = _of(InMemoryRetention)
+    keys = _of(InMemoryApiKeys)
+    usage_log = _of(InMemoryUsageLog)
+    sessions = _of(InMemorySessions)
+    mails = _of(InMemoryMails)
+    links = _of(InMemoryLinks)
+    webhooks = _of(InMemoryWebhooks)
+    adjustments = _of(InMemoryAdjustments)
+    linked_identities = _of(InMemoryLinkedIdentities)
+    second_factor = _of(InMemorySecondFactor)
+    challenges = _of(InMemoryChallenges)
+    erasures = _of(InMemoryErasures)
+    audit = _of(InMemoryAuditTrail)
 
     @asynccontextmanager
     async def speaking_for(self, user_id: UserId) -> AsyncIterator[Transaction]:
@@ -135,39 +110,4 @@ class InMemoryUnitOfWork(UnitOfWork):
     async def begin(self, user_id: UserId | None) -> AsyncIterator[Transaction]:
         """A transaction as one person, or as nobody."""
         async with self._database.session(user_id) as session:
-            yield InMemoryTransaction(
-                session=session,
-                users=InMemoryUsers(session),
-                projects=InMemoryProjects(session),
-                runs=InMemoryRuns(session),
-                tasks=InMemoryAgentTasks(session),
-                documents=InMemoryDocuments(session),
-                calls=InMemoryModelCalls(session),
-                ledger=InMemoryLedger(session),
-                idempotency=InMemoryIdempotencyKeys(session),
-                billing_profiles=InMemoryBillingProfiles(session),
-                invoices=InMemoryInvoices(session),
-                orders=InMemoryOrders(session),
-                payments=InMemoryPayments(session),
-                coupons=InMemoryCoupons(session),
-                prices=InMemoryPrices(session),
-                usage=InMemoryUsage(session),
-                plans=InMemoryPlans(session),
-                subscriptions=InMemorySubscriptions(session),
-                seats=InMemorySeats(session),
-                entitlements=InMemoryEntitlements(session),
-                notices=InMemoryNotices(session),
-                retention=InMemoryRetention(session),
-                keys=InMemoryApiKeys(session),
-                usage_log=InMemoryUsageLog(session),
-                sessions=InMemorySessions(session),
-                mails=InMemoryMails(session),
-                links=InMemoryLinks(session),
-                webhooks=InMemoryWebhooks(session),
-                adjustments=InMemoryAdjustments(session),
-                linked_identities=InMemoryLinkedIdentities(session),
-                second_factor=InMemorySecondFactor(session),
-                challenges=InMemoryChallenges(session),
-                erasures=InMemoryErasures(session),
-                audit=InMemoryAuditTrail(session),
-            )
+            yield InMemoryTransaction(session)

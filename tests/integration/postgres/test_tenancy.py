@@ -108,6 +108,39 @@ async def test_the_services_roles_own_nothing_and_bypass_nothing(
         assert path, f"{function['proname']} runs as its owner without a search_path of its own"
 
 
+FIXED = {
+    "users": ("id", "role", "created_at"),
+    "sessions": ("id", "user_id", "created_at"),
+    "refresh_tokens": ("digest", "session_id", "user_id", "generation"),
+    "linked_identities": ("user_id", "provider", "subject"),
+    "api_keys": ("id", "user_id", "environment", "created_at"),
+    "orders": ("id", "user_id", "amount_paise", "discount_paise", "credits", "currency"),
+    "transactions": ("id", "user_id", "order_id", "amount", "currency", "payment_id"),
+    "adjustments": ("id", "user_id", "credits", "reason", "proposed_by"),
+}
+"""Columns that no service writes once they are there."""
+
+ADDED_ONLY = (
+    *("audit_log", "journal", "postings", "run_events", "usage", "invoices", "credit_notes"),
+    *("plans", "model_prices", "exchange_rates"),
+)
+
+
+async def test_no_service_changes_what_stays_as_it_was_written(
+    catalogue: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    may = "SELECT has_column_privilege($1::name, $2::text, $3::text, 'UPDATE')"
+    may_any = "SELECT has_any_column_privilege($1::name, $2::text, 'UPDATE')"
+    deletes = "SELECT has_table_privilege($1::name, $2::text, 'DELETE, TRUNCATE')"
+    for role in ("bb_app", "bb_dispatch"):
+        for table, columns in FIXED.items():
+            changed = [each for each in columns if await catalogue.fetchval(may, role, table, each)]
+            assert not changed, f"{role} writes {table}: {changed}"
+        for table in ADDED_ONLY:
+            assert not await catalogue.fetchval(may_any, role, table), f"{role} changes {table}"
+            assert not await catalogue.fetchval(deletes, role, table), f"{role} empties {table}"
+
+
 async def test_a_password_is_seen_by_its_owner_and_by_whoever_names_the_email(
     postgres_uow: PostgresUnitOfWork, app_engine: AsyncEngine, dispatch_engine: AsyncEngine
 ) -> None:

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from litestar.routes import WebSocketRoute
 
-from adapters.security import generate_box_key, generate_pepper, generate_signing_key
 from application.webhooks.replay_deliveries import KEEP, MOST_AT_ONCE
 from domain.shared.events import EventType
 from domain.shared.ids import WebhookEventId
@@ -24,9 +23,8 @@ from domain.webhooks.schedule import (
 )
 from domain.webhooks.signature import secret_text, signed_headers
 from entrypoints.http import run_stream
-from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
-from entrypoints.settings import Settings
+from tests.described import application
 
 PAGE = (Path(__file__).parents[3] / "docs/api.md").read_text()
 
@@ -40,22 +38,9 @@ def nameless(path: str) -> str:
 
 
 def test_every_route_is_listed_and_no_other() -> None:
-    app = create_app(
-        Settings(
-            database_url="postgresql://nowhere/none",
-            database_dispatch_url="postgresql://nowhere/none",
-            redis_url="redis://nowhere",
-            s3_endpoint="http://nowhere",
-            s3_access_key="none",
-            s3_secret_key="none",
-            jwt_signing_key=generate_signing_key()[1],
-            api_key_peppers=generate_pepper(),
-            secret_box_keys=generate_box_key(),
-        )
-    )
     served = {
         (method, nameless(route.path))
-        for route in app.routes
+        for route in application().routes
         for method in (["WS"] if isinstance(route, WebSocketRoute) else route.methods)
         if method != "OPTIONS" and not route.path.startswith("/api/v1/schema")
     }

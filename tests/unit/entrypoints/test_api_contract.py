@@ -1,8 +1,10 @@
 """Nothing that partners rely on under ``/api/v1`` is lost without somebody deciding it."""
 
 import copy
+from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.api_contract import difference, facts, kept
@@ -13,22 +15,32 @@ REQUEST, ANSWER = "CreateProjectRequest", "ProjectView"
 
 def changed() -> tuple[dict[str, Any], dict[str, Any]]:
     """A copy of the document to change, and its schemas."""
-    copied = copy.deepcopy(document())
+    copied = msgspec.json.decode(written())
     return copied, copied["components"]["schemas"]
 
 
+@cache
+def written() -> bytes:
+    return msgspec.json.encode(document())
+
+
+@cache
+def offered() -> set[str]:
+    return facts(document())
+
+
 def breaking(described: dict[str, Any]) -> str:
-    return "\n".join(difference(facts(document()), facts(described)).breaking)
+    return "\n".join(difference(offered(), facts(described)).breaking)
 
 
 def additive(described: dict[str, Any]) -> str:
-    found = difference(facts(document()), facts(described))
+    found = difference(offered(), facts(described))
     assert not found.breaking
     return "\n".join(found.additive)
 
 
 def test_the_api_is_what_partners_rely_on() -> None:
-    found = difference(kept(), facts(document()))
+    found = difference(kept(), offered())
     assert not found.breaking, (
         "these break partners under /api/v1: keep them as they were, or add a new field or route "
         "beside them. If nobody can have relied on them yet: make api-contract BREAKING=yes"

@@ -1,14 +1,16 @@
 """What holds for every route, the next one included."""
 
+from collections.abc import Iterator
 from inspect import getsource, signature
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import msgspec
+import msgspec.inspect
 import pytest
 from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
 
-from adapters.security import generate_box_key, generate_signing_key
+from adapters.security import generate_signing_key
 from application.ports.persistence import DatabaseUnavailable
 from domain.shared.errors import DomainError
 from entrypoints.http.access import GATEWAY
@@ -16,6 +18,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.problems import PROBLEMS
 from entrypoints.http.routing import Route
 from entrypoints.settings import SettingsInvalid, load
+from tests.described import application
 from tests.unit.entrypoints.test_settings import GOOD
 
 # Litestar's own pages describe the API, which is public.
@@ -24,8 +27,7 @@ _GENERATED = "/api/v1/schema"
 
 @pytest.fixture(scope="module")
 def app() -> Litestar:
-    keys = {"JWT_SIGNING_KEY": generate_signing_key()[1], "SECRET_BOX_KEYS": generate_box_key()}
-    return create_app(load({**GOOD, **keys}))
+    return application()
 
 
 def test_without_a_signing_key_there_is_no_application() -> None:
@@ -87,6 +89,32 @@ def test_no_limit_of_persons_and_programs_holds_up_the_gateway(app: Litestar) ->
         if "ReceiveWebhook" in str(signature(handler.fn))
     }
     assert taking <= apart == OF_THE_GATEWAY
+
+
+def test_every_body_is_refused_with_a_field_that_it_does_not_have(app: Litestar) -> None:
+    bodies = {
+        handler.fn.__name__: get_type_hints(handler.fn)["data"]
+        for handler in _handlers(app)
+        if "data" in signature(handler.fn).parameters
+    }
+    assert len(bodies) > 40
+    for name, body in bodies.items():
+        structs = list(_structs(msgspec.inspect.type_info(body)))
+        assert structs, name
+        open_ = [each.cls.__name__ for each in structs if not each.forbid_unknown_fields]
+        assert not open_, f"{name} takes what nobody reads: {open_}"
+
+
+def _structs(of: msgspec.inspect.Type) -> Iterator[msgspec.inspect.StructType]:
+    """Every struct that is in a type, itself included."""
+    if isinstance(of, msgspec.inspect.StructType):
+        yield of
+        for field in of.fields:
+            yield from _structs(field.type)
+    for inside in ("type", "item_type", "key_type", "value_type", "types", "item_types"):
+        found = getattr(of, inside, ())
+        for each in found if isinstance(found, tuple) else (found,):
+            yield from _structs(each)
 
 
 EXEMPT = {

@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 
 from adapters.mail import TemplatedLetterWriter
+from application.identity.external_sign_in import told_of
 from application.ports.mail import Letter
 from domain.billing.subscriptions.changes import NoticeKind
+from domain.identity.linked_identity import ProviderName
+from domain.identity.mail import MailKind
 from domain.identity.user import LastAdmin, Role
 from tests.contracts.account_flow_contract import (
     RIGHT,
@@ -81,6 +84,14 @@ def test_every_notice_has_its_words(kind: NoticeKind) -> None:
     message = TemplatedLetterWriter().write(new_id(), letter)
     assert message.subject
     assert message.text.strip()
+
+
+@pytest.mark.parametrize("template", [MailKind.IDENTITY_LINKED, MailKind.IDENTITY_UNLINKED])
+def test_a_way_in_that_comes_or_goes_is_told_by_its_name(template: MailKind) -> None:
+    data = told_of(ProviderName.GOOGLE, "thief@example.org")
+    letter = Letter(to="a@example.org", template=template.value, data=data)
+    message = TemplatedLetterWriter().write(new_id(), letter)
+    assert "Google as thief@example.org" in message.text
 
 
 def test_what_somebody_wrote_is_neither_markup_nor_a_header() -> None:

@@ -30,6 +30,7 @@ from domain.identity.linked_identity import (
     ProviderNotConfigured,
     ProviderUnavailable,
 )
+from domain.identity.mail import MailKind
 from domain.identity.return_address import check_return_address, with_mark
 from domain.identity.second_factor import ChallengeOver
 from domain.identity.session import SessionEnd, SignInMethod
@@ -339,6 +340,22 @@ async def test_what_was_linked_elsewhere_meanwhile_is_not_linked(world: World) -
     await world.there_and_back("asha", departure=departure)
     with pytest.raises(IdentityTaken):
         await world.confirm_link(token, Proof(password=PASSWORD), PHONE, HERE)
+
+
+async def test_whose_account_it_is_hears_of_every_way_in_that_comes_and_goes(world: World) -> None:
+    person = await world.person(email="asha@example.com")
+    token = token_of(await world.there_and_back("asha"))
+    assert world.mails(person) == []
+    signed_in = await world.confirm_link(token, Proof(password=PASSWORD), PHONE, HERE)
+    principal, proof = await world.acting(signed_in), Proof(password=PASSWORD)
+    await world.unlink(principal, GOOGLE, proof, HERE)
+    departure = await world.depart_to_link(principal, GOOGLE, "/account", proof, HERE)
+    await world.there_and_back("ravi", departure=departure)
+    assert world.mails(person) == [
+        MailKind.IDENTITY_LINKED,
+        MailKind.IDENTITY_UNLINKED,
+        MailKind.IDENTITY_LINKED,
+    ]
 
 
 # Unlinking

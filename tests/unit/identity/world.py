@@ -127,11 +127,14 @@ class World:
             first_factor,
             AccountOpener(self.clock, ids, GRANT),
             self.clock,
+            desk,
         )
-        self.confirm_link = ConfirmLink(self.uow, links, self.reauthenticate, opener, self.clock)
+        self.confirm_link = ConfirmLink(
+            self.uow, links, self.reauthenticate, opener, self.clock, desk
+        )
         self.depart_to_link = DepartToLink(self.depart, self.reauthenticate)
         self.identities = ListIdentities(self.uow)
-        self.unlink = UnlinkIdentity(self.uow, self.reauthenticate)
+        self.unlink = UnlinkIdentity(self.uow, self.reauthenticate, desk)
 
     async def person(self, **changes: object) -> User:
         """Somebody with a password."""

@@ -2,6 +2,7 @@
 
 import re
 import time
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -25,11 +26,31 @@ from domain.agents.traceability import trace
 from tests.unit.offline.ideas import IDEAS, LONG_IDEA
 from tests.unit.offline.making import Drawn, Made, draw_up, idea_of, make
 
-DRAWN = {name: draw_up(text) for name, text in [*IDEAS.items(), ("long", LONG_IDEA)]}
-MADE = {name: make(IDEAS[name]) for name in ("library", "hostile", "reserved", "hindi hospital")}
-every_idea = pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN.keys())
+every_idea = pytest.mark.parametrize("drawn", [*IDEAS, "long"], indirect=True)
 # Code costs a hundred times what a brief does, so it is made for a few ideas of each sort.
-some_ideas = pytest.mark.parametrize("made", MADE.values(), ids=MADE.keys())
+some_ideas = pytest.mark.parametrize(
+    "made", ["library", "hostile", "reserved", "hindi hospital"], indirect=True
+)
+
+
+@pytest.fixture
+def drawn(request: pytest.FixtureRequest) -> Drawn:
+    return documents_of(request.param)
+
+
+@pytest.fixture
+def made(request: pytest.FixtureRequest) -> Made:
+    return code_of(request.param)
+
+
+@cache
+def documents_of(name: str) -> Drawn:
+    return draw_up(LONG_IDEA if name == "long" else IDEAS[name])
+
+
+@cache
+def code_of(name: str) -> Made:
+    return make(IDEAS[name])
 
 
 @every_idea
@@ -125,10 +146,10 @@ def test_priorities_differ(drawn: Drawn) -> None:
 
 
 def test_two_ideas_give_two_systems() -> None:
-    library, clinic = DRAWN["library"], DRAWN["clinic"]
+    library, clinic = documents_of("library"), documents_of("clinic")
     assert not {e.name for e in library.brief.entities} & {e.name for e in clinic.brief.entities}
     assert library.product.features != clinic.product.features
-    paths = [{f.path for f in MADE[name].plan.files} for name in ("library", "hindi hospital")]
+    paths = [{f.path for f in code_of(name).plan.files} for name in ("library", "hindi hospital")]
     assert "app/entities/loan.py" in paths[0] - paths[1]
     assert "app/entities/appointment.py" in paths[1] - paths[0]
 
@@ -154,7 +175,7 @@ _WORDS = st.sampled_from(_VOCABULARY.split(" "))
 
 
 @given(st.lists(_WORDS, max_size=40).map(" ".join))
-@settings(max_examples=8)
+@settings(max_examples=settings().max_examples // 5)
 def test_any_sentence_makes_code_that_compiles(text: str) -> None:
     made = make(text)
     for file in made.batch.files:
@@ -175,13 +196,13 @@ def test_a_hostile_length_is_read_in_bounded_time(text: str) -> None:
 
 
 def test_the_words_of_the_idea_are_in_the_brief() -> None:
-    brief = DRAWN["beekeeping"].brief
+    brief = documents_of("beekeeping").brief
     assert "queen age" in brief.summary
     assert any("Beekeepers" in goal for goal in brief.goals)
 
 
 def test_what_the_idea_asks_beyond_the_rules_is_left_out_openly() -> None:
-    brief = DRAWN["coaching"].brief
+    brief = documents_of("coaching").brief
     assert any("SMS" in text for text in brief.out_of_scope)
     assert any("fast" in question for question in brief.open_questions)
 

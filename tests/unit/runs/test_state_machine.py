@@ -562,7 +562,7 @@ async def _turns(number: int) -> None:
 TestRuns = Runs.TestCase
 _thorough = settings().max_examples > 100
 TestRuns.settings = settings(
-    max_examples=settings().max_examples if _thorough else 30,
+    max_examples=settings().max_examples if _thorough else settings().max_examples * 3 // 4,
     stateful_step_count=60 if _thorough else 25,
     suppress_health_check=list(HealthCheck),
 )

@@ -199,7 +199,7 @@ async def test_a_lasting_fault_ends_in_bounded_time(server: FaultyServer) -> Non
 async def test_a_server_that_is_not_there_is_unavailable_in_bounded_time() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as held:
         port = held.getsockname()[1]
-    store = make_store(port, retry_seconds=0.5)
+    store = make_store(port, retry_seconds=0.1)
     started = time.monotonic()
 
     for call in (store.get(KEY), store.exists(KEY), store.put("k", b"", "text/plain")):
