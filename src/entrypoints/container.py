@@ -15,7 +15,7 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from adapters.documents import TemplatedDocumentRenderer, TypstInvoiceRenderer
-from adapters.dramatiq import DramatiqJobQueue, open_broker
+from adapters.dramatiq import HINT_SECONDS, DramatiqJobQueue, open_broker
 from adapters.mail import (
     NoMailServer,
     RedisMailbox,
@@ -840,7 +840,7 @@ async def open_container(settings: Settings, *, process: str) -> AsyncIterator[C
         stack.push_async_callback(dispatch_engine.dispose)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        broker = open_broker(settings.redis_url)
+        broker = open_broker(settings.redis_url, HINT_SECONDS)
         stack.callback(broker.client.close)
         objects = MinioObjectStore(
             settings.s3_endpoint,

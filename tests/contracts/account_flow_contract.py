@@ -41,15 +41,18 @@ from application.ports.mail import (
 )
 from application.ports.persistence import UnitOfWork
 from application.ports.security import Principal
-from domain.audit.origin import Origin
+from domain.audit.act import AuditAction, acted
+from domain.audit.origin import ActorKind, Origin
 from domain.billing.parties import BillingProfile, Buyer
+from domain.identity.linked_identity import LinkedIdentity, ProviderName
 from domain.identity.mail import LinkRefused
 from domain.identity.session import Device
 from domain.identity.user import InvalidCredentials, Role, User
 from domain.keys.rate_limit import RateLimited
 from domain.shared.errors import InvalidValue
-from tests.contracts.samples import ORIGIN, keep_project, keep_run, keep_user, new_id
+from tests.contracts.samples import ORIGIN, keep_order, keep_project, keep_run, keep_user, new_id
 from tests.contracts.subscriptions_contract import keep_subscription, make_seat
+from tests.contracts.webhooks_contract import keep_endpoint
 from tests.fakes.keys import InMemoryKeyChanges
 from tests.fakes.known_places import InMemoryKnownPlaces
 from tests.fakes.security import (
@@ -515,6 +518,50 @@ class AccountFlowContract:
         assert {"account", "session", "project", "audit_entry"} <= set(kinds)
         assert records[kinds.index("project")][1]["id"] == project.id
         assert user.password_hash not in str(records)
+
+    async def test_an_export_has_what_was_bought_and_called_and_linked(
+        self, platform: Platform
+    ) -> None:
+        user = await platform.person()
+        order = await keep_order(platform.uow, user)
+        endpoint = await keep_endpoint(platform.uow, user.id)
+        async with platform.uow.begin(user.id) as tx:
+            identity = LinkedIdentity(
+                user_id=user.id,
+                provider=ProviderName.GOOGLE,
+                subject=str(new_id()),
+                email="asha@elsewhere.example",
+                linked_at=platform.clock.now(),
+                last_used_at=platform.clock.now(),
+            )
+            await tx.linked_identities.add(identity)
+        batches = await platform.export(user.id, ORIGIN)
+        records = {of: fields async for batch in batches for of, fields in batch}
+        assert records["order"]["id"] == order.id
+        assert records["webhook_endpoint"]["url"] == endpoint.url
+        assert not {"secret", "previous_secret"} & set(records["webhook_endpoint"])
+        assert records["linked_identity"]["email"] == identity.email
+
+    async def test_an_export_does_not_say_which_admin_acted_nor_from_where(
+        self, platform: Platform
+    ) -> None:
+        user, admin = await platform.person(), await platform.person(role=Role.ADMIN)
+        by = Origin(
+            kind=ActorKind.PERSON,
+            person=admin.id,
+            address="198.51.100.23",
+            request_id="the-admin-s-request",
+        )
+        proposed = {"credits": 5, "proposed_by": admin.id}
+        async with platform.uow.begin(user.id) as tx:
+            await tx.audit.record(
+                by, acted(AuditAction.ADJUSTMENT_PROPOSED, new_id(), after=proposed)
+            )
+        batches = await platform.export(user.id, ORIGIN)
+        records = [record async for batch in batches for record in batch]
+        assert AuditAction.ADJUSTMENT_PROPOSED in str(records)
+        for of_the_admin in (admin.id, by.address, by.request_id):
+            assert str(of_the_admin) not in str(records)
 
     # Guessing
 

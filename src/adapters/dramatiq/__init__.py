@@ -6,7 +6,7 @@ delivery finds the row claimed. So of Dramatiq's middleware only what runs and s
 used.
 """
 
-from adapters.dramatiq.queue import DramatiqJobQueue, open_broker
+from adapters.dramatiq.queue import HINT_SECONDS, DramatiqJobQueue, open_broker
 from adapters.dramatiq.worker import Handlers, RunWorker
 
-__all__ = ["DramatiqJobQueue", "Handlers", "RunWorker", "open_broker"]
+__all__ = ["HINT_SECONDS", "DramatiqJobQueue", "Handlers", "RunWorker", "open_broker"]

@@ -25,10 +25,17 @@ _ALWAYS = 100_000
 default it is one in a thousand, and messages of a killed process then wait minutes."""
 
 
-def open_broker(redis_url: str) -> RedisBroker:
+HINT_SECONDS = 1.0
+"""How long a server is waited for by whoever sends a hint. What is due is in the database, and the
+request that it was sent for waits all that time, in one of a process's few threads."""
+
+_WORK_SECONDS = 10.0
+
+
+def open_broker(redis_url: str, answer_seconds: float = _WORK_SECONDS) -> RedisBroker:
     """A broker without middleware, for sending; a worker adds its own. Connects lazily."""
     client = redis.Redis.from_url(
-        redis_url, socket_connect_timeout=1.0, socket_timeout=10.0, protocol=2
+        redis_url, socket_connect_timeout=1.0, socket_timeout=answer_seconds, protocol=2
     )
     return RedisBroker(  # type: ignore[no-untyped-call]  # Dramatiq leaves it untyped
         client=client,

@@ -4,22 +4,27 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from application.audit.told import told_to_owner
 from application.ports.audit import AuditQuery
 from application.ports.keys import KeyFilter
 from application.ports.ledger import EntryQuery
 from application.ports.paging import Page
-from application.ports.persistence import UnitOfWork
+from application.ports.payments import MovementFilter, OrderFilter
+from application.ports.persistence import Transaction, UnitOfWork
 from domain.audit.act import AuditAction, acted
 from domain.audit.origin import Origin
 from domain.identity.user import NotAuthenticated
-from domain.shared.ids import UserId
+from domain.projects.run import Run
+from domain.shared.ids import ProjectId, UserId
 
 BATCH = 200
 
 Records = Sequence[tuple[str, dict[str, Any]]]
 """What each record is of, and its fields."""
 
-_NOT_SHOWN = frozenset({"password_hash", "session_version", "secret", "previous", "file_url"})
+_NOT_SHOWN = frozenset(
+    {"password_hash", "session_version", "secret", "previous", "previous_secret", "file_url"}
+)
 """Secrets, and what is only ours: their holder has no use for a hash, and a thief would."""
 
 
@@ -44,13 +49,17 @@ class ExportAccount:
             first = [
                 _record("account", user),
                 *(_record("session", each) for each in await tx.sessions.live()),
+                *(_record("linked_identity", each) for each in await tx.linked_identities.all()),
                 *([] if profile is None else [_record("billing_profile", profile)]),
             ]
         return self._batches(user_id, first)
 
     async def _batches(self, user_id: UserId, first: Records) -> AsyncIterator[Records]:
         yield first
-        for read in (self._projects, self._keys, self._invoices, self._entries, self._audit):
+        for read in (
+            *(self._projects, self._keys, self._endpoints, self._orders, self._movements),
+            *(self._invoices, self._entries, self._audit),
+        ):
             async for batch in read(user_id):
                 yield batch
 
@@ -64,8 +73,7 @@ class ExportAccount:
                 found = []
                 for project in projects:
                     found.append(_record("project", project))
-                    runs = await tx.runs.of_project(project.id, Page(limit=BATCH))
-                    found += [_record("run", run) for run in runs]
+                    found += [_record("run", run) for run in await _runs(tx, project.id)]
                     found += [
                         _record("document", document)
                         for document in await tx.documents.latest(project.id)
@@ -84,6 +92,36 @@ class ExportAccount:
                 return
             yield [_record("api_key", key) for key in keys]
             after = keys[-1].id
+
+    async def _endpoints(self, user_id: UserId) -> AsyncIterator[Records]:
+        after = None
+        while True:
+            async with self.uow.begin(user_id) as tx:
+                endpoints = await tx.webhooks.page(Page(limit=BATCH, after=after))
+            if not endpoints:
+                return
+            yield [_record("webhook_endpoint", endpoint) for endpoint in endpoints]
+            after = endpoints[-1].id
+
+    async def _orders(self, user_id: UserId) -> AsyncIterator[Records]:
+        after = None
+        while True:
+            async with self.uow.begin(user_id) as tx:
+                orders = await tx.orders.page(OrderFilter(limit=BATCH, after=after))
+            if not orders:
+                return
+            yield [_record("order", order) for order in orders]
+            after = orders[-1].id
+
+    async def _movements(self, user_id: UserId) -> AsyncIterator[Records]:
+        after = None
+        while True:
+            async with self.uow.begin(user_id) as tx:
+                movements = await tx.payments.movements(MovementFilter(limit=BATCH, after=after))
+            if not movements:
+                return
+            yield [_record("transaction", movement) for movement in movements]
+            after = movements[-1].id
 
     async def _invoices(self, user_id: UserId) -> AsyncIterator[Records]:
         after = None
@@ -112,8 +150,19 @@ class ExportAccount:
                 acts = await tx.audit.entries(AuditQuery(limit=BATCH, before=before))
             if not acts:
                 return
-            yield [_record("audit_entry", act) for act in acts]
+            yield [_record("audit_entry", told_to_owner(act)) for act in acts]
             before = acts[-1].number
+
+
+async def _runs(tx: Transaction, project_id: ProjectId) -> Sequence[Run]:
+    """Every run of a project, newest first."""
+    found: list[Run] = []
+    while True:
+        after = found[-1].id if found else None
+        page = await tx.runs.of_project(project_id, Page(limit=BATCH, after=after))
+        if not page:
+            return found
+        found += page
 
 
 def _record(of: str, value: Any) -> tuple[str, dict[str, Any]]:

@@ -8,19 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from application.audit.told import told_to_owner
 from application.ports.audit import AuditEntry
-from domain.audit.act import AuditAction
-from domain.audit.origin import ActorKind
 from entrypoints.http.csv_stream import csv_of
-
-OF_STRANGERS = frozenset(
-    {AuditAction.SIGN_IN_FAILED, AuditAction.PROOF_FAILED, AuditAction.REFRESH_TOKEN_REUSED}
-)
-"""What somebody who is signed in as themselves may do to another's account: never an admin."""
-
-
-NAMING_OPERATORS = frozenset({"proposed_by"})
-"""Fields that say which admin acted: not to whom it was done."""
 
 
 class ExportFormat(StrEnum):
@@ -48,24 +38,18 @@ class AuditEntryView(msgspec.Struct):
 
     @classmethod
     def of(cls, entry: AuditEntry) -> "AuditEntryView":
-        origin, act = entry.origin, entry.act
-        own = origin.person in (None, entry.user_id)
-        # A stranger is told with their address, an admin without; either without their account.
-        stranger = not own and act.action in OF_STRANGERS
-        actor = ActorKind.NOBODY if stranger else ActorKind.OPERATOR
-        after = {
-            name: value for name, value in act.after.items() if own or name not in NAMING_OPERATORS
-        }
+        told = told_to_owner(entry)
+        origin, act = told.origin, told.act
         return cls(
-            at=entry.at,
+            at=told.at,
             action=act.action.value,
             subject_id=act.subject_id,
-            actor=origin.kind.value if own else actor.value,
-            api_key_id=origin.key if own else None,
-            address=origin.address if own or stranger else "",
-            request_id=origin.request_id if own or stranger else "",
+            actor=origin.kind.value,
+            api_key_id=origin.key,
+            address=origin.address,
+            request_id=origin.request_id,
             before=dict(act.before),
-            after=after,
+            after=dict(act.after),
         )
 
 

@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import structlog
 from dramatiq.brokers.redis import RedisBroker
 
-from adapters.dramatiq import DramatiqJobQueue, Handlers, RunWorker, open_broker
+from adapters.dramatiq import HINT_SECONDS, DramatiqJobQueue, Handlers, RunWorker, open_broker
 from adapters.dramatiq.queue import QUEUE
 from domain.shared.ids import RunId, WebhookEndpointId
 from entrypoints.local_stack import StackAddresses
 from entrypoints.local_stack.ports import choose_free_port
 from tests.contracts.job_queue_contract import Hinted, JobQueueContract, Received
 from tests.contracts.samples import new_id
+from tests.integration.redis.private_valkey import PrivateValkey
 
 
 class Works:
@@ -161,6 +163,25 @@ async def test_a_hint_that_cannot_be_sent_is_logged_and_fails_nobody() -> None:
         async with asyncio.timeout(30):
             await nowhere.announce_run(RunId(new_id()))
     assert [entry["event"] for entry in logs] == ["hint not sent"]
+
+
+async def test_a_server_that_stands_still_holds_no_request_up(tmp_path: Path) -> None:
+    server = PrivateValkey(tmp_path)
+    server.start()
+    broker = open_broker(server.url, HINT_SECONDS)
+    try:
+        queue = DramatiqJobQueue(broker)
+        await queue.announce_run(RunId(new_id()))
+        server.freeze()
+        with structlog.testing.capture_logs() as logs:
+            # A worker's connection, which may wait, would take ten seconds.
+            async with asyncio.timeout(8):
+                await queue.announce_run(RunId(new_id()))
+        assert [entry["event"] for entry in logs] == ["hint not sent"]
+        server.thaw()
+    finally:
+        broker.client.close()
+        server.kill()
 
 
 async def _never(run_id: RunId) -> None:
