@@ -50,7 +50,7 @@ run: $(VENV)/.ready ## start the platform on http://127.0.0.1:8000 and keep it u
 test: unit components integration ## all tests, against the real servers
 
 quick: $(VENV)/.ready ## the tests of the domain, its rules and its runs, in seconds
-	@$(BIN)/pytest tests/unit/domain tests/unit/agents tests/unit/persistence tests/unit/runs -q
+	@$(BIN)/pytest tests/unit/domain tests/unit/agents tests/unit/persistence tests/unit/runs -q -n 2 --dist worksteal
 
 # What composes an idea's code, typesets documents and writes prompts takes longer than all the rest.
 COMPONENTS := tests/unit/offline tests/unit/documents tests/unit/claude

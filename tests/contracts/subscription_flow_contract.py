@@ -10,7 +10,7 @@ from application.ports.ledger import EntryQuery
 from application.ports.payments import OrderFilter
 from application.subscriptions.manage_subscription import Change, NewSubscription
 from domain.billing.ledger import AccountKind, EntryKind
-from domain.billing.orders import Order, OrderStatus
+from domain.billing.orders import Order, OrderNotOpen, OrderStatus
 from domain.billing.payments import Payment
 from domain.billing.plans import FREE
 from domain.billing.seats import NoFreeSeat, SeatTaken
@@ -19,6 +19,7 @@ from domain.billing.subscriptions.subscription import (
     AlreadySubscribed,
     AtEnd,
     NoSubscription,
+    SubscriptionState,
     SubscriptionStatus,
 )
 from domain.billing.top_ups import worth
@@ -105,6 +106,37 @@ class SubscriptionFlowContract:
         await office.pay(user)
         paid = await office.has(user)
         assert (paid.status, paid.period_start) == (SubscriptionStatus.ACTIVE, sub.period_end)
+
+    async def test_the_order_of_a_renewal_goes_with_its_subscription_alone(
+        self, office: Office
+    ) -> None:
+        user = await office.buyer()
+        sub = await office.has(user)
+        await office.pass_time(sub.period_end - office.clock.now() - 2 * DAY)
+        order = await office.asked(user)
+        with pytest.raises(SubscriptionState, match="Cancel or change the subscription"):
+            await office.cancel(user.id, order.id)
+        assert (await office.now(order)).open
+        await office.manage.cancel(user.id, origin=ORIGIN)
+        assert (await office.now(order)).status is OrderStatus.CANCELLED
+        with pytest.raises(OrderNotOpen):
+            await office.cancel(user.id, order.id)
+
+    async def test_after_an_outage_of_ours_what_is_missing_can_be_paid_in_all_its_grace(
+        self, office: Office
+    ) -> None:
+        user = await office.buyer()
+        sub = await office.has(user)
+        assert sub.mandate is not None
+        await office.gateway.let_mandate(sub.mandate.token_id, good=False)
+        await office.pass_time(sub.period_end - office.clock.now() - 2 * DAY)
+        office.clock.move(22 * DAY)  # nobody looks
+        await office.settle()
+        await office.pass_time(6 * DAY)
+        order = await office.asked(user)
+        await office.reconcile.look_at(user.id, order.id)
+        await office.pay(user)
+        assert (await office.has(user)).status is SubscriptionStatus.ACTIVE
 
     async def test_an_upgrade_is_paid_in_proportion(self, office: Office) -> None:
         user = await office.buyer("student")
@@ -302,6 +334,16 @@ class SubscriptionFlowContract:
             await office.start(NewSubscription(origin=ORIGIN, user_id=other.id, plan="gold"))
         with pytest.raises(NoSubscription):
             await office.manage.change(Change(origin=ORIGIN, user_id=other.id, plan="pro"))
+
+    async def test_a_trial_takes_neither_coupon_nor_seats(self, office: Office) -> None:
+        user = await office.person()
+        trial = NewSubscription(origin=ORIGIN, user_id=user.id, plan="pro", trial=True)
+        for field in ("coupon", "seats"):
+            wanted = replace(trial, coupon="SAVE") if field == "coupon" else replace(trial, seats=2)
+            with pytest.raises(InvalidValue) as refused:
+                await office.start(wanted)
+            assert refused.value.field == field
+        assert (await office.start(trial)).subscription is not None
 
     async def test_a_trial_becomes_a_plan_when_it_is_paid(self, office: Office) -> None:
         user = await office.person()

@@ -13,6 +13,7 @@ from application.ports.payment_gateway import (
 )
 from application.ports.persistence import Transaction, UnitOfWork
 from domain.billing.orders import Order, OrderNotOpen, OrderPurpose, OrderStatus
+from domain.billing.subscriptions.subscription import SubscriptionState
 from domain.billing.top_ups import TopUp, custom, pack
 from domain.shared.errors import InvalidValue, NotFound
 from domain.shared.ids import OrderId, UserId
@@ -90,8 +91,19 @@ class CancelOrder:
         Raises:
             NotFound: no such order, or another person's.
             OrderNotOpen: it has been paid, has expired or was cancelled.
+            SubscriptionState: a subscription asks for its next period with it.
             KeyClaimLost: another request with the same key came first.
         """
+        async with self.uow.begin(user_id) as tx:
+            order = await tx.orders.get(order_id)
+        # What an order is for never changes.
+        if order is not None and order.purpose is OrderPurpose.SUBSCRIPTION_RENEWAL and order.open:
+            # Without it, nothing could be paid until the subscription has run out.
+            raise SubscriptionState(
+                "This order asks for your subscription's next period. Cancel or change the "
+                "subscription, and its order goes with it; or leave it unpaid.",
+                order_id=str(order_id),
+            )
         return await cancel(self.uow, user_id, order_id, once)
 
 

@@ -65,6 +65,10 @@ WEBHOOK_EVENTS = {
 """What of a subscription's history its buyer's endpoints hear of too, and as what."""
 
 
+LONGEST_OUTAGE = timedelta(days=30)
+"""How long the house may look at nothing, and its buyers can pay what is missing all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """What is left to be done after the commit: orders to be placed, and to be cancelled."""
@@ -352,7 +356,8 @@ def _seats_differ(before: Subscription, outcome: Outcome) -> bool:
 
 
 def _payable_until(subscription: Subscription, charge: Charge) -> datetime:
-    """When the order ends by itself: a renewal's a day after the grace at the latest."""
+    """When the order ends by itself, if nobody ends it: a renewal's long after the grace, which
+    begins only when the house sees that the payment is missing."""
     if charge.expires_at is not None:
         return charge.expires_at
-    return (subscription.missed_at or subscription.period_end) + GRACE + timedelta(days=1)
+    return (subscription.missed_at or subscription.period_end) + GRACE + LONGEST_OUTAGE

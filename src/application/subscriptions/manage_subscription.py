@@ -116,7 +116,8 @@ class StartSubscription:
         """Keep it, and the order to pay. One that waited for a payment is given up for it.
 
         Raises:
-            InvalidValue: there is no such plan, or it is not sold with so many seats.
+            InvalidValue: there is no such plan, it is not sold with so many seats, or a trial is
+                wanted of more than one, or with a coupon.
             PlanNotOnSale: it is Free, or not sold any more.
             AlreadySubscribed: there is a subscription; change it instead.
             TrialUsed: the plan has no trial, or the person had theirs.
@@ -136,6 +137,7 @@ class StartSubscription:
                 )
             id_ = SubscriptionId(self.ids.new())
             if command.trial:
+                _check_trial(command)
                 used = await tx.subscriptions.trial_used()
                 outcome = begin_trial(id_, user_id, plan, now, used=used)
             else:
@@ -148,6 +150,15 @@ class StartSubscription:
         await self.keeper.afterwards(user_id, given_up)
         await self.keeper.afterwards(user_id, carried)
         return shown
+
+
+def _check_trial(command: NewSubscription) -> None:
+    if command.seats != 1:
+        raise InvalidValue("seats", "A trial has one seat: leave seats out.")
+    if command.coupon:
+        raise InvalidValue(
+            "coupon", "A trial costs nothing: leave the coupon out, or start without a trial."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,6 +256,9 @@ class _Places:
             del self._by_address[address]
 
 
+_BODY_UNREAD = frozenset(PROBLEMS[code].status for code in (BodyTooSlow.code, "body_too_large"))
+
+
 class _Phase(Enum):
     """What a request waits for."""
 
@@ -332,8 +335,9 @@ class _Flight:
             return
         if message["type"] == "http.response.start":
             self._phase = _Phase.READER
-            if message["status"] == PROBLEMS[BodyTooSlow.code].status:
-                # What of the body still comes must not be read as the next request.
+            if message["status"] in _BODY_UNREAD:
+                # What of the body still comes must not be read as the next request, and the server
+                # ends the connection over it: whoever has another request is told beforehand.
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             self._since = time.monotonic()
         await self._send(message)

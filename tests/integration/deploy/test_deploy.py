@@ -475,9 +475,16 @@ def test_ci_runs_what_a_laptop_runs(workflow: Rendered) -> None:
     assert "bash .ci/run" in [step.get("run") for step in job["steps"]]
     script = (ROOT / ".ci/run").read_text()
     made = re.findall(r"^(?:make|on_real_servers) (.+)$", script, re.MULTILINE)
-    assert " ".join(made).split() == ["lint", "audit", "unit", "integration", "faults"]
+    assert " ".join(made).split() == [
+        "lint",
+        "audit",
+        "unit",
+        "components",
+        "integration",
+        "faults",
+    ]
     rules = (ROOT / "Makefile").read_text()
-    assert "\ncheck: lint audit test " in rules and "\ntest: unit integration " in rules
+    assert "\ncheck: lint audit test " in rules and "\ntest: unit components integration " in rules
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
     # YAML reads the key `on` as a truth value.
     assert {"push", "pull_request"} == workflow[True].keys()

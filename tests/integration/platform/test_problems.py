@@ -92,13 +92,15 @@ async def test_a_body_that_is_not_json_is_a_400(person: Person) -> None:
 
 
 async def test_a_body_over_the_limit_is_a_413(person: Person, client: httpx.AsyncClient) -> None:
-    # Not on the person's connection: the server does not read such a body to its end, and closes.
+    # Not on the person's connection: the server does not read such a body to its end, and says that
+    # it closes.
     answer = await client.post(
         "/projects",
         json={"idea": "x" * 300_000},
         headers={"Authorization": person.http.headers["Authorization"]},
     )
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert answer.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("path", ["/projects/nonsense", "/runs/7", "/documents/--"])

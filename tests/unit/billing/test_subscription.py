@@ -1,5 +1,6 @@
 """What becomes of a subscription, told case by case."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from domain.billing.subscriptions.changes import (
     ChargePaid,
     ChargeRefunded,
     ClawBackSeat,
+    CloseCharge,
     CollectCharge,
     Event,
     GiveBack,
@@ -31,6 +33,7 @@ from domain.billing.subscriptions.subscription import (
     RENEWAL_LEAD,
     AtEnd,
     ChargePurpose,
+    ChargeStatus,
     Subscription,
     SubscriptionState,
     SubscriptionStatus,
@@ -193,6 +196,19 @@ def test_an_upgrade_that_is_not_paid_changes_nothing() -> None:
     assert [e.credits for e in late.effects if isinstance(e, GiveBack)] == [
         worth(asked.charge.amount_paise)
     ]
+
+
+def test_an_upgrade_that_is_not_paid_is_taken_back_by_wanting_what_there_is() -> None:
+    asked = after(active(STUDENT), 3, ChangeWanted(PRO, 1)).subscription
+    assert asked.charge is not None
+    back = after(asked, 3.5, ChangeWanted(STUDENT, 1))
+    assert back.subscription == replace(asked, charge=None)
+    closed = [effect for effect in back.effects if isinstance(effect, CloseCharge)]
+    assert [(each.reference, each.status) for each in closed] == [
+        (asked.charge.reference, ChargeStatus.VOID)
+    ]
+    with pytest.raises(SubscriptionState, match="already"):
+        after(back.subscription, 5, ChangeWanted(STUDENT, 1))
 
 
 def test_a_downgrade_waits_for_the_end_of_the_period() -> None:

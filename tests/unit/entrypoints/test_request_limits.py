@@ -126,6 +126,19 @@ async def test_a_body_that_does_not_come_is_an_error_of_its_reader() -> None:
     assert call.task.cancelling() == 0
 
 
+@pytest.mark.parametrize(("status", "closes"), [(413, True), (408, True), (422, False)])
+async def test_who_is_refused_before_the_body_s_end_is_told_that_the_connection_closes(
+    status: int, closes: bool
+) -> None:
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    call = Call(limits(refusing), method="POST")
+    await call.settled()
+    assert ((b"connection", b"close") in call.sent[0]["headers"]) is closes
+
+
 async def test_a_body_that_is_cut_off_is_no_fault_of_ours() -> None:
     refused: list[BodyCutOff] = []
 

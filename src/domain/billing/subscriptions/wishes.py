@@ -42,7 +42,10 @@ def preview(subscription: Subscription, plan: Plan, seats: int, now: datetime) -
 
 
 def changed(sub: Subscription, plan: Plan, seats: int, now: datetime) -> Outcome:
-    """Take a dearer plan now against its prorated price, any other from the next period on."""
+    """Take a dearer plan now against its prorated price, any other from the next period on.
+
+    To want what the next period brings already takes back a dearer one that is not paid yet.
+    """
     _only(
         sub,
         {
@@ -62,6 +65,8 @@ def changed(sub: Subscription, plan: Plan, seats: int, now: datetime) -> Outcome
     parts = preview(sub, plan, seats, now)
     following, following_seats = sub.following
     if (plan.id, seats) == (following.id, following_seats) and parts is None:
+        if sub.charge is not None and sub.charge.purpose is ChargePurpose.UPGRADE:
+            return void(sub)
         raise SubscriptionState(
             "That is what the next period brings already.", status=sub.status.value
         )
