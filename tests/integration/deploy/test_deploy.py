@@ -483,6 +483,7 @@ def test_ci_runs_what_a_laptop_runs(workflow: Rendered) -> None:
         "integration",
         "faults",
     ]
+    assert "\nexport HYPOTHESIS_PROFILE=" in script, "CI would try fewer examples than it can"
     rules = (ROOT / "Makefile").read_text()
     assert "\ncheck: lint audit test " in rules and "\ntest: unit components integration " in rules
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
