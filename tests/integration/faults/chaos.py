@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import httpx
 
 from tests.integration.faults.exact import (
@@ -85,7 +86,7 @@ class Chaos:
         """Wait until every run that was ever accepted has ended."""
 
         async def all_ended() -> bool:
-            with suppress(OSError):
+            with suppress(OSError, asyncpg.PostgresConnectionError):
                 live = "SELECT count(*) AS n FROM runs WHERE status IN ('queued', 'running')"
                 return bool((await self.stage.rows(live))[0]["n"] == 0)
             return False

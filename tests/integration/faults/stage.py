@@ -225,10 +225,21 @@ class Stage:
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        """A connection that sees every row: the superuser's."""
+        """A connection that sees every row: the superuser's. A server that was killed is waited
+        for until it is back."""
         server = self.server("postgres")
         assert isinstance(server, PostgresServer)
-        connection = await asyncpg.connect(server.superuser_dsn, database="bharatbuild", timeout=10)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                connection = await asyncpg.connect(
+                    server.superuser_dsn, database="bharatbuild", timeout=10
+                )
+                break
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
         try:
             yield connection
         finally:
