@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -99,6 +100,10 @@ async def redeemed(shop: Shop, code: str) -> int:
         coupon = await tx.coupons.by_code(code)
     assert coupon is not None
     return coupon.redeemed
+
+
+DueAgain = Callable[[], Awaitable[None]]
+"""Lets events that were put off come due."""
 
 
 class PaymentFlowContract:
@@ -645,7 +650,9 @@ class PaymentFlowContract:
         with pytest.raises(Conflict):
             await shop.events.retry(OPERATOR, new_id(), origin=ORIGIN.as_person(OPERATOR))
 
-    async def test_an_event_waits_for_a_gateway_that_is_away(self, shop: Shop) -> None:
+    async def test_an_event_waits_for_a_gateway_that_is_away(
+        self, shop: Shop, due_again: DueAgain
+    ) -> None:
         order = await shop.order()
         seen = await shop.gateway.attempt(order, AUTHORIZED)
         await shop.tell(GatewayEvent(type="payment.authorized", payment=seen))
@@ -653,7 +660,7 @@ class PaymentFlowContract:
         await shop.act()
         assert shop.metrics.alerts == []
         shop.gateway.away = False
-        await self.due_again(shop)
+        await due_again()
         await shop.act()
         assert await shop.credits(order.user_id) == (CREDITS, 0)
 
@@ -684,7 +691,9 @@ class PaymentFlowContract:
             await processing
         assert await shop.credits(slow.user_id) == (CREDITS, 0)
 
-    async def test_an_event_of_nobodys_order_is_tried_and_then_set_aside(self, shop: Shop) -> None:
+    async def test_an_event_of_nobodys_order_is_tried_and_then_set_aside(
+        self, shop: Shop, due_again: DueAgain
+    ) -> None:
         order = await shop.order()
         seen = await shop.gateway.attempt(order, CAPTURED)
         stranger = replace(seen, gateway_order_id="order_" + secrets.token_hex(8))
@@ -692,7 +701,7 @@ class PaymentFlowContract:
         for _ in range(MAX_ATTEMPTS):
             assert shop.metrics.alerts == []
             await shop.act()
-            await self.due_again(shop)
+            await due_again()
         assert shop.metrics.alerts == ["event_set_aside"]
 
     async def test_an_event_of_a_payment_without_an_order_is_nothing_of_ours(
@@ -1022,10 +1031,6 @@ class PaymentFlowContract:
             async with shop.uow.begin(owner.id) as tx:
                 order = await keep_later(tx, owner)
                 await tx.coupons.redeem(one.id, order.id)
-
-    async def due_again(self, shop: Shop) -> None:
-        """Let events that were put off come due."""
-        raise NotImplementedError
 
 
 def replace_gateway(shop: Shop) -> Shop:

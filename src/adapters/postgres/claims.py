@@ -6,11 +6,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Executable,
-    Text,
     Uuid,
     and_,
     case,
-    cast,
     func,
     literal,
     not_,
@@ -23,6 +21,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import rows_of, with_retries
+from adapters.postgres.locks import Kind, lock_of
 from adapters.postgres.runs import run_of
 from adapters.postgres.tables import entitlements, plans, runs
 from application.ports.claims import Heartbeat, RunUnreadable
@@ -31,8 +30,6 @@ from domain.projects.run import LIVE, MAX_STALLS, Claim, RunStatus
 from domain.shared.ids import ProjectId, RunId, UserId
 
 _LIVE = tuple(sorted(LIVE))
-_CLAIMS_OF_A_PERSON = 0x6262
-"""Keeps the hashes of people's ids apart from other advisory locks of the database."""
 
 _OLDEST = (runs.c.due_at, runs.c.id)
 _FREE = runs.c.lease_until.is_(None) | (runs.c.lease_until <= func.now())
@@ -93,13 +90,8 @@ class PostgresRunClaims:
             if self._limited:
                 # One claim of a person after another: two that count at the same time
                 # would both find room for themselves.
-                await connection.execute(
-                    select(
-                        func.pg_advisory_xact_lock(
-                            func.hashtextextended(cast(runs.c.user_id, Text), _CLAIMS_OF_A_PERSON)
-                        )
-                    ).where(runs.c.id == run_id)
-                )
+                lock = lock_of(Kind.CLAIMS_OF_A_PERSON, runs.c.user_id)
+                await connection.execute(select(lock).where(runs.c.id == run_id))
             rows = await connection.execute(
                 update(runs)
                 .where(claimable, self._has_room(now))

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.engine import rows_of
+from adapters.postgres.locks import Kind, lock_of
 from adapters.postgres.tables import billing_profiles, credit_notes, document_series, invoices
 from domain.billing.gst import Supply
 from domain.billing.invoice import CreditNote, Invoice, Line, TaxDocument
@@ -93,7 +94,7 @@ class PostgresInvoices:
     async def of_payment(self, payment_id: str) -> Invoice | None:
         # A row that nobody may update cannot be locked; the payment's name can.
         await self._connection.execute(
-            select(func.pg_advisory_xact_lock(func.hashtextextended(f"invoice:{payment_id}", 0)))
+            select(lock_of(Kind.INVOICE_OF_A_PAYMENT, f"invoice:{payment_id}"))
         )
         rows = await self._connection.execute(
             select(invoices).where(

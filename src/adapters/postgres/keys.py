@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Select, func, insert, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.locks import Kind, lock_of
 from adapters.postgres.tables import api_keys, runs
 from application.ports.keys import KeyFilter
 from domain.agents.artifacts import Mode
@@ -14,9 +15,6 @@ from domain.keys.api_key import ApiKey, KeyCapReached, KeySecret, KeyStatus
 from domain.keys.key_text import KeyEnvironment
 from domain.keys.rate_limit import RatePolicy
 from domain.shared.ids import ApiKeyId, RunId, UserId
-
-_KEYS_OF_A_PERSON = 0x6265
-"""Keeps the hashes of people's ids apart from other advisory locks of the database."""
 
 _PRESENTING = text("SELECT set_config('app.key_digests', :digests, true)")
 _PERMISSIONS = frozenset(permission.value for permission in Permission)
@@ -77,8 +75,7 @@ class PostgresApiKeys:
         return [key_of(row) for row in rows]
 
     async def kept_count(self) -> int:
-        person = func.hashtextextended(str(self._user_id), _KEYS_OF_A_PERSON)
-        await self._connection.execute(select(func.pg_advisory_xact_lock(person)))
+        await self._connection.execute(select(lock_of(Kind.KEYS_OF_A_PERSON, self._user_id)))
         count = await self._connection.scalar(
             select(func.count()).where(api_keys.c.revoked_at.is_(None), self._mine)
         )

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Text, case, cast, delete, func, literal, select, tuple_, update
+from sqlalchemy import case, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import with_retries
+from adapters.postgres.locks import Kind, lock_of
 from adapters.postgres.tables import webhook_deliveries, webhook_endpoints, webhook_events
 from application.ports.webhooks import DeliveryClaim
 from domain.shared.ids import UserId, WebhookEndpointId, WebhookEventId
 from domain.webhooks.delivery import DeliveryState
 from domain.webhooks.endpoint import DisabledReason
-
-_CLAIMS_OF_AN_ENDPOINT = 0x6264
-"""Keeps the hashes of endpoints' ids apart from other advisory locks of the database."""
 
 _endpoints = webhook_endpoints.c
 _deliveries = webhook_deliveries.c
@@ -88,10 +86,7 @@ class PostgresWebhookClaims:
         async with self._transactions.begin() as connection:
             # One claim of an endpoint after another: two that count at the same time would
             # both find room for themselves.
-            lock = func.hashtextextended(
-                cast(literal(str(endpoint_id)), Text), _CLAIMS_OF_AN_ENDPOINT
-            )
-            await connection.execute(select(func.pg_advisory_xact_lock(lock)))
+            await connection.execute(select(lock_of(Kind.CLAIMS_OF_AN_ENDPOINT, endpoint_id)))
             rows = await connection.execute(
                 update(webhook_deliveries)
                 .where(

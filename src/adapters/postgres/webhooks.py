@@ -26,6 +26,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import compat
 
+from adapters.postgres.locks import Kind, lock_of
 from adapters.postgres.tables import (
     users,
     webhook_attempts,
@@ -39,9 +40,6 @@ from domain.shared.ids import UserId, WebhookEndpointId, WebhookEventId
 from domain.webhooks.delivery import Attempt, Delivery, DeliveryState
 from domain.webhooks.endpoint import TOLD, DisabledReason, WebhookEndpoint
 from domain.webhooks.event import WebhookEvent, listened_as
-
-_ENDPOINTS_OF_A_PERSON = 0x6263
-"""Keeps the hashes of people's ids apart from other advisory locks of the database."""
 
 _ATTEMPTS_SHOWN = 50
 
@@ -59,8 +57,7 @@ class PostgresWebhooks:
         self._mine = _endpoints.user_id == user_id
 
     async def count(self) -> int:
-        person = func.hashtextextended(str(self._user_id), _ENDPOINTS_OF_A_PERSON)
-        await self._connection.execute(select(func.pg_advisory_xact_lock(person)))
+        await self._connection.execute(select(lock_of(Kind.ENDPOINTS_OF_A_PERSON, self._user_id)))
         counted = await self._connection.scalar(
             select(func.count()).select_from(webhook_endpoints).where(self._mine)
         )

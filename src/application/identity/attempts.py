@@ -70,10 +70,11 @@ class AttemptThrottle:
     or at an address where it was signed in to before, is counted there by itself, and strangers'
     failures do not count there (as with OWASP's device cookies). A guesser gains nothing by it: to
     have such a place takes the account's session or all its proofs. And who resets the password by
-    mail is let in. What is counted
-    is the name that was given, whether an account has it or not, so a refusal tells of none. The
-    counts are shared by all processes; without Redis each grants a tenth, and nothing to
-    whom it had refused. No header changes what is counted: the address is the client's as
+    mail is let in.
+
+    What is counted is the name that was given, whether an account has it or not, so a refusal tells
+    of none. The counts are shared by all processes; without Redis each grants a tenth, and nothing
+    to whom it had refused. No header changes what is counted: the address is the client's as
     trusted proxies tell it.
     """
 
@@ -119,10 +120,13 @@ class AttemptThrottle:
 
     async def forget(self, account: str, address: str) -> None:
         """Begin anew with an account whose owner has proved to be that in another way, there."""
-        for named in (_hashed(account), _hashed(account, caller(address))):
-            await self._give_back(
-                [Charge(policy=policy, caller=named, cost=policy.quota) for policy in OF_ACCOUNT]
-            )
+        await self._give_back(
+            [
+                Charge(policy=policy, caller=named, cost=policy.quota)
+                for named in (_hashed(account), _hashed(account, caller(address)))
+                for policy in OF_ACCOUNT
+            ]
+        )
 
     async def _named(self, account: str, place: str | None, session: ActingSession | None) -> str:
         """What failures are counted under."""

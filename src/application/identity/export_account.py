@@ -1,11 +1,12 @@
 """Give a person all that is kept of them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from application.audit.told import told_to_owner
-from application.ports.audit import AuditQuery
+from application.ports.audit import AuditEntry, AuditQuery
 from application.ports.keys import KeyFilter
 from application.ports.ledger import EntryQuery
 from application.ports.paging import Page
@@ -21,6 +22,9 @@ BATCH = 200
 
 Records = Sequence[tuple[str, dict[str, Any]]]
 """What each record is of, and its fields."""
+
+_Read = Callable[[Transaction, Any], Awaitable[Sequence[Any]]]
+_Mark = Callable[[Any], Any]
 
 _NOT_SHOWN = frozenset(
     {"password_hash", "session_version", "secret", "previous", "previous_secret", "file_url"}
@@ -56,11 +60,10 @@ class ExportAccount:
 
     async def _batches(self, user_id: UserId, first: Records) -> AsyncIterator[Records]:
         yield first
-        for read in (
-            *(self._projects, self._keys, self._endpoints, self._orders, self._movements),
-            *(self._invoices, self._entries, self._audit),
-        ):
-            async for batch in read(user_id):
+        async for batch in self._projects(user_id):
+            yield batch
+        for of, read, mark in _PAGES:
+            async for batch in self._paged(user_id, of, read, mark):
                 yield batch
 
     async def _projects(self, user_id: UserId) -> AsyncIterator[Records]:
@@ -83,75 +86,46 @@ class ExportAccount:
             yield found
             after = projects[-1].id
 
-    async def _keys(self, user_id: UserId) -> AsyncIterator[Records]:
+    async def _paged(
+        self, user_id: UserId, of: str, read: _Read, mark: _Mark
+    ) -> AsyncIterator[Records]:
         after = None
         while True:
             async with self.uow.begin(user_id) as tx:
-                keys = await tx.keys.page(KeyFilter(limit=BATCH, after=after))
-            if not keys:
+                page = await read(tx, after)
+            if not page:
                 return
-            yield [_record("api_key", key) for key in keys]
-            after = keys[-1].id
+            yield [_record(of, each) for each in page]
+            after = mark(page[-1])
 
-    async def _endpoints(self, user_id: UserId) -> AsyncIterator[Records]:
-        after = None
-        while True:
-            async with self.uow.begin(user_id) as tx:
-                endpoints = await tx.webhooks.page(Page(limit=BATCH, after=after))
-            if not endpoints:
-                return
-            yield [_record("webhook_endpoint", endpoint) for endpoint in endpoints]
-            after = endpoints[-1].id
 
-    async def _orders(self, user_id: UserId) -> AsyncIterator[Records]:
-        after = None
-        while True:
-            async with self.uow.begin(user_id) as tx:
-                orders = await tx.orders.page(OrderFilter(limit=BATCH, after=after))
-            if not orders:
-                return
-            yield [_record("order", order) for order in orders]
-            after = orders[-1].id
+async def _told(tx: Transaction, before: int | None) -> Sequence[AuditEntry]:
+    return [
+        told_to_owner(act) for act in await tx.audit.entries(AuditQuery(limit=BATCH, before=before))
+    ]
 
-    async def _movements(self, user_id: UserId) -> AsyncIterator[Records]:
-        after = None
-        while True:
-            async with self.uow.begin(user_id) as tx:
-                movements = await tx.payments.movements(MovementFilter(limit=BATCH, after=after))
-            if not movements:
-                return
-            yield [_record("transaction", movement) for movement in movements]
-            after = movements[-1].id
 
-    async def _invoices(self, user_id: UserId) -> AsyncIterator[Records]:
-        after = None
-        while True:
-            async with self.uow.begin(user_id) as tx:
-                documents = await tx.invoices.page(BATCH, after, year=None, kind=None)
-            if not documents:
-                return
-            yield [_record("invoice", document) for document in documents]
-            after = documents[-1].id
+_ID, _NUMBER = attrgetter("id"), attrgetter("number")
 
-    async def _entries(self, user_id: UserId) -> AsyncIterator[Records]:
-        before = None
-        while True:
-            async with self.uow.begin(user_id) as tx:
-                entries = await tx.ledger.entries(EntryQuery(limit=BATCH, before=before))
-            if not entries:
-                return
-            yield [_record("ledger_entry", entry) for entry in entries]
-            before = entries[-1].number
-
-    async def _audit(self, user_id: UserId) -> AsyncIterator[Records]:
-        before = None
-        while True:
-            async with self.uow.begin(user_id) as tx:
-                acts = await tx.audit.entries(AuditQuery(limit=BATCH, before=before))
-            if not acts:
-                return
-            yield [_record("audit_entry", told_to_owner(act)) for act in acts]
-            before = acts[-1].number
+_PAGES: Final[Sequence[tuple[str, _Read, _Mark]]] = (
+    ("api_key", lambda tx, after: tx.keys.page(KeyFilter(limit=BATCH, after=after)), _ID),
+    ("webhook_endpoint", lambda tx, after: tx.webhooks.page(Page(limit=BATCH, after=after)), _ID),
+    ("order", lambda tx, after: tx.orders.page(OrderFilter(limit=BATCH, after=after)), _ID),
+    (
+        "transaction",
+        lambda tx, after: tx.payments.movements(MovementFilter(limit=BATCH, after=after)),
+        _ID,
+    ),
+    ("invoice", lambda tx, after: tx.invoices.page(BATCH, after, year=None, kind=None), _ID),
+    (
+        "ledger_entry",
+        lambda tx, before: tx.ledger.entries(EntryQuery(limit=BATCH, before=before)),
+        _NUMBER,
+    ),
+    ("audit_entry", _told, _NUMBER),
+)
+"""What comes after the projects: each kind of record, how a page of it is read, and what the next
+page is after."""
 
 
 async def _runs(tx: Transaction, project_id: ProjectId) -> Sequence[Run]:

@@ -18,7 +18,7 @@ from domain.billing.orders import OrderStatus
 from domain.billing.payments import TransactionStatus
 from entrypoints.local_stack import StackAddresses
 from tests.contracts.invoiced_flow_contract import InvoicedFlowContract
-from tests.contracts.payment_flow_contract import CREDITS, PaymentFlowContract, reply_to
+from tests.contracts.payment_flow_contract import CREDITS, DueAgain, PaymentFlowContract, reply_to
 from tests.contracts.shop import CAPTURED, Shop
 from tests.contracts.told_flow_contract import ToldFlowContract
 from tests.fakes.clock import MovableClock
@@ -56,15 +56,15 @@ class TestTold(ToldFlowContract):
 class TestPostgres(PaymentFlowContract):
     """Orders, payments, refunds, coupons, and the gateway's events."""
 
-    @pytest.fixture(autouse=True)
-    def _engine(self, dispatch_engine: AsyncEngine) -> None:
-        self._dispatch_engine = dispatch_engine
+    @pytest.fixture
+    def due_again(self, dispatch_engine: AsyncEngine) -> DueAgain:
+        async def make_due() -> None:
+            async with dispatch_engine.begin() as connection:
+                await connection.execute(
+                    text("UPDATE gateway_events SET due_at = now() WHERE status = 'pending'")
+                )
 
-    async def due_again(self, shop: Shop) -> None:
-        async with self._dispatch_engine.begin() as connection:
-            await connection.execute(
-                text("UPDATE gateway_events SET due_at = now() WHERE status = 'pending'")
-            )
+        return make_due
 
     async def test_one_payment_a_reply_and_twenty_events_at_once_fifty_times(
         self, shop: Shop

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.contracts.invoiced_flow_contract import InvoicedFlowContract
-from tests.contracts.payment_flow_contract import PaymentFlowContract
+from tests.contracts.payment_flow_contract import DueAgain, PaymentFlowContract
 from tests.contracts.shop import Shop
 from tests.contracts.told_flow_contract import ToldFlowContract
 from tests.fakes.clock import MovableClock
@@ -44,5 +44,9 @@ class TestInMemory(PaymentFlowContract):
     def shop(self) -> Shop:
         return in_memory_shop()
 
-    async def due_again(self, shop: Shop) -> None:
-        shop.clock.move(timedelta(minutes=15))
+    @pytest.fixture
+    def due_again(self, shop: Shop) -> DueAgain:
+        async def move() -> None:
+            shop.clock.move(timedelta(minutes=15))
+
+        return move
